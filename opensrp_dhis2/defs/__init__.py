@@ -1,0 +1,1 @@
+"""DAGSTER: thin, no logic."""

@@ -1,0 +1,118 @@
+"""Every exception of the project, drawn as a tree. Errors stop a run; defects in data are rows, not exceptions.
+
+OpenSrpDhis2Error
+|- ConfigurationError              a setting or file is wrong: a person must act              terminal
+|- FhirError(url, status)          FhirUnavailableError (transient) | FhirAuthenticationError | FhirOutcomeError
+|                                  | CursorExpiredError (restart the window) | IncompleteExtractError
+|- WarehouseError                  WarehouseUnavailableError (transient) | MigrationError
+|- ViewError(path, line)           FrontMatterError | UnknownRelationError | CyclicViewError | ViewContractError
+`- Dhis2Error(url, status)         Dhis2UnavailableError (transient) | Dhis2AuthenticationError
+                                   | MetadataNotFoundError | ImportRejectedError
+"""
+
+
+class OpenSrpDhis2Error(Exception):
+    """Anything this project raises on purpose. The message names the thing, the place and the remedy."""
+
+    is_transient = False
+
+
+class ConfigurationError(OpenSrpDhis2Error):
+    """A setting or a file is wrong; a person must act."""
+
+
+class HttpError(OpenSrpDhis2Error):
+    """A server's answer that cannot be used; carries the URL without its query, and the status."""
+
+    def __init__(self, message: str, *, url: str = "", status: int | None = None) -> None:
+        super().__init__(message)
+        self.url = url.split("?", 1)[0]
+        self.status = status
+
+
+class FhirError(HttpError):
+    """The FHIR server, its gateway or its token endpoint."""
+
+
+class FhirUnavailableError(FhirError):
+    """No usable answer after the retries: try later."""
+
+    is_transient = True
+
+
+class FhirAuthenticationError(FhirError):
+    """The server does not accept our credentials."""
+
+
+class FhirOutcomeError(FhirError):
+    """The server answered with an OperationOutcome or with something that is not FHIR."""
+
+
+class CursorExpiredError(FhirError):
+    """The server no longer knows the page cursor; the window must be searched again."""
+
+
+class IncompleteExtractError(FhirError):
+    """A window could not be read to its end."""
+
+
+class WarehouseError(OpenSrpDhis2Error):
+    """The Postgres warehouse."""
+
+
+class WarehouseUnavailableError(WarehouseError):
+    """No connection to Postgres: try later."""
+
+    is_transient = True
+
+
+class MigrationError(WarehouseError):
+    """A file in sql/ was edited after it was applied, or does not apply."""
+
+
+class ViewError(OpenSrpDhis2Error):
+    """A file in dbt_like_views/ is wrong; the message starts with its path and line."""
+
+    def __init__(self, message: str, *, path: str, line: int | None = None) -> None:
+        place = f"{path}:{line}" if line else path
+        super().__init__(f"{place}: {message}")
+        self.path = path
+        self.line = line
+
+
+class FrontMatterError(ViewError):
+    """The YAML comment on top of a view is missing or wrong."""
+
+
+class UnknownRelationError(ViewError):
+    """A view reads a relation that nothing provides."""
+
+
+class CyclicViewError(ViewError):
+    """Views read each other in a circle."""
+
+
+class ViewContractError(ViewError):
+    """A view lacks a column, has one of the wrong type, or names a code that DHIS2 does not know."""
+
+
+class Dhis2Error(HttpError):
+    """The DHIS2 server."""
+
+
+class Dhis2UnavailableError(Dhis2Error):
+    """No usable answer: what was sent may or may not be stored; read back before sending again."""
+
+    is_transient = True
+
+
+class Dhis2AuthenticationError(Dhis2Error):
+    """DHIS2 does not accept our credentials, or the account lacks an authority."""
+
+
+class MetadataNotFoundError(Dhis2Error):
+    """A code or id does not exist in DHIS2."""
+
+
+class ImportRejectedError(Dhis2Error):
+    """DHIS2 refused a whole request for a cause that sending again cannot mend."""

@@ -1,0 +1,1 @@
+"""Codes and ids: DHIS2 metadata, places and what each total is called there."""

@@ -1,0 +1,41 @@
+"""FHIR Locations and the DHIS2 org units they are: the country's place.csv in, lookup.place out.
+
+It knows the mapping file's shape; the rules themselves stand in sql/0004_lookup.sql.
+"""
+
+import csv
+from pathlib import Path
+
+from opensrp_dhis2.errors import ConfigurationError
+from opensrp_dhis2.warehouse.database import Connection
+
+COLUMNS = ("location_id", "org_unit")
+RUNBOOK_COLUMNS = ("location_id", "reporting_dhis2_orgunit_uid")  # the eCHIS runbook's seed file, taken as it is
+
+
+def read_mapping(path: Path) -> list[tuple[str, str]]:
+    """Read place.csv: one row a Location, with the code or id of its org unit; rows without a unit are skipped.
+
+    Raises: ConfigurationError for a missing column or a Location that stands twice.
+    """
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        header = reader.fieldnames or ()
+        columns = next((wanted for wanted in (COLUMNS, RUNBOOK_COLUMNS) if set(wanted) <= set(header)), None)
+        if columns is None:
+            raise ConfigurationError(f"{path.name}:1: needs the columns {', '.join(COLUMNS)}; it has {', '.join(header)}")
+        rows = [(row[columns[0]].strip(), row[columns[1]].strip(), reader.line_num) for row in reader]
+    seen: set[str] = set()
+    for location_id, _, line in rows:
+        if location_id in seen:
+            raise ConfigurationError(f"{path.name}:{line}: the location_id stands twice; keep one row for each Location")
+        seen.add(location_id)
+    return [(location_id, org_unit) for location_id, org_unit, _ in rows if location_id and org_unit]
+
+
+def resolve_places(connection: Connection, mapping: list[tuple[str, str]]) -> dict[str, int]:
+    """Replace lookup.place; give the number of Locations by the rule that placed them (`none`: unmapped)."""
+    connection.execute("delete from lookup.place_mapping")
+    with connection.cursor() as cursor:
+        cursor.executemany("insert into lookup.place_mapping (location_id, org_unit) values (%s, %s)", mapping)
+    return dict(connection.execute("select * from lookup.resolve_places()").fetchall())

@@ -1,0 +1,147 @@
+"""The ledger in Postgres: what should be in DHIS2, what was sent, and what became of it.
+
+It knows the functions of sql/0005_outbox.sql; it refuses to know HTTP.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.rows import class_row, dict_row
+
+from opensrp_dhis2.warehouse.database import Connection
+
+States = dict[str, int]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One data set and one period of one DHIS2 server: what a report sends."""
+
+    target: str
+    data_set_id: str
+    period: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One request, committed before it leaves."""
+
+    batch_id: int
+    target: str
+    data_set_id: str
+    period: str
+    import_strategy: str
+    value_count: int
+
+
+@dataclass(frozen=True)
+class SentRow:
+    """One value of a batch, in the order of the payload, with what the zero rule needs to know of its element."""
+
+    row_index: int
+    data_element_id: str
+    org_unit_id: str
+    category_option_combo_id: str
+    attribute_option_combo_id: str
+    wanted: str | None
+    acknowledged: str | None
+    attempt: int
+    value_type: str | None
+    aggregation_type: str | None
+    zero_is_significant: bool | None
+
+
+@dataclass(frozen=True)
+class RowVerdict:
+    """What became of one value: `verdict` as `outbox.settle` reads it, with DHIS2's code and what it named."""
+
+    row_index: int
+    verdict: str
+    code: str | None = None
+    reason: str | None = None
+
+
+def plan(connection: Connection, of: Slice, *, zeros: str, is_period_open: bool, run_id: str) -> States:
+    """Bring the ledger up to what the indicators say now; give the number of values by state."""
+    rows = connection.execute(
+        "select * from outbox.plan(%s, %s, %s, %s, %s, %s)",
+        (of.target, of.data_set_id, of.period, zeros, is_period_open, run_id),
+    )
+    return dict(rows.fetchall())
+
+
+def cut_batch(connection: Connection, of: Slice, at_most: int, run_id: str) -> Batch | None:
+    """Take at most so many pending values into a new batch; none when nothing is pending."""
+    row = connection.execute(
+        "select outbox.cut_batch(%s, %s, %s, %s, %s)", (of.target, of.data_set_id, of.period, at_most, run_id)
+    ).fetchone()
+    return _batches(connection, "batch_id = %s", row[0])[0] if row and row[0] is not None else None
+
+
+def unsettled_batches(connection: Connection, target: str) -> list[Batch]:
+    """List the requests that left without a verdict: a crash, a time-out, a broken connection."""
+    return _batches(connection, "target = %s and state = 'sending' order by batch_id", target)
+
+
+def _batches(connection: Connection, condition: str, parameter: object) -> list[Batch]:
+    columns = "batch_id, target, data_set_id, period, import_strategy, value_count"
+    with connection.cursor(row_factory=class_row(Batch)) as cursor:
+        query = f"select {columns} from outbox.batch where {condition}"  # noqa: S608 - both parts are written above
+        return cursor.execute(query, (parameter,)).fetchall()  # type: ignore[arg-type]
+
+
+def payload(connection: Connection, batch: Batch) -> bytes:
+    """Build the request body of a batch, in SQL."""
+    row = connection.execute("select outbox.payload(%s)", (batch.batch_id,)).fetchone()
+    return str(row[0]).encode() if row else b""
+
+
+def sent_rows(connection: Connection, batch: Batch) -> list[SentRow]:
+    """Give the values of a batch in the order in which its payload has them."""
+    with connection.cursor(row_factory=class_row(SentRow)) as cursor:
+        return cursor.execute("select * from outbox.sent_row(%s)", (batch.batch_id,)).fetchall()
+
+
+def settle(
+    connection: Connection, batch: Batch, verdicts: Iterable[RowVerdict], *, http_status: int | None, note: str
+) -> None:
+    """Write what became of each value of a batch and close it, in the caller's transaction."""
+    connection.execute(
+        "create temporary table verdicts (row_index integer, verdict text, code text, reason text) on commit drop"
+    )
+    with connection.cursor().copy("copy verdicts from stdin") as copy:
+        for verdict in verdicts:
+            copy.write_row((verdict.row_index, verdict.verdict, verdict.code, verdict.reason))
+    connection.execute("select outbox.settle(%s, %s, %s)", (batch.batch_id, http_status, note))
+    connection.execute("drop table verdicts")
+
+
+def states(connection: Connection, of: Slice) -> States:
+    """Count the values of one data set and period by state."""
+    rows = connection.execute(
+        "select state, count(*) from outbox.value where target = %s and data_set_id = %s and period = %s group by 1",
+        (of.target, of.data_set_id, of.period),
+    )
+    return dict(rows.fetchall())
+
+
+def is_period_known(connection: Connection, of: Slice) -> bool:
+    """Tell whether DHIS2 has acknowledged any value of this period: its first request must go alone and small."""
+    row = connection.execute(
+        "select exists (select from outbox.value where target = %s and period = %s and acknowledged is not null)",
+        (of.target, of.period),
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def requeue(connection: Connection, target: str, *, data_set_id: str | None = None, period: str | None = None) -> int:
+    """Put refused values back to pending, once their cause is mended; give how many."""
+    row = connection.execute("select outbox.requeue(%s, %s, %s)", (target, data_set_id, period)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def status(connection: Connection, target: str | None = None) -> list[dict[str, Any]]:
+    """Count the ledger by data set, period and state, with the code and one plain row for each."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute("select * from outbox.status where %s::text is null or target = %s", (target,) * 2).fetchall()

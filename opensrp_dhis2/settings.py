@@ -1,0 +1,117 @@
+"""Every setting, its default and what is wrong with it; read from a mapping that the caller hands in.
+
+It knows names and shapes; only defs/resources.py and cli.py know the environment.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from opensrp_dhis2.errors import ConfigurationError
+from opensrp_dhis2.project import Project
+
+DEFAULT_RESOURCE_TYPES = (
+    "Patient,Encounter,Observation,Condition,Immunization,Location,Group,QuestionnaireResponse"
+)
+SANDBOX_FHIR_URL = "http://127.0.0.1:8180/fhir"
+SANDBOX_DHIS2_URL = "http://127.0.0.1:8181"
+
+
+def _words(value: object) -> object:
+    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+
+class Settings(BaseModel):
+    """The settings of one deployment, named as the environment names them, in lower case."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    fhir_base_url: str = SANDBOX_FHIR_URL
+    fhir_auth: Literal["none", "basic", "bearer", "client_credentials"] = "none"
+    fhir_username: str = ""
+    fhir_password: str = ""
+    fhir_token: str = ""
+    fhir_token_url: str = ""
+    fhir_client_id: str = ""
+    fhir_client_secret: str = ""
+    fhir_resource_types: Annotated[list[str], BeforeValidator(_words)] = Field(
+        default_factory=lambda: DEFAULT_RESOURCE_TYPES.split(",")
+    )
+    fhir_page_size: int = Field(500, ge=1, le=5000)
+    fhir_threads: int = Field(4, ge=1, le=16)
+    fhir_lag_seconds: int = Field(600, ge=0)
+    fhir_overlap_seconds: int = Field(3600, ge=0)
+    fhir_validate_share: float = Field(0.01, ge=0, le=1)
+
+    warehouse_url: str = ""
+    data_dir: Path = Path(".data")
+
+    dhis2_base_url: str = SANDBOX_DHIS2_URL
+    dhis2_auth: Literal["pat", "basic", "bearer", "oauth2_password", "oauth2_refresh", "client_credentials"] = "basic"
+    dhis2_username: str = "pipeline"
+    dhis2_password: str = "district"  # noqa: S105 - the sandbox's own account
+    dhis2_token: str = ""
+    dhis2_token_url: str = ""
+    dhis2_client_id: str = ""
+    dhis2_client_secret: str = ""
+    dhis2_batch_size: int = Field(1000, ge=1, le=50_000)
+
+    report_timezone: str = "UTC"
+    report_start: date | None = None
+    refused_threshold: int = Field(0, ge=0)
+    project_dir: Path | None = None
+
+    @field_validator("report_timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("is no time zone name; write for example Africa/Kampala") from None
+        return value
+
+    @field_validator("fhir_base_url", "dhis2_base_url")
+    @classmethod
+    def _http_url(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value.rstrip("/")
+
+    @classmethod
+    def from_mapping(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read the settings; `<NAME>_FILE` gives a file to read a value from, empty values count as unset.
+
+        Raises: ConfigurationError naming each wrong setting and its remedy, never its value.
+        """
+        given: dict[str, Any] = {}
+        for name in cls.model_fields:
+            key = name.upper()
+            value = environment.get(key, "") or _file_content(key, environment.get(f"{key}_FILE", ""))
+            if value:
+                given[name] = value
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            problems = "; ".join(f"{str(e['loc'][0]).upper()} {e['msg']}" for e in error.errors(include_input=False))
+            raise ConfigurationError(f"Wrong settings: {problems}. See .env.example") from None
+
+    @property
+    def project(self) -> Project:
+        return Project(self.project_dir)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.report_timezone)
+
+
+def _file_content(key: str, path: str) -> str:
+    if not path:
+        return ""
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise ConfigurationError(f"{key}_FILE names a file that cannot be read ({error.strerror}): {path}") from None

@@ -1,0 +1,1 @@
+"""2 WAREHOUSE: speaks Postgres, knows no server."""

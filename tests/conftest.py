@@ -1,0 +1,80 @@
+"""Fixtures that every room shares: a real Postgres, a migrated warehouse, and the recorded material."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from opensrp_dhis2.project import Project
+from opensrp_dhis2.warehouse.database import Warehouse, start_embedded_postgres
+from opensrp_dhis2.warehouse.migrations import migrate
+
+ROOT = Path(__file__).parent.parent
+REPORT_TIMEZONE = "Africa/Kampala"  # not UTC, so that a month cut in the wrong zone shows
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The recorded material beside the checkout; a test that needs it says so when it is absent."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("needs the recorded material in ../shared, which is not here")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A real Postgres: TEST_DATABASE_URL if set, else the embedded one, started once."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    return given or start_embedded_postgres(tmp_path_factory.mktemp("postgres"))
+
+
+@pytest.fixture(scope="session")
+def template_database(server_url: str) -> str:
+    """A database with every migration applied, copied for each test that wants a warehouse."""
+    name = f"template_{uuid4().hex[:8]}"
+    _execute(server_url, f'create database "{name}"')
+    warehouse = Warehouse(_url(server_url, name), report_timezone=REPORT_TIMEZONE)
+    migrate(warehouse, Project().sql_dir)
+    warehouse.close()
+    return name
+
+
+@pytest.fixture
+def database_url(server_url: str, template_database: str) -> Iterator[str]:
+    """The URL of a fresh migrated database, dropped afterwards."""
+    name = f"test_{uuid4().hex[:8]}"
+    _execute(server_url, f'create database "{name}" template "{template_database}"')
+    yield _url(server_url, name)
+    _execute(server_url, f'drop database "{name}" with (force)')
+
+
+@pytest.fixture
+def empty_database_url(server_url: str) -> Iterator[str]:
+    """The URL of a fresh database without our schemas."""
+    name = f"empty_{uuid4().hex[:8]}"
+    _execute(server_url, f'create database "{name}"')
+    yield _url(server_url, name)
+    _execute(server_url, f'drop database "{name}" with (force)')
+
+
+@pytest.fixture
+def warehouse(database_url: str) -> Iterator[Warehouse]:
+    """A migrated warehouse of its own for each test."""
+    opened = Warehouse(database_url, report_timezone=REPORT_TIMEZONE)
+    yield opened
+    opened.close()
+
+
+def _url(server_url: str, database: str) -> str:
+    return make_url(server_url).set(database=database).render_as_string(hide_password=False)
+
+
+def _execute(server_url: str, statement: str) -> None:
+    plain = make_url(server_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute(statement)  # type: ignore[call-overload]
