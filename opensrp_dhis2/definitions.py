@@ -1,0 +1,47 @@
+"""The Definitions object: the only name that Dagster loads. It puts defs/ together and decides nothing."""
+
+import dagster as dg
+
+from opensrp_dhis2.defs.checks import asset_checks, freshness_checks
+from opensrp_dhis2.defs.jobs import extract_job, report_jobs
+from opensrp_dhis2.defs.lookup import lookup_assets
+from opensrp_dhis2.defs.partitions import partitions_for
+from opensrp_dhis2.defs.relations import relation_assets
+from opensrp_dhis2.defs.reports import report_assets
+from opensrp_dhis2.defs.resources import Dhis2Resource, FhirResource, WarehouseResource, read_settings
+from opensrp_dhis2.defs.routes import register_routes_job
+from opensrp_dhis2.defs.schedules import extract_schedule, report_schedule
+from opensrp_dhis2.defs.sensors import late_data_sensor
+from opensrp_dhis2.defs.source import raw_assets, raw_key
+from opensrp_dhis2.views.catalog import load_catalog
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Read the settings and the views, and give Dagster every asset, check, job, schedule and sensor."""
+    settings = read_settings()
+    catalog = load_catalog(settings.project)
+    extract, reports = extract_job(), report_jobs(catalog)
+    return dg.Definitions(
+        assets=[
+            *raw_assets(settings),
+            *lookup_assets(catalog),
+            *relation_assets(catalog),
+            *report_assets(catalog, settings),
+        ],
+        asset_checks=[
+            *asset_checks(catalog),
+            *freshness_checks(raw_key(resource_type) for resource_type in settings.fhir_resource_types),
+        ],
+        jobs=[extract, *reports.values(), register_routes_job],
+        schedules=[
+            extract_schedule(extract, settings),
+            *(
+                report_schedule(code, job, partitions_for(catalog.data_sets.of(code).period_type, settings))
+                for code, job in reports.items()
+            ),
+        ],
+        sensors=[late_data_sensor(catalog, reports)],
+        resources={"warehouse": WarehouseResource(), "fhir": FhirResource(), "dhis2": Dhis2Resource()},
+        executor=dg.in_process_executor,
+    )

@@ -1,0 +1,94 @@
+"""Asset checks: the data tests of the views, unmapped places, refused values, members left out, freshness."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+import dagster as dg
+
+from opensrp_dhis2.defs.lookup import lookup_key
+from opensrp_dhis2.defs.relations import relation_key
+from opensrp_dhis2.defs.reports import asset_name
+from opensrp_dhis2.defs.resources import read_settings
+from opensrp_dhis2.views.catalog import Catalog, View
+from opensrp_dhis2.views.data_tests import run_tests
+from opensrp_dhis2.warehouse.database import Warehouse
+
+WarehouseParam = dg.ResourceParam[Warehouse]
+WARN = dg.AssetCheckSeverity.WARN
+
+
+def asset_checks(catalog: Catalog) -> list[dg.AssetChecksDefinition]:
+    """Make every check of the code location."""
+    tested = [view for view in catalog.in_order() if view.front_matter.tests]
+    return [
+        *(_data_tests(catalog, view) for view in tested),
+        *(_left_out(view) for view in catalog.indicators),
+        _unmapped_places(),
+        *(_refused(code) for code in catalog.data_sets.codes),
+    ]
+
+
+def freshness_checks(raw_keys: Iterable[dg.AssetKey]) -> list[dg.AssetChecksDefinition]:
+    """Warn when the nightly extract has not run for a day and a half."""
+    return list(dg.build_last_update_freshness_checks(assets=list(raw_keys), lower_bound_delta=timedelta(hours=36)))
+
+
+def _data_tests(catalog: Catalog, view: View) -> dg.AssetChecksDefinition:
+    @dg.asset_check(asset=relation_key(view.name), name="data_tests", description="The tests of the file's front matter.")
+    def data_tests(warehouse: WarehouseParam) -> dg.AssetCheckResult:
+        failed = [result for result in run_tests(warehouse, catalog, view.name) if result.failing_count]
+        return dg.AssetCheckResult(
+            passed=not failed, severity=WARN, metadata={result.test: result.failing_count for result in failed}
+        )
+
+    return data_tests
+
+
+def _left_out(view: View) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=relation_key(view.name),
+        name="left_out",
+        description="Members without an org unit, a date or a disaggregation value: shown here, in no total.",
+    )
+    def left_out(warehouse: WarehouseParam) -> dg.AssetCheckResult:
+        with warehouse.connect() as connection:
+            reasons = connection.execute(
+                "select reason, member_count from indicator.left_out where indicator = %s", (view.path_stem,)
+            ).fetchall()
+        counted = {reason: count for reason, count in reasons if count}
+        return dg.AssetCheckResult(passed=not counted, severity=WARN, metadata=counted)
+
+    return left_out
+
+
+def _unmapped_places() -> dg.AssetChecksDefinition:
+    @dg.asset_check(asset=lookup_key("place"), description="Every FHIR Location is a DHIS2 org unit or lies in one.")
+    def unmapped_places(warehouse: WarehouseParam) -> dg.AssetCheckResult:
+        with warehouse.connect() as connection:
+            rows = connection.execute(
+                "select location_id, reason from lookup.place where org_unit_id is null order by 1 limit 20"
+            ).fetchall()
+        listed = "\n".join(f"- `{location_id}`: {reason}" for location_id, reason in rows)
+        return dg.AssetCheckResult(passed=not rows, severity=WARN, metadata={"unmapped": dg.MetadataValue.md(listed)})
+
+    return unmapped_places
+
+
+def _refused(code: str) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=["dhis2", asset_name(code)],
+        name="refused_values",
+        description="No more values than REFUSED_THRESHOLD are refused by DHIS2 or withheld by us.",
+    )
+    def refused_values(warehouse: WarehouseParam) -> dg.AssetCheckResult:
+        settings = read_settings()
+        with warehouse.connect() as connection:
+            rows = connection.execute(
+                "select coalesce(code, ''), state, sum(value_count) from outbox.status where target = %s and"
+                " data_set = %s and state in ('refused', 'withheld') group by 1, 2",
+                (settings.dhis2_base_url, code),
+            ).fetchall()
+        counts = {f"{state} {reason}": int(count) for reason, state, count in rows}
+        return dg.AssetCheckResult(passed=sum(counts.values()) <= settings.refused_threshold, metadata=counts)
+
+    return refused_values

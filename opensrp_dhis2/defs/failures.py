@@ -1,0 +1,23 @@
+"""How our errors end a Dagster step: a transient one asks for a retry with back-off, any other fails it for good."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from opensrp_dhis2.errors import OpenSrpDhis2Error
+
+MAX_RETRIES = 3
+FIRST_WAIT_SECONDS = 30
+
+
+@contextmanager
+def dagster_failures(retry_number: int) -> Iterator[None]:
+    """Turn an error of this project into RetryRequested (transient) or Failure without retries (all others)."""
+    try:
+        yield
+    except OpenSrpDhis2Error as error:
+        if error.is_transient:
+            wait = FIRST_WAIT_SECONDS * 2**retry_number
+            raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=wait) from error
+        raise dg.Failure(str(error), allow_retries=False) from None

@@ -1,0 +1,76 @@
+"""One partition a DHIS2 period, its key the ISO date of the period's first day.
+
+It knows Dagster's time windows; what DHIS2 calls the period is asked of dhis2/periods.py.
+"""
+
+from datetime import UTC, date, datetime
+
+import dagster as dg
+
+from opensrp_dhis2.dhis2.periods import Period, period_of
+from opensrp_dhis2.errors import ConfigurationError
+from opensrp_dhis2.settings import Settings
+
+KEY_FORMAT = "%Y-%m-%d"
+_STARTS = {
+    "Daily": "0 0 * * *",
+    "Weekly": "0 0 * * 1",
+    "WeeklyWednesday": "0 0 * * 3",
+    "WeeklyThursday": "0 0 * * 4",
+    "WeeklyFriday": "0 0 * * 5",
+    "WeeklySaturday": "0 0 * * 6",
+    "WeeklySunday": "0 0 * * 0",
+    "Monthly": "0 0 1 * *",
+    "BiMonthly": "0 0 1 1,3,5,7,9,11 *",
+    "Quarterly": "0 0 1 1,4,7,10 *",
+    "QuarterlyNov": "0 0 1 2,5,8,11 *",
+    "SixMonthly": "0 0 1 1,7 *",
+    "SixMonthlyApril": "0 0 1 4,10 *",
+    "SixMonthlyNov": "0 0 1 5,11 *",
+    "Yearly": "0 0 1 1 *",
+    "FinancialFeb": "0 0 1 2 *",
+    "FinancialApril": "0 0 1 4 *",
+    "FinancialJuly": "0 0 1 7 *",
+    "FinancialAug": "0 0 1 8 *",
+    "FinancialSep": "0 0 1 9 *",
+    "FinancialOct": "0 0 1 10 *",
+    "FinancialNov": "0 0 1 11 *",
+}
+
+
+def report_start(settings: Settings) -> date:
+    """Give the first day that may be reported: REPORT_START, else 1 January two years ago."""
+    return settings.report_start or date(datetime.now(UTC).year - 2, 1, 1)
+
+
+def partitions_for(period_type: str, settings: Settings) -> dg.TimeWindowPartitionsDefinition:
+    """Make the partitions of a period type, from the first whole period after the start, in the country's zone.
+
+    Raises: ConfigurationError for a period type that has no calendar rule in Dagster (BiWeekly).
+    """
+    cron = _STARTS.get(period_type)
+    if cron is None:
+        raise ConfigurationError(
+            f"data_sets.yaml: period type {period_type} cannot be scheduled; use one of {', '.join(_STARTS)}"
+        )
+    start = datetime.combine(report_start(settings), datetime.min.time())
+    return dg.TimeWindowPartitionsDefinition(
+        start=start, fmt=KEY_FORMAT, cron_schedule=cron, timezone=settings.report_timezone
+    )
+
+
+def period_of_key(key: str, period_type: str) -> Period:
+    """Read a partition key: `dagster job execute --tags` does not check it, so a wrong one is refused here.
+
+    Raises: ConfigurationError when the key is no date, or not the first day of a period of this type.
+    """
+    try:
+        day = datetime.strptime(key, KEY_FORMAT).date()  # noqa: DTZ007 - a calendar day has no zone
+    except ValueError:
+        raise ConfigurationError(f"Partition key {key!r} is no date: write the first day, for example 2024-01-01") from None
+    period = period_of(period_type, day)
+    if period.start_on != day:
+        raise ConfigurationError(
+            f"Partition key {key} is not the first day of a {period_type} period: {period.id} starts on {period.start_on}"
+        )
+    return period

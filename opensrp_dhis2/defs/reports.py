@@ -1,0 +1,93 @@
+"""Assets `outbox/<data set>` and `dhis2/<data set>`: what should be in DHIS2 for a period, and its delivery."""
+
+import re
+import time
+from collections.abc import Iterable
+
+import dagster as dg
+
+from opensrp_dhis2.defs.failures import dagster_failures
+from opensrp_dhis2.defs.partitions import partitions_for, period_of_key
+from opensrp_dhis2.defs.relations import relation_key
+from opensrp_dhis2.defs.resources import read_settings
+from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.outbox.report import Report, Reporter, markdown
+from opensrp_dhis2.settings import Settings
+from opensrp_dhis2.views.catalog import Catalog
+from opensrp_dhis2.warehouse.database import Warehouse
+
+SINGLE_RUN = dg.BackfillPolicy.single_run()
+
+
+def asset_name(data_set_code: str) -> str:
+    """Give the name that Dagster allows for a data set: letters, digits and underscores, in lower case."""
+    return re.sub(r"\W", "_", data_set_code).lower()
+
+
+def report_assets(catalog: Catalog, settings: Settings) -> list[dg.AssetsDefinition]:
+    """Make the two assets of every data set in data_sets.yaml."""
+    made: list[dg.AssetsDefinition] = []
+    for code, data_set in catalog.data_sets.items():
+        partitions = partitions_for(data_set.period_type, settings)
+        upstream = [relation_key(view.name) for view in catalog.indicators_of(code)]
+        made.append(_planned(code, data_set.period_type, partitions, upstream))
+        made.append(_delivered(code, data_set.period_type, partitions))
+    return made
+
+
+def _planned(
+    code: str, period_type: str, partitions: dg.TimeWindowPartitionsDefinition, upstream: Iterable[dg.AssetKey]
+) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=["outbox", asset_name(code)],
+        deps=[*upstream, dg.AssetKey(["lookup", "target"])],
+        partitions_def=partitions,
+        backfill_policy=SINGLE_RUN,
+        group_name="outbox",
+        kinds={"postgres"},
+        description=f"One row for each value that data set {code} should hold in DHIS2, and where it stands.",
+    )
+    def plan(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], dhis2: dg.ResourceParam[Dhis2Client]
+    ) -> dg.MaterializeResult:
+        with dagster_failures(context.retry_number):
+            reporter = Reporter(warehouse, dhis2, read_settings(), code, context.run_id)
+            for key in context.partition_keys:
+                states = reporter.plan(period_of_key(key, period_type))
+                context.add_asset_metadata({"values": states}, partition_key=key)
+        return dg.MaterializeResult()
+
+    return plan
+
+
+def _delivered(code: str, period_type: str, partitions: dg.TimeWindowPartitionsDefinition) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=["dhis2", asset_name(code)],
+        deps=[dg.AssetKey(["outbox", asset_name(code)])],
+        partitions_def=partitions,
+        backfill_policy=SINGLE_RUN,
+        group_name="dhis2",
+        kinds={"dhis2"},
+        description=f"Data set {code} in DHIS2, every value with its verdict.",
+    )
+    def deliver(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], dhis2: dg.ResourceParam[Dhis2Client]
+    ) -> dg.MaterializeResult:
+        started, reports = time.monotonic(), list[Report]()
+        with dagster_failures(context.retry_number):
+            reporter = Reporter(warehouse, dhis2, read_settings(), code, context.run_id)
+            for key in context.partition_keys:
+                report = reporter.deliver(period_of_key(key, period_type))
+                reports.append(report)
+                context.log.info(report.line())
+                context.add_asset_metadata(
+                    {"verdicts": dg.MetadataValue.md(markdown([report])), **report.counts()}, partition_key=key
+                )
+        return dg.MaterializeResult(
+            metadata={
+                "verdicts": dg.MetadataValue.md(markdown(reports)),
+                "seconds": round(time.monotonic() - started, 2),
+            }
+        )
+
+    return deliver

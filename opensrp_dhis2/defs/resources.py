@@ -1,0 +1,60 @@
+"""Dagster resources: the warehouse, the FHIR source and the DHIS2 target, opened for a run and closed after it.
+
+Here, and in cli.py, the environment is read; nothing else of the project knows it.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.fhir.client import FhirClient
+from opensrp_dhis2.settings import Settings
+from opensrp_dhis2.sources import open_dhis2, open_fhir, open_warehouse
+from opensrp_dhis2.warehouse.database import Warehouse
+
+
+def read_settings() -> Settings:
+    """Read the settings from the environment of this process."""
+    return Settings.from_mapping(os.environ)
+
+
+class WarehouseResource(dg.ConfigurableResource[Warehouse]):
+    """The Postgres warehouse named by WAREHOUSE_URL, or the embedded one."""
+
+    _warehouse: Warehouse | None = PrivateAttr(default=None)
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Warehouse]:
+        warehouse = open_warehouse(read_settings())
+        try:
+            yield warehouse
+        finally:
+            warehouse.close()
+
+
+class FhirResource(dg.ConfigurableResource[FhirClient]):
+    """The FHIR server named by FHIR_BASE_URL and its credentials."""
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[FhirClient]:
+        with open_fhir(read_settings()) as client:
+            yield client
+
+
+class Dhis2Resource(dg.ConfigurableResource[Dhis2Client]):
+    """The DHIS2 server named by DHIS2_BASE_URL and its credentials."""
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Dhis2Client]:
+        with open_dhis2(read_settings()) as client:
+            yield client
+
+
+def data_dir() -> Path:
+    """Give the folder for everything that this installation writes."""
+    return read_settings().data_dir

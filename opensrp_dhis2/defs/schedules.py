@@ -1,0 +1,39 @@
+"""Schedules in the country's time zone: the nightly extract, and each data set some hours after its period ends."""
+
+from typing import Any
+
+import dagster as dg
+
+from opensrp_dhis2.settings import Settings
+
+EXTRACT_AT = "0 1 * * *"
+REPORT_HOUR = 5
+
+
+def extract_schedule(job: Any, settings: Settings) -> dg.ScheduleDefinition:
+    """Extract every night; shipped stopped, switched on by the operator in the UI."""
+    return dg.ScheduleDefinition(
+        name="extract_nightly", job=job, cron_schedule=EXTRACT_AT, execution_timezone=settings.report_timezone
+    )
+
+
+def report_schedule(code: str, job: Any, partitions: dg.TimeWindowPartitionsDefinition) -> dg.ScheduleDefinition:
+    """Report a data set every day at five: the last closed period, with what changed in it since the day before.
+
+    A run key bears the day, so that a period is sent again as late data arrives; only differences leave.
+    """
+
+    @dg.schedule(
+        name=f"{job.name}_daily",
+        job=job,
+        cron_schedule=f"0 {REPORT_HOUR} * * *",
+        execution_timezone=partitions.timezone,
+    )
+    def report(context: dg.ScheduleEvaluationContext) -> Any:
+        now = context.scheduled_execution_time
+        key = partitions.get_last_partition_key(current_time=now)
+        if key is None:
+            return dg.SkipReason(f"{code}: no period has ended since REPORT_START")
+        return dg.RunRequest(partition_key=key, run_key=f"{code}:{key}:{now.date()}")
+
+    return report

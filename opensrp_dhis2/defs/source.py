@@ -1,0 +1,64 @@
+"""Assets `raw/<type>`: FHIR resources as the server gave them, one asset a resource type."""
+
+import dagster as dg
+
+from opensrp_dhis2.defs.failures import dagster_failures
+from opensrp_dhis2.defs.resources import read_settings
+from opensrp_dhis2.extract import TypeResult, extract
+from opensrp_dhis2.fhir.client import FhirClient
+from opensrp_dhis2.settings import Settings
+from opensrp_dhis2.warehouse.database import Warehouse
+from opensrp_dhis2.warehouse.raw_pages import table_name
+
+
+def raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+    """Make one asset for each resource type of FHIR_RESOURCE_TYPES."""
+    return [_raw_asset(resource_type) for resource_type in settings.fhir_resource_types]
+
+
+def raw_key(resource_type: str) -> dg.AssetKey:
+    return dg.AssetKey(["raw", table_name(resource_type)])
+
+
+def _raw_asset(resource_type: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=raw_key(resource_type),
+        group_name="raw",
+        kinds={"fhir", "postgres"},
+        description=f"{resource_type} resources as received, newest version only; older ones in raw.superseded.",
+    )
+    def extract_type(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], fhir: dg.ResourceParam[FhirClient]
+    ) -> dg.MaterializeResult:
+        with dagster_failures(context.retry_number):
+            result = extract_one(resource_type, read_settings(), warehouse, fhir)
+        return dg.MaterializeResult(metadata=_metadata(result))
+
+    return extract_type
+
+
+def extract_one(resource_type: str, settings: Settings, warehouse: Warehouse, fhir: FhirClient) -> TypeResult:
+    """Extract one type with the settings' lag, overlap, threads and validation share."""
+    [result] = extract(
+        fhir,
+        warehouse,
+        [resource_type],
+        lag_seconds=settings.fhir_lag_seconds,
+        overlap_seconds=settings.fhir_overlap_seconds,
+        threads=settings.fhir_threads,
+        validate_share=settings.fhir_validate_share,
+    )
+    return result
+
+
+def _metadata(result: TypeResult) -> dict[str, object]:
+    return {
+        "dagster/row_count": result.read,
+        "inserted": result.inserted,
+        "updated": result.updated,
+        "unchanged": result.unchanged,
+        "rejected": result.rejected,
+        "invalid": result.invalid,
+        "window": f"{result.window_from} to {result.window_to}",
+        "seconds": round(result.seconds, 2),
+    }

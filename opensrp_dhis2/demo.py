@@ -1,0 +1,163 @@
+"""`make run`: the whole chain on loopback, with what it did as tables and as .data/run.json.
+
+It knows how to start the sandbox and to show; the work is done by the same Dagster jobs that a ministry runs.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from rich.console import Console
+from rich.table import Table
+
+from opensrp_dhis2.defs.jobs import EXTRACT, report_job_name
+from opensrp_dhis2.defs.partitions import partitions_for
+from opensrp_dhis2.defs.runs import Run, open_instance, run_job
+from opensrp_dhis2.sandbox.server import running
+from opensrp_dhis2.sandbox.start import dhis2_app, fhir_app
+from opensrp_dhis2.settings import SANDBOX_DHIS2_URL, SANDBOX_FHIR_URL, Settings
+from opensrp_dhis2.sources import open_warehouse
+from opensrp_dhis2.views.catalog import load_catalog
+from opensrp_dhis2.warehouse.database import Connection
+from opensrp_dhis2.warehouse.raw_pages import table_name
+
+PERIODS = {"Weekly": 13, "Monthly": 6, "Quarterly": 2}
+COUNTS = ("sent", "accepted", "refused", "unchanged")
+RUN_FILE = Path(".data/run.json")
+
+
+@dataclass
+class Outcome:
+    """What the demo writes to run.json."""
+
+    resources: dict[str, int] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    values: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class PeriodCounts:
+    """One line of the table of values."""
+
+    data_set: str
+    period: str
+    sent: int
+    accepted: int
+    refused: int
+    unchanged: int
+    withheld: int
+
+
+def run_demo(data: Path | None, settings: Settings, console: Console) -> bool:
+    """Run every stage and show it; give whether all of it went well."""
+    with sandbox(data, settings, console):
+        runs = _run_jobs(settings, console)
+        outcome, periods = _outcome(settings, runs)
+    _show(outcome, periods, runs, console)
+    RUN_FILE.write_text(json.dumps(asdict(outcome), indent=1))
+    return all(run.is_success for run in runs)
+
+
+def demo_environment(data: Path | None, environment: Mapping[str, str]) -> dict[str, str]:
+    """Say which settings a data folder needs: a data folder of its own, and the example project of the same name."""
+    if data is None:
+        return {}
+    example = Path("examples") / data.resolve().name
+    project = {"PROJECT_DIR": str(example)} if example.is_dir() and "PROJECT_DIR" not in environment else {}
+    return {"DATA_DIR": str(Path(".data") / data.resolve().name), **project}
+
+
+@contextmanager
+def sandbox(data: Path | None, settings: Settings, console: Console) -> Iterator[None]:
+    """Serve FHIR and DHIS2 on loopback, where the default settings look for them."""
+    folder = settings.data_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    with console.status("Starting the sandbox servers"):
+        fhir = fhir_app(data, folder / "fhir")
+        dhis2 = dhis2_app(settings.project, folder / "dhis2.sqlite")
+    with running(fhir, port=_port(SANDBOX_FHIR_URL)), running(dhis2, port=_port(SANDBOX_DHIS2_URL)):
+        console.print(f"Sandbox FHIR server at {SANDBOX_FHIR_URL}, sandbox DHIS2 at {SANDBOX_DHIS2_URL}")
+        yield
+
+
+def _port(url: str) -> int:
+    return urlsplit(url).port or 80
+
+
+def _run_jobs(settings: Settings, console: Console) -> list[Run]:
+    """Run `extract`, then every report over its last closed periods; stop at the first job that fails."""
+    catalog, runs = load_catalog(settings.project), list[Run]()
+    wanted: list[tuple[str, list[str] | None]] = [(EXTRACT, None)]
+    for code, data_set in catalog.data_sets.items():
+        keys = partitions_for(data_set.period_type, settings).get_partition_keys()
+        wanted.append((report_job_name(code), keys[-PERIODS.get(data_set.period_type, 1) :]))
+    with open_instance(Path(".data/dagster").absolute()) as instance:
+        for job, keys in wanted:
+            with console.status(job) as status:
+                runs.append(run_job(instance, job, keys, on_step=lambda step, job=job: status.update(f"{job}: {step}")))
+            if not runs[-1].is_success:
+                break
+    return runs
+
+
+def _outcome(settings: Settings, runs: list[Run]) -> tuple[Outcome, list[PeriodCounts]]:
+    outcome = Outcome()
+    for run in runs:
+        for stage, seconds in run.seconds.items():
+            outcome.seconds[stage] = round(outcome.seconds.get(stage, 0) + seconds, 2)
+    warehouse = open_warehouse(settings)
+    with warehouse.connect() as connection:
+        for resource_type in settings.fhir_resource_types:
+            outcome.resources[resource_type] = _count(connection, f"raw.{table_name(resource_type)}")
+        for view in load_catalog(settings.project).indicators:
+            outcome.rows[view.path_stem] = _count(connection, view.name)
+        rows = connection.execute(
+            "select code, period, sent, accepted, refused, unchanged, withheld from outbox.delivery"
+            " join lookup.data_set using (data_set_id) where run_id = any(%s) order by 1, 2",
+            ([run.run_id for run in runs],),
+        ).fetchall()
+    warehouse.close()
+    periods = [PeriodCounts(*row) for row in rows]
+    outcome.values = {name: sum(getattr(period, name) for period in periods) for name in COUNTS}
+    return outcome, periods
+
+
+def _count(connection: Connection, relation: str) -> int:
+    row = connection.execute("select to_regclass(%s) is not null", (relation,)).fetchone()
+    if not row or not row[0]:
+        return 0
+    [(number,)] = connection.execute(f"select count(*) from {relation}").fetchall()  # type: ignore[arg-type]  # noqa: S608 - a name of ours
+    return int(number)
+
+
+def _show(outcome: Outcome, periods: list[PeriodCounts], runs: list[Run], console: Console) -> None:
+    console.print(_table("Resources read, by type", ("type", "resources"), outcome.resources.items()))
+    console.print(_table("Totals, by indicator", ("indicator", "rows"), outcome.rows.items()))
+    console.print(
+        _table(
+            "Values, by data set and period",
+            ("data set", "period", *COUNTS, "withheld"),
+            [*(tuple(asdict(period).values()) for period in periods), ("all", "", *outcome.values.values(), "")],
+        )
+    )
+    console.print(_table("Seconds, by stage", ("stage", "seconds"), outcome.seconds.items()))
+    for run in runs:
+        for failure in run.failures:
+            console.print(f"[red]{run.job}: {failure}", highlight=False, markup=True)
+    console.print(
+        "Look next: [bold]make dev[/] opens Dagster with these runs; [bold].venv/bin/opensrp-dhis2 outbox status[/] shows "
+        f"where every value stands; [bold]{RUN_FILE}[/] has these numbers. Run again: nothing is sent twice."
+    )
+
+
+def _table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 or column == "period" else "right")
+    for row in rows:
+        table.add_row(*map(str, row))
+    return table

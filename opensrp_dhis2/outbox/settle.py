@@ -1,0 +1,79 @@
+"""Requests that have no verdict, settled by reading DHIS2 back: there means stored, not there means send again.
+
+It knows how to compare; it refuses to send.
+"""
+
+from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.dhis2.models import ServerVersion
+from opensrp_dhis2.dhis2.zero_rule import is_droppable_zero
+from opensrp_dhis2.outbox import ledger
+from opensrp_dhis2.outbox.ledger import Batch, RowVerdict, SentRow
+from opensrp_dhis2.warehouse.database import Warehouse
+
+MAX_ATTEMPTS = 3  # for a value that goes alone and is taken without being stored
+Cell = tuple[str, str, str, str]  # data element, org unit, category option combo, attribute option combo
+
+
+def settle_unfinished(warehouse: Warehouse, client: Dhis2Client, target: str, version: ServerVersion) -> int:
+    """Settle every request that left without a verdict; give how many there were.
+
+    Raises: Dhis2UnavailableError (transient) while DHIS2 does not answer; the batches stay open.
+    """
+    with warehouse.connect() as connection:
+        batches = ledger.unsettled_batches(connection, target)
+    for batch in batches:
+        settle_by_reading(warehouse, client, batch, version)
+    return len(batches)
+
+
+def settle_by_reading(
+    warehouse: Warehouse, client: Dhis2Client, batch: Batch, version: ServerVersion
+) -> list[RowVerdict]:
+    """Settle one batch by what DHIS2 holds now, and give the verdicts."""
+    with warehouse.connect() as connection:
+        rows = ledger.sent_rows(connection, batch)
+    verdicts = compare(rows, read_back(client, batch, rows), version)
+    with warehouse.connect() as connection:
+        ledger.settle(connection, batch, verdicts, http_status=None, note="settled by reading DHIS2 back")
+    return verdicts
+
+
+def read_back(client: Dhis2Client, batch: Batch, rows: list[SentRow]) -> dict[Cell, str]:
+    """Give the values that DHIS2 holds for the org units of a batch."""
+    units = sorted({row.org_unit_id for row in rows})
+    stored = client.read_data_values(data_set=batch.data_set_id, period=batch.period, org_units=units)
+    return {
+        (v.data_element, v.org_unit, v.category_option_combo, v.attribute_option_combo): v.value or ""
+        for v in stored
+        if not v.is_deleted
+    }
+
+
+def compare(rows: list[SentRow], there: dict[Cell, str], version: ServerVersion) -> list[RowVerdict]:
+    """Judge each value by what is there: pure."""
+    is_alone = len(rows) == 1
+    return [_judged(row, there.get(_cell(row)), can_be_dropped(row, version), is_alone) for row in rows]
+
+
+def can_be_dropped(row: SentRow, version: ServerVersion) -> bool:
+    """Tell whether this server drops the value: up to 2.42, a zero of an element where zero means nothing."""
+    return not version.has_group_import and is_droppable_zero(
+        row.wanted,
+        value_type=row.value_type or "",
+        aggregation_type=row.aggregation_type or "",
+        is_zero_significant=bool(row.zero_is_significant),
+    )
+
+
+def _cell(row: SentRow) -> Cell:
+    return (row.data_element_id, row.org_unit_id, row.category_option_combo_id, row.attribute_option_combo_id)
+
+
+def _judged(row: SentRow, there: str | None, is_droppable: bool, is_alone: bool) -> RowVerdict:
+    if row.wanted == there:
+        return RowVerdict(row.row_index, "deleted" if row.wanted is None else "stored")
+    if there is None and is_droppable:
+        return RowVerdict(row.row_index, "dropped")
+    if is_alone and row.attempt >= MAX_ATTEMPTS:
+        return RowVerdict(row.row_index, "refused", "NOT_STORED", f"sent {row.attempt} times, never stored")
+    return RowVerdict(row.row_index, "lost", "NOT_STORED", "not stored; it will be sent again")
