@@ -17,7 +17,7 @@ from opensrp_dhis2.defs.jobs import EXTRACT, report_job_name
 from opensrp_dhis2.defs.partitions import partitions_for
 from opensrp_dhis2.defs.runs import Run, open_instance, run_job
 from opensrp_dhis2.sandbox.server import running
-from opensrp_dhis2.sandbox.start import dhis2_app, fhir_app
+from opensrp_dhis2.sandbox.start import dhis2_app, fhir_app, metadata_file
 from opensrp_dhis2.settings import SANDBOX_DHIS2_URL, SANDBOX_FHIR_URL, Settings
 from opensrp_dhis2.sources import open_warehouse
 from opensrp_dhis2.views.catalog import load_catalog
@@ -78,7 +78,7 @@ def sandbox(data: Path | None, settings: Settings, console: Console) -> Iterator
     folder.mkdir(parents=True, exist_ok=True)
     with console.status("Starting the sandbox servers"):
         fhir = fhir_app(data, folder / "fhir")
-        dhis2 = dhis2_app(settings.project, folder / "dhis2.sqlite")
+        dhis2 = dhis2_app(metadata_file(settings.project), folder / "dhis2.sqlite")
     with running(fhir, port=_port(SANDBOX_FHIR_URL)), running(dhis2, port=_port(SANDBOX_DHIS2_URL)):
         console.print(f"Sandbox FHIR server at {SANDBOX_FHIR_URL}, sandbox DHIS2 at {SANDBOX_DHIS2_URL}")
         yield

@@ -14,9 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.project import Project
 
-DEFAULT_RESOURCE_TYPES = (
-    "Patient,Encounter,Observation,Condition,Immunization,Location,Group,QuestionnaireResponse"
-)
+DEFAULT_RESOURCE_TYPES = "Patient,Encounter,Observation,Condition,Immunization,Location,Group,QuestionnaireResponse"
 SANDBOX_FHIR_URL = "http://127.0.0.1:8180/fhir"
 SANDBOX_DHIS2_URL = "http://127.0.0.1:8181"
 

@@ -1,15 +1,24 @@
-"""Opens what the settings name: the warehouse, the FHIR client, the DHIS2 client, the catalog of views.
+"""Opens what the settings name: the warehouse, the FHIR client, the DHIS2 client.
 
 It knows which setting goes where; it refuses to know the environment and Dagster.
 """
 
-from opensrp_dhis2.dhis2.auth import read_auth as read_dhis2_auth
+from opensrp_dhis2.dhis2.auth import make_auth, parse_credentials
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.fhir.auth import read_auth as read_fhir_auth
+from opensrp_dhis2.fhir.auth import make_auth as make_fhir_auth
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.database import Warehouse, start_embedded_postgres
 from opensrp_dhis2.warehouse.migrations import migrate
+
+_DHIS2_CREDENTIALS = {
+    "pat": ("token",),
+    "basic": ("username", "password"),
+    "bearer": ("token",),
+    "oauth2_password": ("username", "password", "client_id", "client_secret"),
+    "oauth2_refresh": ("token", "client_id", "client_secret"),
+    "client_credentials": ("token_url", "client_id", "client_secret"),
+}
 
 
 def open_warehouse(settings: Settings) -> Warehouse:
@@ -18,3 +27,26 @@ def open_warehouse(settings: Settings) -> Warehouse:
     warehouse = Warehouse(url, report_timezone=settings.report_timezone)
     migrate(warehouse, settings.project.sql_dir)
     return warehouse
+
+
+def open_dhis2(settings: Settings) -> Dhis2Client:
+    """Open the client of DHIS2_BASE_URL with the credentials that DHIS2_AUTH asks for; nothing is sent yet."""
+    given = {name: getattr(settings, f"dhis2_{name}") for name in _DHIS2_CREDENTIALS[settings.dhis2_auth]}
+    credentials = parse_credentials({"kind": settings.dhis2_auth, **{k: v for k, v in given.items() if v}})
+    return Dhis2Client(settings.dhis2_base_url, auth=make_auth(credentials, settings.dhis2_base_url))
+
+
+def open_fhir(settings: Settings) -> FhirClient:
+    """Open the client of FHIR_BASE_URL with the credentials that FHIR_AUTH asks for; nothing is sent yet."""
+    auth = make_fhir_auth(
+        settings.fhir_auth,
+        username=settings.fhir_username,
+        password=settings.fhir_password,
+        token=settings.fhir_token,
+        token_url=settings.fhir_token_url,
+        client_id=settings.fhir_client_id,
+        client_secret=settings.fhir_client_secret,
+    )
+    return FhirClient(
+        settings.fhir_base_url, auth=auth, page_size=settings.fhir_page_size, connections=settings.fhir_threads
+    )

@@ -69,7 +69,7 @@ create function outbox.objection(value text, value_type text, is_element_in_set 
 returns text language sql immutable parallel safe as $$
   select case
     when not is_element_in_set then 'E8020'
-    when not is_unit_known then 'E8105'
+    when not is_unit_known then 'E8107'
     when not is_unit_assigned then 'E8022'
     when not is_unit_open then 'E8031'
     when not is_period_open then 'E8030'
@@ -263,11 +263,13 @@ language sql stable as $$
 $$;
 
 -- Put refused values back to pending, once a person has mended the cause.
-create function outbox.requeue(of_target text, of_data_set text, of_period text)
+create function outbox.requeue(of_target text, of_data_set_code text, of_period text)
 returns bigint language sql as $$
   with mended as (
     update outbox.value set state = 'pending', attempt = 0, settled_at = null
-    where target = of_target and state = 'refused' and data_set_id = coalesce(of_data_set, data_set_id)
+    where target = of_target and state = 'refused'
+      and (of_data_set_code is null
+        or data_set_id in (select s.data_set_id from lookup.data_set s where s.code = of_data_set_code))
       and period = coalesce(of_period, period)
     returning 1
   )

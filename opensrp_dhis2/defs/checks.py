@@ -34,7 +34,9 @@ def freshness_checks(raw_keys: Iterable[dg.AssetKey]) -> list[dg.AssetChecksDefi
 
 
 def _data_tests(catalog: Catalog, view: View) -> dg.AssetChecksDefinition:
-    @dg.asset_check(asset=relation_key(view.name), name="data_tests", description="The tests of the file's front matter.")
+    @dg.asset_check(
+        asset=relation_key(view.name), name="data_tests", description="The tests of the file's front matter."
+    )
     def data_tests(warehouse: WarehouseParam) -> dg.AssetCheckResult:
         failed = [result for result in run_tests(warehouse, catalog, view.name) if result.failing_count]
         return dg.AssetCheckResult(

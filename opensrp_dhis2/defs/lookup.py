@@ -39,7 +39,7 @@ def _metadata_assets(catalog: Catalog) -> dg.AssetsDefinition:
             for table in TABLES
         ],
     )  # fmt: skip
-    def read(context: dg.AssetExecutionContext, warehouse: WarehouseParam, dhis2: dg.ResourceParam[Dhis2Client]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def read(context: dg.AssetExecutionContext, warehouse: WarehouseParam, dhis2: dg.ResourceParam[Dhis2Client]):  # type: ignore[no-untyped-def]
         with dagster_failures(context.retry_number):
             metadata = read_metadata(dhis2, sorted(catalog.data_sets.codes))
             with warehouse.connect() as connection:
@@ -85,9 +85,7 @@ def _place_asset() -> dg.AssetsDefinition:
 
 
 def _target_asset(catalog: Catalog) -> dg.AssetsDefinition:
-    @dg.asset(
-        key=lookup_key("target"), deps=[lookup_key(t) for t in TABLES], group_name="lookup", kinds={"postgres"}
-    )
+    @dg.asset(key=lookup_key("target"), deps=[lookup_key(t) for t in TABLES], group_name="lookup", kinds={"postgres"})
     def target(context: dg.AssetExecutionContext, warehouse: WarehouseParam) -> dg.MaterializeResult:
         """One row a cell of an indicator: its data set, data element and option combos in DHIS2."""
         with dagster_failures(context.retry_number), warehouse.connect() as connection:

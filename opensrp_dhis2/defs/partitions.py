@@ -65,9 +65,11 @@ def period_of_key(key: str, period_type: str) -> Period:
     Raises: ConfigurationError when the key is no date, or not the first day of a period of this type.
     """
     try:
-        day = datetime.strptime(key, KEY_FORMAT).date()  # noqa: DTZ007 - a calendar day has no zone
+        day = datetime.strptime(key, KEY_FORMAT).date()
     except ValueError:
-        raise ConfigurationError(f"Partition key {key!r} is no date: write the first day, for example 2024-01-01") from None
+        raise ConfigurationError(
+            f"Partition key {key!r} is no date: write the first day, for example 2024-01-01"
+        ) from None
     period = period_of(period_type, day)
     if period.start_on != day:
         raise ConfigurationError(

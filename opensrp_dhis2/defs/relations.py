@@ -50,7 +50,7 @@ def _indicator_asset(catalog: Catalog, view: View) -> dg.AssetsDefinition:
             ),
         ],
     )  # fmt: skip
-    def total(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def total(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):  # type: ignore[no-untyped-def]
         with dagster_failures(context.retry_number):
             result = build_indicator(warehouse, catalog, view.name)
         yield dg.MaterializeResult(asset_key=member)

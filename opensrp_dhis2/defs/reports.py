@@ -11,9 +11,11 @@ from opensrp_dhis2.defs.partitions import partitions_for, period_of_key
 from opensrp_dhis2.defs.relations import relation_key
 from opensrp_dhis2.defs.resources import read_settings
 from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.outbox.report import Report, Reporter, markdown
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.views.catalog import Catalog
+from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 
 SINGLE_RUN = dg.BackfillPolicy.single_run()
@@ -30,13 +32,25 @@ def report_assets(catalog: Catalog, settings: Settings) -> list[dg.AssetsDefinit
     for code, data_set in catalog.data_sets.items():
         partitions = partitions_for(data_set.period_type, settings)
         upstream = [relation_key(view.name) for view in catalog.indicators_of(code)]
-        made.append(_planned(code, data_set.period_type, partitions, upstream))
-        made.append(_delivered(code, data_set.period_type, partitions))
+        made.append(_planned(code, data_set, partitions, upstream))
+        made.append(_delivered(code, data_set, partitions))
     return made
 
 
+def _reporter(
+    context: dg.AssetExecutionContext, warehouse: Warehouse, dhis2: Dhis2Client, code: str, data_set: DataSet
+) -> Reporter:
+    if not context.has_partition_key and not context.has_partition_key_range:
+        raise ConfigurationError(
+            f'{context.job_name} needs a period: add --tags \'{{"dagster/partition": "2024-01-01"}}\', its first day'
+        )
+    return Reporter(
+        warehouse, dhis2, code, data_set, run_id=context.run_id, batch_size=read_settings().dhis2_batch_size
+    )
+
+
 def _planned(
-    code: str, period_type: str, partitions: dg.TimeWindowPartitionsDefinition, upstream: Iterable[dg.AssetKey]
+    code: str, data_set: DataSet, partitions: dg.TimeWindowPartitionsDefinition, upstream: Iterable[dg.AssetKey]
 ) -> dg.AssetsDefinition:
     @dg.asset(
         key=["outbox", asset_name(code)],
@@ -51,16 +65,16 @@ def _planned(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], dhis2: dg.ResourceParam[Dhis2Client]
     ) -> dg.MaterializeResult:
         with dagster_failures(context.retry_number):
-            reporter = Reporter(warehouse, dhis2, read_settings(), code, context.run_id)
+            reporter = _reporter(context, warehouse, dhis2, code, data_set)
             for key in context.partition_keys:
-                states = reporter.plan(period_of_key(key, period_type))
+                states = reporter.plan(period_of_key(key, data_set.period_type))
                 context.add_asset_metadata({"values": states}, partition_key=key)
         return dg.MaterializeResult()
 
     return plan
 
 
-def _delivered(code: str, period_type: str, partitions: dg.TimeWindowPartitionsDefinition) -> dg.AssetsDefinition:
+def _delivered(code: str, data_set: DataSet, partitions: dg.TimeWindowPartitionsDefinition) -> dg.AssetsDefinition:
     @dg.asset(
         key=["dhis2", asset_name(code)],
         deps=[dg.AssetKey(["outbox", asset_name(code)])],
@@ -75,14 +89,11 @@ def _delivered(code: str, period_type: str, partitions: dg.TimeWindowPartitionsD
     ) -> dg.MaterializeResult:
         started, reports = time.monotonic(), list[Report]()
         with dagster_failures(context.retry_number):
-            reporter = Reporter(warehouse, dhis2, read_settings(), code, context.run_id)
+            reporter = _reporter(context, warehouse, dhis2, code, data_set)
             for key in context.partition_keys:
-                report = reporter.deliver(period_of_key(key, period_type))
-                reports.append(report)
-                context.log.info(report.line())
-                context.add_asset_metadata(
-                    {"verdicts": dg.MetadataValue.md(markdown([report])), **report.counts()}, partition_key=key
-                )
+                reports.append(reporter.deliver(period_of_key(key, data_set.period_type)))
+                context.log.info(reports[-1].line())
+                context.add_asset_metadata(reports[-1].counts(), partition_key=key)
         return dg.MaterializeResult(
             metadata={
                 "verdicts": dg.MetadataValue.md(markdown(reports)),

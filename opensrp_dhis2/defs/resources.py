@@ -4,12 +4,10 @@ Here, and in cli.py, the environment is read; nothing else of the project knows 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import dagster as dg
-from pydantic import PrivateAttr
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.fhir.client import FhirClient
@@ -25,8 +23,6 @@ def read_settings() -> Settings:
 
 class WarehouseResource(dg.ConfigurableResource[Warehouse]):
     """The Postgres warehouse named by WAREHOUSE_URL, or the embedded one."""
-
-    _warehouse: Warehouse | None = PrivateAttr(default=None)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Warehouse]:
@@ -55,6 +51,6 @@ class Dhis2Resource(dg.ConfigurableResource[Dhis2Client]):
             yield client
 
 
-def data_dir() -> Path:
-    """Give the folder for everything that this installation writes."""
-    return read_settings().data_dir
+def read_secrets() -> Mapping[str, str]:
+    """Give the environment to what names its secrets by variable, such as routes.yaml."""
+    return os.environ

@@ -1,11 +1,9 @@
 """The job `register_routes`: DHIS2 Routes as routes.yaml describes them, created or brought up to date by code."""
 
-import os
-
 import dagster as dg
 
 from opensrp_dhis2.defs.failures import dagster_failures
-from opensrp_dhis2.defs.resources import read_settings
+from opensrp_dhis2.defs.resources import read_secrets, read_settings
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.routes import load_routes, register_routes
 from opensrp_dhis2.errors import ConfigurationError
@@ -16,8 +14,10 @@ def register_routes_op(context: dg.OpExecutionContext, dhis2: dg.ResourceParam[D
     with dagster_failures(context.retry_number):
         file = read_settings().project.file("routes.yaml")
         if file is None:
-            raise ConfigurationError("There is no routes.yaml: put one into PROJECT_DIR; docs/operations.md shows its form")
-        for result in register_routes(dhis2, load_routes(file, os.environ)):
+            raise ConfigurationError(
+                "There is no routes.yaml: put one into PROJECT_DIR; docs/operations.md shows its form"
+            )
+        for result in register_routes(dhis2, load_routes(file, read_secrets())):
             context.log.info(f"route {result.code}: {result.action}")
             context.log_event(
                 dg.AssetObservation(

@@ -63,8 +63,12 @@ def run_job(
     tags = (
         {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]} if keys else {}
     )
-    result = defs().resolve_job_def(job).execute_in_process(  # type: ignore[operator]
-        instance=instance, run_id=run.run_id, tags=tags, raise_on_error=False
+    result = (
+        defs()
+        .resolve_job_def(job)
+        .execute_in_process(  # type: ignore[operator]
+            instance=instance, run_id=run.run_id, tags=tags, raise_on_error=False
+        )
     )
     run.is_success = result.success
     return run

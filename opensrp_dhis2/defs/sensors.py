@@ -24,9 +24,7 @@ def late_data_sensor(catalog: Catalog, jobs: dict[str, Any]) -> dg.SensorDefinit
         today = datetime.now(UTC).astimezone(settings.zone).date()
         for code, job in jobs.items():
             with warehouse.connect() as connection:
-                changed = changed_periods(
-                    connection, settings.dhis2_base_url, code, catalog.data_sets.of(code), today
-                )
+                changed = changed_periods(connection, settings.dhis2_base_url, code, catalog.data_sets.of(code), today)
             for change in changed:
                 start = parse_period(change.period).start_on
                 requests.append(

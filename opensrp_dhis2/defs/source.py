@@ -4,7 +4,7 @@ import dagster as dg
 
 from opensrp_dhis2.defs.failures import dagster_failures
 from opensrp_dhis2.defs.resources import read_settings
-from opensrp_dhis2.extract import TypeResult, extract
+from opensrp_dhis2.extract import Extraction, TypeResult, extract
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.database import Warehouse
@@ -39,16 +39,10 @@ def _raw_asset(resource_type: str) -> dg.AssetsDefinition:
 
 def extract_one(resource_type: str, settings: Settings, warehouse: Warehouse, fhir: FhirClient) -> TypeResult:
     """Extract one type with the settings' lag, overlap, threads and validation share."""
-    [result] = extract(
-        fhir,
-        warehouse,
-        [resource_type],
-        lag_seconds=settings.fhir_lag_seconds,
-        overlap_seconds=settings.fhir_overlap_seconds,
-        threads=settings.fhir_threads,
-        validate_share=settings.fhir_validate_share,
+    how = Extraction(
+        settings.fhir_lag_seconds, settings.fhir_overlap_seconds, settings.fhir_threads, settings.fhir_validate_share
     )
-    return result
+    return extract(fhir, warehouse, resource_type, how)
 
 
 def _metadata(result: TypeResult) -> dict[str, object]:

@@ -23,12 +23,16 @@ def read_mapping(path: Path) -> list[tuple[str, str]]:
         header = reader.fieldnames or ()
         columns = next((wanted for wanted in (COLUMNS, RUNBOOK_COLUMNS) if set(wanted) <= set(header)), None)
         if columns is None:
-            raise ConfigurationError(f"{path.name}:1: needs the columns {', '.join(COLUMNS)}; it has {', '.join(header)}")
+            raise ConfigurationError(
+                f"{path.name}:1: needs the columns {', '.join(COLUMNS)}; it has {', '.join(header)}"
+            )
         rows = [(row[columns[0]].strip(), row[columns[1]].strip(), reader.line_num) for row in reader]
     seen: set[str] = set()
     for location_id, _, line in rows:
         if location_id in seen:
-            raise ConfigurationError(f"{path.name}:{line}: the location_id stands twice; keep one row for each Location")
+            raise ConfigurationError(
+                f"{path.name}:{line}: the location_id stands twice; keep one row for each Location"
+            )
         seen.add(location_id)
     return [(location_id, org_unit) for location_id, org_unit, _ in rows if location_id and org_unit]
 

@@ -90,7 +90,9 @@ def _targets_of(view: View, data_sets: DataSets, codes: Codes) -> Iterator[Targe
     for data_set_code in front.data_set_codes:
         settings = data_sets.of(data_set_code)
         data_set_id, period_type, attribute_combo = _data_set(codes, data_set_code, settings)
-        attribute_option_combo_id = _combo(codes, attribute_combo, list(settings.attribute_options.values()), data_set_code)
+        attribute_option_combo_id = _combo(
+            codes, attribute_combo, list(settings.attribute_options.values()), data_set_code
+        )
         for measure, wanted in front.measures.items():
             element = codes.elements.get((data_set_id, wanted.data_element))
             if element is None:

@@ -135,13 +135,15 @@ def is_period_known(connection: Connection, of: Slice) -> bool:
     return bool(row and row[0])
 
 
-def requeue(connection: Connection, target: str, *, data_set_id: str | None = None, period: str | None = None) -> int:
+def requeue(connection: Connection, target: str, *, data_set_code: str | None = None, period: str | None = None) -> int:
     """Put refused values back to pending, once their cause is mended; give how many."""
-    row = connection.execute("select outbox.requeue(%s, %s, %s)", (target, data_set_id, period)).fetchone()
+    row = connection.execute("select outbox.requeue(%s, %s, %s)", (target, data_set_code, period)).fetchone()
     return int(row[0]) if row else 0
 
 
 def status(connection: Connection, target: str | None = None) -> list[dict[str, Any]]:
     """Count the ledger by data set, period and state, with the code and one plain row for each."""
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute("select * from outbox.status where %s::text is null or target = %s", (target,) * 2).fetchall()
+        return cursor.execute(
+            "select * from outbox.status where %s::text is null or target = %s", (target,) * 2
+        ).fetchall()

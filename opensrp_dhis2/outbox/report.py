@@ -9,7 +9,6 @@ from dataclasses import asdict, astuple, dataclass
 from datetime import date, timedelta
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.models import ServerVersion
 from opensrp_dhis2.dhis2.periods import Period, period_of
 from opensrp_dhis2.errors import ConfigurationError, MetadataNotFoundError
 from opensrp_dhis2.outbox import ledger
@@ -63,7 +62,7 @@ class Reporter:
         self._run_id, self._batch_size = run_id, batch_size
         self.target = client.base_url
         info = client.system_info()
-        self._version, self._today = info.version, info.server_date
+        self._version, self._today = info.version, date.fromisoformat(info.server_date[:10])
         with warehouse.connect() as connection:
             self._known = _known_data_set(connection, code)
 
@@ -103,7 +102,7 @@ class Reporter:
     def _settle_unfinished(self) -> None:
         settle_unfinished(self._warehouse, self._client, self.target, self._version)
 
-    def _locked(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def _locked(self):  # type: ignore[no-untyped-def]
         return self._warehouse.lock(
             f"dhis2 {self.target}", remedy="one run at a time sends to a DHIS2 server; wait until it has ended"
         )
@@ -128,7 +127,9 @@ def is_open(period: Period, data_set: KnownDataSet, today: date) -> bool:
 
 def markdown(reports: Iterable[Report]) -> str:
     """Draw the verdicts of some periods as a Markdown table."""
-    header = "| data set | period | sent | accepted | refused | unchanged | withheld | requests |\n" + "|---" * 8 + "|\n"
+    header = (
+        "| data set | period | sent | accepted | refused | unchanged | withheld | requests |\n" + "|---" * 8 + "|\n"
+    )
     rows = (
         f"| {r.data_set} | {r.period} | {r.sent} | {r.accepted} | {r.refused} | {r.unchanged} | {r.withheld} "
         f"| {r.request_count} |"

@@ -4,6 +4,7 @@ It knows how to compare; it refuses to send.
 """
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.dhis2.codes import Reason
 from opensrp_dhis2.dhis2.models import ServerVersion
 from opensrp_dhis2.dhis2.zero_rule import is_droppable_zero
 from opensrp_dhis2.outbox import ledger
@@ -75,5 +76,5 @@ def _judged(row: SentRow, there: str | None, is_droppable: bool, is_alone: bool)
     if there is None and is_droppable:
         return RowVerdict(row.row_index, "dropped")
     if is_alone and row.attempt >= MAX_ATTEMPTS:
-        return RowVerdict(row.row_index, "refused", "NOT_STORED", f"sent {row.attempt} times, never stored")
-    return RowVerdict(row.row_index, "lost", "NOT_STORED", "not stored; it will be sent again")
+        return RowVerdict(row.row_index, "refused", Reason.WRITE_LOST, f"sent {row.attempt} times, never stored")
+    return RowVerdict(row.row_index, "lost", Reason.WRITE_LOST, "not stored; it will be sent again")

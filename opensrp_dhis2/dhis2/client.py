@@ -1,0 +1,208 @@
+"""The DHIS2 Web API over HTTP: reads that raise when they cannot be trusted, and one write that never does.
+
+It knows paths, pages and status codes; it refuses to say what became of a value (import_reply.py does).
+"""
+
+import gzip
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
+
+import httpx
+
+from opensrp_dhis2.dhis2.import_summary import Json, read_json_object
+from opensrp_dhis2.dhis2.models import DataValue, Reply, ServerVersion
+from opensrp_dhis2.dhis2.reply_check import check_readable
+from opensrp_dhis2.errors import ConfigurationError, Dhis2Error, Dhis2UnavailableError
+from opensrp_dhis2.http import make_client
+
+READ_TIMEOUT_SECONDS = 300.0  # 2.43 was seen to take two minutes over a large request
+GZIP_ABOVE_BYTES = 4096
+ORG_UNITS_PER_READ = 100  # keeps the URL below the usual 8 kB of a proxy
+_NO_PARAMS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class SystemInfo:
+    """What the server says of itself."""
+
+    version: ServerVersion
+    calendar: str
+    server_date: str
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """The account that the credentials belong to."""
+
+    user_id: str
+    username: str
+    authorities: frozenset[str]
+    org_unit_ids: tuple[str, ...]
+    data_set_ids: tuple[str, ...]
+
+    def has_authority(self, authority: str) -> bool:
+        return "ALL" in self.authorities or authority in self.authorities
+
+
+class Dhis2Client:
+    """One DHIS2 server and one account; use it as a context manager, from one thread at a time."""
+
+    def __init__(
+        self, base_url: str, *, auth: httpx.Auth | None = None, read_timeout_seconds: float = READ_TIMEOUT_SECONDS
+    ) -> None:
+        if not base_url.startswith(("http://", "https://")):
+            raise ConfigurationError(
+                "DHIS2_BASE_URL must start with http:// or https://, such as https://dhis2.example.org"
+            )
+        self.base_url = base_url.rstrip("/").removesuffix("/api")
+        self._http = make_client(
+            self.base_url,
+            auth=auth,
+            headers={"Accept": "application/json"},
+            read_timeout_seconds=read_timeout_seconds,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] = _NO_PARAMS,
+        content: bytes | None = None,
+        headers: Mapping[str, str] = _NO_PARAMS,
+    ) -> Reply:
+        """Send one request below /api and give the answer as it came, whatever its status.
+
+        Raises: Dhis2UnavailableError (transient) when there is no whole answer; a write may then have been heard.
+        """
+        try:
+            response = self._http.request(
+                method, f"/api/{path}", params=dict(params), content=content, headers=dict(headers)
+            )
+        except httpx.RequestError as error:
+            raise Dhis2UnavailableError(
+                f"no answer from DHIS2 at {self.base_url} to {method} {path} ({type(error).__name__}): "
+                "check that the server runs and DHIS2_BASE_URL is right",
+                url=f"{self.base_url}/api/{path}",
+            ) from error
+        kept = {name.lower(): value for name, value in response.headers.items() if name.lower() != "set-cookie"}
+        return Reply(response.status_code, response.content, kept.get("content-type", ""), kept)
+
+    def send_json(self, method: str, path: str, body: bytes) -> Reply:
+        """Send a JSON body below /api and give the answer, whatever its status. Raises: as `send`."""
+        return self.send(method, path, content=body, headers={"Content-Type": "application/json"})
+
+    def get_json(self, path: str, params: Mapping[str, Any] = _NO_PARAMS) -> Json:
+        """Read one JSON object below /api.
+
+        Raises: Dhis2UnavailableError (transient); another Dhis2Error (terminal).
+        """
+        reply = self.send("GET", path, params=params)
+        check_readable(reply, self.base_url, path)
+        body = read_json_object(reply)
+        if body is None:
+            raise Dhis2Error(
+                f"DHIS2 at {self.base_url}, {path}: JSON that is not an object; check DHIS2_BASE_URL",
+                url=f"{self.base_url}/api/{path}",
+                status=reply.status,
+            )
+        return body
+
+    def get_pages(
+        self, collection: str, fields: str, *, page_size: int = 1000, filters: Sequence[str] = ()
+    ) -> Iterator[Json]:
+        """Go through all objects of a collection by id, a page at a time. Raises: as `get_json`."""
+        page = 1
+        while True:
+            params = {"fields": fields, "order": "id:asc", "paging": "true", "pageSize": page_size, "page": page}
+            body = self.get_json(collection, {**params, "filter": list(filters)} if filters else params)
+            yield from body.get(collection, ())
+            if page >= body.get("pager", {}).get("pageCount", 1):
+                return
+            page += 1
+
+    def system_info(self) -> SystemInfo:
+        """Ask the server for its version, calendar and clock. Raises: as `get_json`."""
+        body = self.get_json("system/info")
+        return SystemInfo(
+            ServerVersion.parse(str(body.get("version"))),
+            str(body.get("calendar", "iso8601")),
+            str(body.get("serverDate", "")),
+        )
+
+    def me(self) -> Me:
+        """Ask who we are and what we may do. Raises: as `get_json`."""
+        body = self.get_json("me", {"fields": "id,username,authorities,organisationUnits[id],dataSets"})
+        return Me(
+            user_id=str(body.get("id")),
+            username=str(body.get("username")),
+            authorities=frozenset(body.get("authorities", ())),
+            org_unit_ids=tuple(unit["id"] for unit in body.get("organisationUnits", ())),
+            data_set_ids=tuple(body.get("dataSets", ())),
+        )
+
+    def post_data_value_set(self, body: bytes, *, params: Mapping[str, str] = _NO_PARAMS) -> Reply:
+        """Send one data value set, compressed when it is worth it, and give the answer for `interpret`.
+
+        Raises: Dhis2UnavailableError (transient) when there is no whole answer: read back before sending again.
+        """
+        headers = {"Content-Type": "application/json"}
+        if len(body) > GZIP_ABOVE_BYTES:
+            body = gzip.compress(body, compresslevel=6, mtime=0)
+            headers["Content-Encoding"] = "gzip"
+        return self.send("POST", "dataValueSets", params=params, content=body, headers=headers)
+
+    def read_data_values(
+        self,
+        data_set: str,
+        period: str,
+        org_units: Sequence[str],
+        *,
+        has_children: bool = False,
+        include_deleted: bool = False,
+    ) -> Iterator[DataValue]:
+        """Read what stands in DHIS2 for a data set and a period in these org units, or below them too.
+
+        An id that the server does not know reads as empty on 2.43. Raises: as `get_json`; Dhis2AuthenticationError
+        when the account may not read here, which older servers say with an empty answer.
+        """
+        params = {"dataSet": data_set, "period": period, "includeDeleted": _flag(include_deleted)}
+        for first in range(0, len(org_units), ORG_UNITS_PER_READ):
+            units = list(org_units[first : first + ORG_UNITS_PER_READ])
+            body = self.get_json("dataValueSets", {**params, "orgUnit": units, "children": _flag(has_children)})
+            for row in body.get("dataValues") or ():
+                yield self._data_value(body, row)
+
+    def _data_value(self, header: Json, row: Json) -> DataValue:
+        """Put together a row and the members that 2.43 lifts out of all rows into the header."""
+        whole = {**header, **row}
+        try:
+            return DataValue(
+                whole["dataElement"],
+                whole["period"],
+                whole["orgUnit"],
+                whole["categoryOptionCombo"],
+                whole["attributeOptionCombo"],
+                row.get("value"),
+                row.get("deleted") is True,
+            )
+        except KeyError as error:
+            raise Dhis2Error(
+                f"DHIS2 at {self.base_url} gave a data value without {error}: report it with the server's version",
+                url=self.base_url,
+            ) from error
+
+
+def _flag(is_set: bool) -> str:
+    return "true" if is_set else "false"

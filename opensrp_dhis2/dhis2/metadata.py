@@ -1,0 +1,224 @@
+"""The DHIS2 metadata that a country's data sets need, read into rows as the lookup tables want them.
+
+It knows the Web API's metadata paths; it refuses to know what our indicators make of the codes.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import NamedTuple
+
+from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.dhis2.import_summary import Json
+from opensrp_dhis2.errors import MetadataNotFoundError
+
+_ORG_UNIT_FIELDS = "id,code,name,level,path,openingDate,closedDate"
+_DATA_SET_FIELDS = (
+    "id,code,name,periodType,categoryCombo[id],openFuturePeriods,expiryDays,dataInputPeriods[period],access,"
+    "dataSetElements[categoryCombo[id],dataElement[id,code,name,valueType,aggregationType,zeroIsSignificant,"
+    "categoryCombo[id],optionSet[id,options[code]]]],organisationUnits[id]"
+)
+_CATEGORY_COMBO_FIELDS = "id,code,name,isDefault,categoryOptionCombos[id,code,name,categoryOptions[id,code,name]]"
+
+
+class OrgUnit(NamedTuple):
+    org_unit_id: str
+    code: str | None
+    name: str
+    level: int
+    path: str
+    opening_on: date | None
+    closed_on: date | None
+
+
+class CategoryCombo(NamedTuple):
+    category_combo_id: str
+    code: str | None
+    name: str
+    is_default: bool
+
+
+class CategoryOptionCombo(NamedTuple):
+    """Options sorted by code; an option without a code goes by its id."""
+
+    category_option_combo_id: str
+    code: str | None
+    name: str
+    category_combo_id: str
+    option_codes: list[str]
+    option_ids: list[str]
+
+
+class DataElement(NamedTuple):
+    data_element_id: str
+    code: str | None
+    name: str
+    value_type: str
+    aggregation_type: str
+    zero_is_significant: bool
+    category_combo_id: str
+    option_codes: list[str] | None
+
+
+class DataSet(NamedTuple):
+    data_set_id: str
+    code: str | None
+    name: str
+    period_type: str
+    category_combo_id: str
+    open_future_periods: int
+    expiry_days: float
+    has_input_periods: bool
+    can_write: bool
+
+
+class DataSetElement(NamedTuple):
+    """`category_combo_id` is the data set's own for this element, else the element's."""
+
+    data_set_id: str
+    data_element_id: str
+    category_combo_id: str
+
+
+class DataSetOrgUnit(NamedTuple):
+    data_set_id: str
+    org_unit_id: str
+
+
+class Metadata(NamedTuple):
+    """One reading; the rows have the columns of the lookup tables, in their order."""
+
+    version: str
+    calendar: str
+    default_category_option_combo_id: str
+    org_units: list[OrgUnit]
+    category_combos: list[CategoryCombo]
+    category_option_combos: list[CategoryOptionCombo]
+    data_elements: list[DataElement]
+    data_sets: list[DataSet]
+    data_set_elements: list[DataSetElement]
+    data_set_org_units: list[DataSetOrgUnit]
+
+
+def read_metadata(client: Dhis2Client, data_set_codes: Iterable[str]) -> Metadata:
+    """Read every org unit, and of the named data sets all that a push needs to know.
+
+    Raises: MetadataNotFoundError (terminal) for a data set that the account cannot see; else as `get_json`.
+    """
+    info = client.system_info()
+    sets = [_read_data_set(client, one) for one in _data_set_ids(client, set(data_set_codes))]
+    elements = {row.data_element_id: row for one in sets for row in _data_elements(one)}
+    set_elements = [row for one in sets for row in _data_set_elements(one)]
+    combo_ids = {one["categoryCombo"]["id"] for one in sets} | {row.category_combo_id for row in set_elements}
+    combo_ids |= {row.category_combo_id for row in elements.values()}
+    combos = [client.get_json(f"categoryCombos/{one}", {"fields": _CATEGORY_COMBO_FIELDS}) for one in sorted(combo_ids)]
+    return Metadata(
+        version=str(info.version),
+        calendar=info.calendar,
+        default_category_option_combo_id=_default_category_option_combo(client),
+        org_units=[_org_unit(one) for one in client.get_pages("organisationUnits", _ORG_UNIT_FIELDS, page_size=2000)],
+        category_combos=[
+            CategoryCombo(one["id"], _code(one), one["name"], one.get("isDefault", one["name"] == "default"))
+            for one in combos
+        ],
+        category_option_combos=[_option_combo(one, combo) for combo in combos for one in combo["categoryOptionCombos"]],
+        data_elements=list(elements.values()),
+        data_sets=[_data_set(one) for one in sets],
+        data_set_elements=set_elements,
+        data_set_org_units=[DataSetOrgUnit(one["id"], unit["id"]) for one in sets for unit in one["organisationUnits"]],
+    )
+
+
+def _data_set_ids(client: Dhis2Client, codes: set[str]) -> list[str]:
+    found = {_code(one): one["id"] for one in client.get_pages("dataSets", "id,code") if _code(one) in codes}
+    missing = sorted(codes - found.keys())
+    if missing:
+        raise MetadataNotFoundError(
+            f"DHIS2 at {client.base_url} has no data set with code {', '.join(missing)}, or hides it from the account: "
+            "correct the code in data_sets.yaml, or share the data set",
+            url=f"{client.base_url}/api/dataSets",
+        )
+    return sorted(found.values())
+
+
+def _read_data_set(client: Dhis2Client, data_set_id: str) -> Json:
+    return client.get_json(f"dataSets/{data_set_id}", {"fields": _DATA_SET_FIELDS})
+
+
+def _default_category_option_combo(client: Dhis2Client) -> str:
+    found = list(client.get_pages("categoryOptionCombos", "id,code,name", filters=["name:eq:default"]))
+    if not found:
+        raise MetadataNotFoundError(
+            f"DHIS2 at {client.base_url} has no category option combo named default: restore it",
+            url=f"{client.base_url}/api/categoryOptionCombos",
+        )
+    return str(found[0]["id"])
+
+
+def _org_unit(found: Json) -> OrgUnit:
+    return OrgUnit(
+        found["id"],
+        _code(found),
+        found["name"],
+        int(found.get("level") or found["path"].count("/")),
+        found["path"],
+        _day(found.get("openingDate")),
+        _day(found.get("closedDate")),
+    )
+
+
+def _data_set(found: Json) -> DataSet:
+    return DataSet(
+        found["id"],
+        _code(found),
+        found["name"],
+        found["periodType"],
+        found["categoryCombo"]["id"],
+        int(found.get("openFuturePeriods") or 0),
+        float(found.get("expiryDays") or 0),
+        bool(found.get("dataInputPeriods")),
+        found.get("access", {}).get("data", {}).get("write") is True,
+    )
+
+
+def _data_elements(data_set: Json) -> Iterable[DataElement]:
+    for one in data_set["dataSetElements"]:
+        found = one["dataElement"]
+        options = found.get("optionSet")
+        yield DataElement(
+            found["id"],
+            _code(found),
+            found["name"],
+            found["valueType"],
+            found["aggregationType"],
+            found.get("zeroIsSignificant") is True,
+            found["categoryCombo"]["id"],
+            [option["code"] for option in options["options"]] if options else None,
+        )
+
+
+def _data_set_elements(data_set: Json) -> Iterable[DataSetElement]:
+    for one in data_set["dataSetElements"]:
+        element = one["dataElement"]
+        effective = one.get("categoryCombo") or element["categoryCombo"]
+        yield DataSetElement(data_set["id"], element["id"], effective["id"])
+
+
+def _option_combo(found: Json, combo: Json) -> CategoryOptionCombo:
+    options = sorted((_code(option) or option["id"], option["id"]) for option in found["categoryOptions"])
+    return CategoryOptionCombo(
+        found["id"],
+        _code(found),
+        found["name"],
+        combo["id"],
+        [code for code, _ in options],
+        [one for _, one in options],
+    )
+
+
+def _code(found: Json) -> str | None:
+    """Give the code without the blanks that DHIS2 keeps around it and nobody sees."""
+    return (found.get("code") or "").strip() or None
+
+
+def _day(found: str | None) -> date | None:
+    return date.fromisoformat(found[:10]) if found else None

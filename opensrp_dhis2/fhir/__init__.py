@@ -1,0 +1,1 @@
+"""1 SOURCE: speaks FHIR, knows no database."""

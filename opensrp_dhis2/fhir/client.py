@@ -1,0 +1,165 @@
+"""A FHIR R4 server by REST search: pages of one type in a window, counts, and the server's own clock.
+
+It knows HAPI's habits (../docs/upstream-quirks.md); it refuses to know what becomes of the pages. No message of its
+errors carries a page cursor: whoever has one may read patients.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from opensrp_dhis2.errors import (
+    CursorExpiredError,
+    FhirAuthenticationError,
+    FhirError,
+    FhirOutcomeError,
+    FhirUnavailableError,
+    IncompleteExtractError,
+)
+from opensrp_dhis2.fhir.page import BUNDLE, Bundle, Page, outcome_text
+from opensrp_dhis2.fhir.window import Window
+from opensrp_dhis2.http import RETRIED_STATUS, make_client
+
+# no-cache: HAPI answers a repeated search from a cache for a minute. Never no-store: it silently gives one page only.
+HEADERS = {"Accept": "application/fhir+json", "Cache-Control": "no-cache"}
+
+
+class FhirClient:
+    """One FHIR server; safe to use from several threads."""
+
+    def __init__(
+        self, base_url: str, *, auth: httpx.Auth | None = None, page_size: int = 500, connections: int = 8
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._page_size = page_size
+        self._http = make_client(self.base_url, auth=auth, headers=HEADERS, connections=connections)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def server_now(self) -> datetime:
+        """Ask the server for its time: windows are cut by its clock, not by ours."""
+        response = self._get("/metadata", [("_summary", "true")])
+        try:
+            return parsedate_to_datetime(response.headers.get("Date", ""))
+        except ValueError:
+            return datetime.now(UTC)
+
+    def count(self, resource_type: str, window: Window) -> int:
+        """Count the resources of a type in a window; the server counts afresh each time."""
+        response = self._get(f"/{resource_type}", [*window.parameters(), ("_summary", "count"), ("_pretty", "false")])
+        return self._bundle(response).total or 0
+
+    def search_pages(self, resource_type: str, window: Window) -> Iterator[Page]:
+        """Give every page of a type in a window, by the server's own next links, until there is none.
+
+        Raises: CursorExpiredError when the server has forgotten the search: begin the window again.
+            IncompleteExtractError when its links go in a circle. Others as for any request.
+        """
+        parameters = [
+            *window.parameters(), ("_count", str(self._page_size)), ("_sort", "_lastUpdated,_id"), ("_pretty", "false"),
+        ]  # fmt: skip
+        bundle = self._bundle(self._get(f"/{resource_type}", parameters))
+        seen: set[str] = set()
+        while True:
+            page = Page()
+            for entry in bundle.entry:
+                page.add(resource_type, bytes(entry.resource))
+            yield page
+            link = bundle.next_url
+            if link is None:
+                return
+            if link in seen:
+                raise IncompleteExtractError(
+                    f"{self.base_url} gives the same next link twice for {resource_type}: its paging goes in a circle; "
+                    "look at the server or the proxy before it",
+                    url=f"{self.base_url}/{resource_type}",
+                )
+            seen.add(link)
+            bundle = self._bundle(self._follow(link))
+
+    def _follow(self, link: str) -> httpx.Response:
+        """Ask for a next link at the configured base, whatever host the server believes to have."""
+        parts = urlsplit(link)
+        base_path = urlsplit(self.base_url).path
+        path = parts.path
+        if base_path and path.startswith(base_path):
+            path = path[len(base_path) :]
+        elif "_getpages=" in parts.query:
+            path = ""  # HAPI pages at its base, under whatever prefix it believes to stand
+        return self._get(path, parts.query)
+
+    def _get(self, path: str, query: list[tuple[str, str]] | str) -> httpx.Response:
+        url = httpx.URL(self.base_url + path)
+        url = url.copy_with(query=query.encode()) if isinstance(query, str) else url.copy_merge_params(query)
+        try:
+            response = self._http.get(url)
+        except httpx.HTTPError as error:
+            raise FhirUnavailableError(
+                f"FHIR server {self.base_url} gave no answer to {path or '/'} ({type(error).__name__}): check "
+                "FHIR_BASE_URL and that the server runs; the watermark stays and the next run reads on",
+                url=self.base_url + path,
+            ) from None
+        if response.status_code != 200:
+            raise self._error(response, path)
+        return response
+
+    def _error(self, response: httpx.Response, path: str) -> FhirError:
+        url, status = self.base_url + path, response.status_code
+        said = outcome_text(_json(response))
+        where = f"FHIR server {self.base_url}, {path or 'a next page'}: HTTP {status}"
+        if status == 410:
+            return CursorExpiredError(f"{where}: the page cursor has expired", url=url, status=status)
+        if status in (401, 403) or 300 <= status < 400:
+            return FhirAuthenticationError(
+                f"{where}: the server does not let us in; check FHIR_AUTH and its settings, and the account's roles",
+                url=url, status=status,
+            )  # fmt: skip
+        if status in RETRIED_STATUS or status >= 500:
+            return FhirUnavailableError(f"{where}: {_short(said)}; try again later", url=url, status=status)
+        return FhirOutcomeError(
+            f"{where}: {_short(said)}; check FHIR_BASE_URL and the type's name", url=url, status=status
+        )
+
+    def _bundle(self, response: httpx.Response) -> Bundle:
+        path = response.url.path
+        try:
+            bundle = BUNDLE.decode(response.content)
+        except msgspec.MsgspecError:
+            kind = response.headers.get("Content-Type", "no content type").split(";")[0]
+            raise FhirOutcomeError(
+                f"{self.base_url} answered {path} with {kind} that is no FHIR Bundle: check that FHIR_BASE_URL ends in "
+                "the FHIR base (often /fhir) and that no login page stands before it",
+                url=self.base_url + path, status=response.status_code,
+            ) from None  # fmt: skip
+        if bundle.resource_type != "Bundle":
+            raise FhirOutcomeError(
+                f"{self.base_url} answered {path} with a {bundle.resource_type or 'JSON without resourceType'} instead "
+                "of a Bundle: check FHIR_BASE_URL",
+                url=self.base_url + path, status=response.status_code,
+            )  # fmt: skip
+        return bundle
+
+
+def _json(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _short(said: str) -> str:
+    """Keep what a server says of a failure, less what it quotes: a quoted cursor or value must not reach a log."""
+    return said.split('"')[0].strip() or "no reason given"

@@ -1,0 +1,121 @@
+"""A page of FHIR resources: the bytes as received, and the keys that the warehouse needs of each.
+
+It knows a resource's id, version and time stamp; everything else in it stays unread.
+"""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+SUBSETTED = "SUBSETTED"
+_ID = re.compile(r"[A-Za-z0-9.\-]{1,64}")
+
+
+class _Tag(msgspec.Struct):
+    code: str | None = None
+
+
+class _Meta(msgspec.Struct):
+    version: str | None = msgspec.field(default=None, name="versionId")
+    last_updated: datetime | None = msgspec.field(default=None, name="lastUpdated")
+    tags: list[_Tag] = msgspec.field(default_factory=list, name="tag")
+
+
+class _Keys(msgspec.Struct):
+    resource_type: str = msgspec.field(default="", name="resourceType")
+    id: str = ""
+    meta: _Meta = msgspec.field(default_factory=_Meta)
+
+
+class _Link(msgspec.Struct):
+    relation: str = ""
+    url: str = ""
+
+
+class _Entry(msgspec.Struct):
+    resource: msgspec.Raw = msgspec.Raw()
+
+
+class Bundle(msgspec.Struct):
+    """A searchset Bundle, its resources unread."""
+
+    resource_type: str = msgspec.field(default="", name="resourceType")
+    link: list[_Link] = msgspec.field(default_factory=list)
+    entry: list[_Entry] = msgspec.field(default_factory=list)
+    total: int | None = None
+
+    @property
+    def next_url(self) -> str | None:
+        return next((link.url for link in self.link if link.relation == "next"), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource as received."""
+
+    id: str
+    version_id: int
+    last_updated: datetime
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Something in a page that is no usable resource of the wanted type, and why."""
+
+    id: str | None
+    reason: str
+    body: bytes
+
+
+@dataclass(slots=True)
+class Page:
+    """What one answer held."""
+
+    resources: list[Resource] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+
+    def add(self, resource_type: str, body: bytes) -> None:
+        """Take one entry in: as a resource, or with the reason why it is none."""
+        found = read_resource(resource_type, body)
+        if isinstance(found, Resource):
+            self.resources.append(found)
+        else:
+            self.rejected.append(found)
+
+
+_KEYS: msgspec.json.Decoder[_Keys] = msgspec.json.Decoder(_Keys)
+BUNDLE: msgspec.json.Decoder[Bundle] = msgspec.json.Decoder(Bundle)
+
+
+def read_resource(resource_type: str, body: bytes) -> Resource | Rejected:
+    """Read the keys of one resource: pure.
+
+    A versionId that is no number (another server than HAPI) is replaced by lastUpdated in milliseconds, which grows too.
+    """
+    try:
+        keys = _KEYS.decode(body)
+    except msgspec.MsgspecError:
+        return Rejected(None, "it is not JSON, or its id or meta is not as FHIR has them", body)
+    if keys.resource_type != resource_type:
+        return Rejected(keys.id or None, f"it is a {keys.resource_type or 'thing without resourceType'}", body)
+    stamp = keys.meta.last_updated
+    if not _ID.fullmatch(keys.id) or stamp is None or stamp.tzinfo is None:
+        return Rejected(keys.id or None, "it has no FHIR id, or no meta.lastUpdated with a zone", body)
+    if any(tag.code == SUBSETTED for tag in keys.meta.tags):
+        return Rejected(keys.id, "the server sent only a part of it (SUBSETTED)", body)
+    if b"\\u0000" in body:
+        return Rejected(keys.id, "it holds a NUL character, which Postgres cannot store", body)
+    version = keys.meta.version or ""
+    version_id = int(version) if version.isascii() and version.isdigit() else int(stamp.timestamp() * 1000)
+    return Resource(keys.id, version_id, stamp, body)
+
+
+def outcome_text(body: Any) -> str:
+    """Give the first diagnostics of an OperationOutcome, without quoted content."""
+    issues = body.get("issue") if isinstance(body, dict) else None
+    first = issues[0] if isinstance(issues, list) and issues and isinstance(issues[0], dict) else {}
+    return str(first.get("diagnostics") or first.get("code") or "no reason given")[:200]

@@ -1,0 +1,48 @@
+"""DHIS2's metadata in Postgres: the lookup tables that one reading of the server fills, replaced whole.
+
+It knows tables; how the server is asked stands in dhis2/metadata.py.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from opensrp_dhis2.dhis2.metadata import Metadata
+from opensrp_dhis2.errors import ConfigurationError
+from opensrp_dhis2.warehouse.database import Connection
+
+TABLES = (
+    "org_unit",
+    "category_combo",
+    "category_option_combo",
+    "data_element",
+    "data_set",
+    "data_set_element",
+    "data_set_org_unit",
+)
+ISO_CALENDARS = {"iso8601", "gregorian"}
+
+
+def replace_metadata(connection: Connection, metadata: Metadata, target: str) -> dict[str, int]:
+    """Replace every metadata table in the caller's transaction; give the number of rows by table.
+
+    Raises: ConfigurationError (terminal) when the server counts its periods in another calendar.
+    """
+    if metadata.calendar not in ISO_CALENDARS:
+        raise ConfigurationError(
+            f"DHIS2 at {target} counts periods in the {metadata.calendar} calendar; only ISO 8601 is supported yet"
+        )
+    connection.execute("delete from lookup.server where target = %s", (target,))
+    connection.execute(
+        "insert into lookup.server (target, version, default_category_option_combo_id) values (%s, %s, %s)",
+        (target, metadata.version, metadata.default_category_option_combo_id),
+    )
+    return {table: _replace(connection, table, getattr(metadata, f"{table}s")) for table in TABLES}
+
+
+def _replace(connection: Connection, table: str, rows: Iterable[Sequence[object]]) -> int:
+    connection.execute(f"delete from lookup.{table}")  # type: ignore[arg-type]  # noqa: S608 - one of TABLES
+    count = 0
+    with connection.cursor().copy(f"copy lookup.{table} from stdin") as copy:  # type: ignore[arg-type]
+        for row in rows:
+            copy.write_row(row)
+            count += 1
+    return count

@@ -1,0 +1,60 @@
+"""Runs an ASGI application on loopback, for a `with` block or until stopped.
+
+It knows uvicorn and sockets; what the application answers is none of its business.
+"""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from opensrp_dhis2.errors import ConfigurationError
+
+HOST = "127.0.0.1"
+STOP_SECONDS = 10.0
+
+
+@contextmanager
+def running(app: ASGIApp, port: int = 0) -> Iterator[str]:
+    """Serve the application from a thread and give its base URL; port 0 takes a free one.
+
+    Raises ConfigurationError when the port is taken (terminal).
+    """
+    listener = _listen(port)
+    server = uvicorn.Server(_config(app))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
+    thread.start()
+    try:
+        # The socket listens already: a client that connects before the loop runs only waits.
+        yield f"http://{HOST}:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(STOP_SECONDS)
+        listener.close()
+
+
+def serve_forever(app: ASGIApp, port: int) -> None:
+    """Serve the application in this thread until it is interrupted."""
+    with _listen(port) as listener:
+        uvicorn.Server(_config(app)).run(sockets=[listener])
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=2)
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(
+            f"port {port} on {HOST} is not free ({error.strerror}): choose another --port"
+        ) from error
+    listener.listen(256)
+    return listener

@@ -1,0 +1,63 @@
+"""The sandbox servers as the demo and the command line start them: which data, which metadata, where their state is.
+
+It knows files; what the servers answer stands in the modules beside it.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+
+from opensrp_dhis2.errors import ConfigurationError
+from opensrp_dhis2.project import Project
+from opensrp_dhis2.sandbox.dhis2_app import create_app as create_dhis2
+from opensrp_dhis2.sandbox.district import write_district
+from opensrp_dhis2.sandbox.fhir_app import create_app as create_fhir
+from opensrp_dhis2.sandbox.fhir_folder import load_folder
+from opensrp_dhis2.sandbox.fhir_store import FhirStore
+
+DISTRICT_METADATA = Path(__file__).parent / "district.json"
+
+
+def fhir_app(data: Path | None, district_dir: Path) -> Starlette:
+    """Serve a folder of FHIR files; without one, the generated district, written once and kept."""
+    if data is None:
+        data = district_dir
+        if not any(district_dir.glob("*.ndjson")):
+            write_district(district_dir, today=datetime.now(UTC).date())
+    store = FhirStore()
+    load_folder(store, data)
+    return create_fhir(store)
+
+
+def dhis2_app(metadata_file: Path, store_path: Path | None, version: str = "2.43", clock: str | None = None) -> Starlette:
+    """Serve DHIS2 with metadata as contracts/dhis2/metadata.json has them, its values kept in an SQLite file."""
+    return create_dhis2(_metadata(metadata_file), version=version, clock=_clock(clock), store_path=store_path)
+
+
+def metadata_file(project: Project) -> Path:
+    """Find the metadata of the sandbox DHIS2: the country's metadata.json, else the district's."""
+    return project.file("metadata.json") or DISTRICT_METADATA
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path} cannot be read as DHIS2 metadata in JSON: {error}") from None
+    if not isinstance(found, dict) or "stages" not in found:
+        raise ConfigurationError(f"{path} has no member `stages`: give a file like sandbox/district.json")
+    return found
+
+
+def _clock(instant: str | None) -> Callable[[], datetime]:
+    if instant is None:
+        return lambda: datetime.now(UTC)
+    try:
+        fixed = datetime.fromisoformat(instant)
+    except ValueError:
+        raise ConfigurationError(f"--clock {instant} is no instant: write for example 2026-11-21T12:00:00+00:00") from None
+    return lambda: fixed if fixed.tzinfo else fixed.replace(tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""3 INDICATORS: turns dbt_like_views/ into relations."""

@@ -1,0 +1,133 @@
+"""Member lists and their totals: made, made anew when what they stand on was, refreshed when their inputs changed.
+
+It knows the order in which views stand on each other; it refuses to know how staging is kept up.
+"""
+
+from collections.abc import Collection
+
+import psycopg
+from psycopg.sql import SQL
+
+from opensrp_dhis2.views.catalog import Catalog, View
+from opensrp_dhis2.views.contract import describe, refusal
+from opensrp_dhis2.views.relation import (
+    Relation,
+    content_digest,
+    digest,
+    forget,
+    functions_digest,
+    read_relations,
+    record,
+    scalar,
+)
+from opensrp_dhis2.views.relation_sql import (
+    left_out_view,
+    member_view,
+    relation,
+    totals_index,
+    totals_query,
+    totals_view,
+    value_view,
+    verbatim,
+)
+from opensrp_dhis2.warehouse.database import Connection
+
+VALUE, LEFT_OUT = "indicator.value", "indicator.left_out"
+
+
+def definition(catalog: Catalog, view: View) -> str:
+    """Digest what an indicator is made from: its file and the composed totals."""
+    totals = [
+        totals_query(view, catalog.period_types(view), has_period_type=choice).as_string(None)
+        for choice in (False, True)
+    ]
+    return digest(view.sql, *totals)
+
+
+def inputs_digest(connection: Connection, catalog: Catalog, view: View) -> str:
+    """Digest the state of everything an indicator reads, itself or through other lists."""
+    built, reads = read_relations(connection), set[str]()
+    waiting = [view]
+    while waiting:
+        reads |= waiting[0].depends_on
+        waiting += [other for other in catalog.indicators if other.provides in waiting[0].depends_on]
+        waiting.pop(0)
+    parts: list[object] = [functions_digest(connection), content_digest(connection, "lookup.period")]
+    for name in sorted(reads):
+        if name in built:
+            parts += [name, built[name].checksum, built[name].load_id]
+        elif name.startswith("raw."):
+            parts += [name, scalar(connection, f"select max(load_id) from {relation(name).as_string(connection)}")]  # noqa: S608
+        elif not name.startswith("member."):
+            parts += [name, content_digest(connection, name)]
+    if any("fhir.today" in each.sql for each in catalog.indicators):
+        parts.append(scalar(connection, "select fhir.today()"))
+    return digest(*parts)
+
+
+def create_indicators(connection: Connection, catalog: Catalog, names: Collection[str]) -> None:
+    """Make indicators anew, and with them every one that was built and stood on what is gone now."""
+    known = {name for (name,) in connection.execute("select name from warehouse.relation where kind = 'indicator'")}
+    for view in catalog.indicators:
+        if view.name in names:
+            connection.execute(SQL("drop view if exists {} cascade").format(relation(view.provides)))
+    there = read_relations(connection)
+    for view in catalog.indicators:
+        if view.name in names or (view.name in known and view.name not in there):
+            _create(connection, catalog, view)
+    publish(connection, catalog)
+
+
+def _create(connection: Connection, catalog: Catalog, view: View) -> None:
+    types = describe(connection, view)
+    try:
+        connection.execute(member_view(view))
+        connection.execute(
+            totals_view(view, catalog.period_types(view), has_period_type="period_type" in types)
+        )
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error as problem:
+        raise refusal(problem, view, member_view(view).as_string(connection).find(view.sql)) from None
+    connection.execute(totals_index(view))
+    note(connection, catalog, view)
+
+
+def refresh(connection: Connection, catalog: Catalog, view: View) -> None:
+    """Count an indicator's totals again."""
+    try:
+        connection.execute(SQL("refresh materialized view {}").format(relation(view.name)))
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error as problem:
+        raise refusal(problem, view) from None
+    note(connection, catalog, view)
+
+
+def note(connection: Connection, catalog: Catalog, view: View) -> None:
+    """Record an indicator's totals as counted from the present state of its inputs."""
+    query = SQL("select count(*) from {}").format(relation(view.name))
+    rows = int(str(scalar(connection, query.as_string(connection))))
+    inputs = inputs_digest(connection, catalog, view)
+    record(connection, Relation(view.name, view.kind, definition(catalog, view), None, inputs, rows))
+
+
+def publish(connection: Connection, catalog: Catalog) -> None:
+    """Lay indicator.value and indicator.left_out over every indicator that is built; drop what has no file any more."""
+    for (name,) in connection.execute("select name from warehouse.relation").fetchall():
+        if name not in catalog.by_name:
+            _drop(connection, name)
+    there = read_relations(connection)
+    views = [view for view in catalog.indicators if view.name in there]
+    connection.execute(SQL("drop view if exists {}, {}").format(relation(VALUE), relation(LEFT_OUT)))
+    connection.execute(value_view(views))
+    connection.execute(left_out_view(views))
+
+
+def _drop(connection: Connection, name: str) -> None:
+    schema, _, stem = name.partition(".")
+    if schema == "staging":
+        connection.execute(SQL("drop table if exists {} cascade").format(relation(name)))
+    else:
+        connection.execute(SQL("drop view if exists {} cascade").format(relation(f"member.{stem}")))
+    forget(connection, name)

@@ -1,0 +1,109 @@
+"""Staging tables: made from their SQL, then kept up by the keys of the raw rows that were loaded since.
+
+It knows raw's load numbers; it refuses to know what the columns mean.
+"""
+
+from collections.abc import Mapping
+
+import psycopg
+from psycopg.sql import SQL
+
+from opensrp_dhis2.views.catalog import Catalog, View
+from opensrp_dhis2.views.contract import describe, refusal
+from opensrp_dhis2.views.relation import Relation, digest, functions_digest, record, scalar
+from opensrp_dhis2.views.relation_sql import (
+    changed_ids,
+    delete_rows,
+    insert_rows,
+    relation,
+    staging_indexes,
+    staging_table,
+)
+from opensrp_dhis2.warehouse.database import Connection, Warehouse
+
+FULL_SHARE = 0.2  # above this share of changed rows, all rows are cheaper than single keys
+
+
+def high_water(warehouse: Warehouse, view: View) -> int:
+    """Give the highest load number of a view's raw table that no running load can still undercut.
+
+    A short transaction of its own (decision 2): rows loaded after it may be read already, and are read again next time.
+    """
+    with warehouse.connect() as connection:
+        connection.execute("select raw.ensure_table(%s)", (view.raw_table.removeprefix("raw."),))
+        connection.execute(SQL("lock table {} in share mode").format(relation(view.raw_table)))
+        query = SQL("select coalesce(max(load_id), 0) from {}").format(relation(view.raw_table))
+        return int(str(scalar(connection, query.as_string(connection))))
+
+
+def definitions(connection: Connection, catalog: Catalog, report_timezone: str) -> dict[str, str]:
+    """Digest what each staging table is made from: its file, the fhir functions and the zone that cuts days."""
+    functions = functions_digest(connection)
+    return {
+        view.name: digest(view.sql, view.front_matter.key, view.front_matter.indexes, report_timezone, functions)
+        for view in catalog.staging
+    }
+
+
+def replace_tables(
+    connection: Connection, catalog: Catalog, marks: Mapping[str, int], checksums: Mapping[str, str]
+) -> None:
+    """Make staging tables anew and put them in place of the old; what stood on those is dropped with them."""
+    views = [view for view in catalog.staging if view.name in marks]
+    for view in views:
+        describe(connection, view)
+        connection.execute(SQL("drop table if exists {}").format(relation(_new(view))))
+        _run(connection, view, staging_table(view, _new(view)).as_string(connection))
+    for view in views:
+        connection.execute(SQL("drop table if exists {} cascade").format(relation(view.name)))
+        connection.execute(SQL("alter table {} rename to {}").format(relation(_new(view)), relation(view.path_stem)))
+        for index in staging_indexes(view):
+            connection.execute(index)
+        connection.execute(SQL("analyze {}").format(relation(view.name)))
+        rows = _count(connection, view.name)
+        record(connection, Relation(view.name, view.kind, checksums[view.name], marks[view.name], None, rows))
+
+
+def keep_up(connection: Connection, view: View, built: Relation, mark: int) -> tuple[int, int]:
+    """Bring a staging table up to the load number `mark`; give its rows and how many resources had changed."""
+    since = built.load_id or 0
+    ids = changed_ids(view, since if mark >= since else -1)
+    changed = int(str(scalar(connection, SQL("select count(*) from ({}) as c").format(ids).as_string(connection))))
+    if not changed and mark == since:
+        return built.row_count, 0
+    is_full = changed > FULL_SHARE * _estimate(connection, view.raw_table) or mark < since
+    keys = None if is_full else ids
+    deleted = connection.execute(delete_rows(view, keys)).rowcount
+    inserted = _run(connection, view, insert_rows(view, keys).as_string(connection))
+    if is_full:
+        connection.execute(SQL("analyze {}").format(relation(view.name)))
+    rows = built.row_count - deleted + inserted
+    record(connection, Relation(view.name, view.kind, built.checksum, mark, None, rows))
+    return rows, changed
+
+
+def _new(view: View) -> str:
+    return f"{view.name}__new"
+
+
+def _run(connection: Connection, view: View, statement: str) -> int:
+    """Run a statement that holds a view's SQL; give its rows.
+
+    Raises: ViewContractError naming the file when Postgres refuses; our own trouble with the connection passes through.
+    """
+    try:
+        return connection.execute(statement).rowcount  # type: ignore[call-overload, no-any-return]
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error as problem:
+        raise refusal(problem, view, statement.find(view.sql)) from None
+
+
+def _count(connection: Connection, name: str) -> int:
+    return int(str(scalar(connection, SQL("select count(*) from {}").format(relation(name)).as_string(connection))))
+
+
+def _estimate(connection: Connection, table: str) -> int:
+    """Give about how many rows a table has: Postgres's own estimate, counted only where there is none yet."""
+    row = connection.execute("select reltuples::bigint from pg_class where oid = to_regclass(%s)", (table,)).fetchone()
+    return int(row[0]) if row and row[0] >= 0 else _count(connection, table)

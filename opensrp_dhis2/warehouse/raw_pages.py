@@ -1,0 +1,130 @@
+"""Pages of FHIR resources into raw tables: COPY into a temporary table, then one merge, newest version winning.
+
+It knows bytes and keys; it refuses to know where the pages come from.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import psycopg
+
+from opensrp_dhis2.warehouse.database import Connection
+
+COPY = "copy incoming (id, version_id, last_updated, resource) from stdin"
+_ESCAPES = ((b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"), (b"\r", b"\\r"))
+
+
+class Resource(Protocol):
+    """What a raw row needs of a resource."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def version_id(self) -> int: ...
+    @property
+    def last_updated(self) -> datetime: ...
+    @property
+    def body(self) -> bytes: ...
+
+
+class Refused(Protocol):
+    """What cannot become a raw row, and why."""
+
+    @property
+    def id(self) -> str | None: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def body(self) -> bytes: ...
+
+
+@dataclass
+class LoadCounts:
+    """Rows of one load."""
+
+    load_id: int = 0
+    read: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+
+
+def table_name(resource_type: str) -> str:
+    """Give the raw table of a type: QuestionnaireResponse is raw.questionnaire_response."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", resource_type).lower()
+
+
+class Load:
+    """One load of one type in the caller's transaction; call `add` for each page, then `counts`."""
+
+    def __init__(
+        self, connection: Connection, resource_type: str, *, source: str,
+        window: tuple[datetime, datetime] | None = None,
+    ) -> None:  # fmt: skip
+        self._connection, self._type, self._table = connection, resource_type, table_name(resource_type)
+        start_at, end_at = window or (None, None)
+        row = connection.execute(
+            "select raw.begin_load(%s, %s, %s, %s, %s)", (self._table, source, resource_type, start_at, end_at)
+        ).fetchone()
+        self._load_id = int(row[0]) if row else 0
+
+    def add(self, resources: Sequence[Resource], rejected: Iterable[Refused] = ()) -> None:
+        """Load one page; what Postgres refuses goes to raw.rejected, the rest goes on."""
+        for refused in rejected:
+            self._reject(refused.id, refused.reason, refused.body)
+        try:
+            self._merge(resources)
+        except psycopg.DataError:
+            self._halve(resources)
+
+    def counts(self) -> LoadCounts:
+        """Give the rows of this load so far."""
+        row = self._connection.execute(
+            "select load_id, read_count, inserted_count, updated_count, unchanged_count, rejected_count"
+            " from raw.load where load_id = %s",
+            (self._load_id,),
+        ).fetchone()
+        return LoadCounts(*row) if row else LoadCounts()
+
+    def _merge(self, resources: Sequence[Resource]) -> None:
+        with self._connection.transaction():
+            with self._connection.cursor().copy(COPY) as copy:
+                copy.write(b"".join(map(_line, resources)))
+            self._connection.execute("select raw.merge_incoming(%s, %s, %s)", (self._table, self._type, self._load_id))
+
+    def _halve(self, resources: Sequence[Resource]) -> None:
+        """Find the resources that Postgres refuses by halving; all others are loaded."""
+        for half in (resources[: len(resources) // 2], resources[len(resources) // 2 :]):
+            try:
+                if half:
+                    self._merge(half)
+            except psycopg.DataError as error:
+                if len(half) == 1:
+                    reason = f"Postgres refuses it: {type(error).__name__}"
+                    self._reject(half[0].id, reason, half[0].body)
+                else:
+                    self._halve(half)
+
+    def _reject(self, resource_id: str | None, reason: str, body: bytes) -> None:
+        self._connection.execute(
+            "insert into raw.rejected (resource_type, id, reason, body, load_id) values (%s, %s, %s, %s, %s)"
+            " on conflict do nothing",
+            (self._type, resource_id, reason, body, self._load_id),
+        )
+        self._connection.execute(
+            "update raw.load set rejected_count = rejected_count + 1, read_count = read_count + 1 where load_id = %s",
+            (self._load_id,),
+        )
+
+
+def _line(resource: Resource) -> bytes:
+    body = resource.body
+    for plain, escaped in _ESCAPES:
+        body = body.replace(plain, escaped)
+    return b"%b\t%d\t%b\t%b\n" % (
+        resource.id.encode(), resource.version_id, resource.last_updated.isoformat().encode(), body,
+    )  # fmt: skip

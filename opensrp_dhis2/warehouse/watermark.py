@@ -1,0 +1,22 @@
+"""How far each type of each source has been read: one row, moved in the transaction of its last rows."""
+
+from datetime import datetime
+
+from opensrp_dhis2.warehouse.database import Connection
+
+
+def read_to(connection: Connection, source: str, resource_type: str) -> datetime | None:
+    """Give the end of the last window that was read whole; none before the first."""
+    row = connection.execute(
+        "select read_to from raw.watermark where source = %s and resource_type = %s", (source, resource_type)
+    ).fetchone()
+    return row[0] if row else None
+
+
+def move(connection: Connection, source: str, resource_type: str, read_to: datetime) -> None:
+    """Move the watermark, forwards only."""
+    connection.execute(
+        "insert into raw.watermark as w (source, resource_type, read_to) values (%s, %s, %s)"
+        " on conflict (source, resource_type) do update set read_to = greatest(w.read_to, excluded.read_to)",
+        (source, resource_type, read_to),
+    )

@@ -1,0 +1,126 @@
+-- raw: FHIR resources as received, one table a type, newest version only; what they replaced, and what was refused.
+
+create table raw.load (
+  load_id bigint generated always as identity primary key,
+  source text not null, resource_type text not null,
+  window_from timestamptz, window_to timestamptz,
+  read_count bigint not null default 0, inserted_count bigint not null default 0,
+  updated_count bigint not null default 0, unchanged_count bigint not null default 0,
+  rejected_count bigint not null default 0,
+  loaded_at timestamptz not null default now()
+);
+
+create table raw.watermark (
+  source text not null, resource_type text not null, read_to timestamptz not null,
+  primary key (source, resource_type)
+);
+
+create table raw.superseded (
+  resource_type text not null, id text not null, version_id bigint not null, last_updated timestamptz not null,
+  resource jsonb, load_id bigint not null, superseded_at timestamptz not null default now()
+);
+create index on raw.superseded (resource_type, id);
+
+create table raw.rejected (
+  rejected_id bigint generated always as identity primary key,
+  resource_type text not null, id text, reason text not null,
+  body bytea not null,                  -- bytes: what was refused may be no text at all
+  load_id bigint, rejected_at timestamptz not null default now(),
+  body_md5 text generated always as (md5(body)) stored
+);
+
+create table raw.invalid (              -- what fhir.resources says of a sample; nothing is changed for it
+  resource_type text not null, id text not null, version_id bigint not null, problem text not null,
+  found_at timestamptz not null default now(),
+  primary key (resource_type, id, version_id, problem)
+);
+
+-- Resources are compressed with lz4 where this Postgres was built with it (the embedded one is not).
+create function raw.compress_resources(table_name text)
+returns void language plpgsql as $$
+begin
+  if exists (select from pg_settings where name = 'default_toast_compression' and 'lz4' = any (enumvals)) then
+    execute format('alter table raw.%I alter column resource set compression lz4', table_name);
+  end if;
+end $$;
+
+select raw.compress_resources('superseded');
+
+create function raw.ensure_table(table_name text)
+returns void language plpgsql as $$
+begin
+  perform pg_advisory_xact_lock(hashtext('raw.ensure_table'));
+  if to_regclass(format('raw.%I', table_name)) is not null then return; end if;
+  execute format(
+    'create table raw.%I (
+       id text primary key, version_id bigint not null, last_updated timestamptz not null,
+       resource jsonb, is_deleted boolean not null default false, load_id bigint not null)', table_name);
+  perform raw.compress_resources(table_name);
+  execute format('create index on raw.%I (load_id)', table_name);
+end $$;
+
+-- Begin a load: the lock comes before the number, so that a reader who locks the table in share mode knows that every
+-- number up to the greatest is committed or will never be (decision 2).
+create function raw.begin_load(table_name text, of_source text, of_type text, from_at timestamptz, to_at timestamptz)
+returns bigint language plpgsql as $$
+declare
+  drawn bigint;
+begin
+  execute format('lock table raw.%I in row exclusive mode', table_name);
+  insert into raw.load (source, resource_type, window_from, window_to) values (of_source, of_type, from_at, to_at)
+  returning load_id into drawn;
+  create temporary table if not exists incoming (
+    id text, version_id bigint, last_updated timestamptz, resource jsonb) on commit drop;
+  return drawn;
+end $$;
+
+-- Take the rows of the temporary table `incoming` over where their version is higher; the version they replace goes to
+-- raw.superseded. Adds to the counts of the load.
+create function raw.merge_incoming(table_name text, of_type text, of_load bigint)
+returns void language plpgsql as $$
+declare
+  newest bigint; changed bigint; added bigint; arrived bigint;
+begin
+  select count(*), count(distinct id) into arrived, newest from incoming;
+  if newest < arrived then
+    delete from incoming i using incoming j
+    where i.id = j.id and (i.version_id, i.ctid) < (j.version_id, j.ctid);
+  end if;
+  execute format(
+    'insert into raw.superseded (resource_type, id, version_id, last_updated, resource, load_id)
+     select %L, r.id, r.version_id, r.last_updated, r.resource, r.load_id
+     from raw.%I r join incoming i using (id) where i.version_id > r.version_id', of_type, table_name);
+  get diagnostics changed = row_count;
+  execute format(
+    'insert into raw.%1$I as r (id, version_id, last_updated, resource, load_id)
+     select id, version_id, last_updated, resource, %2$s from incoming
+     on conflict (id) do update set version_id = excluded.version_id, last_updated = excluded.last_updated,
+       resource = excluded.resource, is_deleted = false, load_id = excluded.load_id
+     where excluded.version_id > r.version_id', table_name, of_load);
+  get diagnostics added = row_count;
+  update raw.load set read_count = read_count + arrived, inserted_count = inserted_count + added - changed,
+    updated_count = updated_count + changed, unchanged_count = unchanged_count + arrived - added
+  where load_id = of_load;
+  truncate incoming;
+end $$;
+
+-- Put tombstones where resources were deleted at the source; the old body goes to raw.superseded. Returns how many.
+create function raw.mark_deleted(table_name text, of_type text, ids text[], of_load bigint)
+returns bigint language plpgsql as $$
+declare
+  marked bigint;
+begin
+  execute format(
+    'with gone as (
+       select * from raw.%1$I where id = any ($1) and not is_deleted for update
+     ), kept as (
+       insert into raw.superseded (resource_type, id, version_id, last_updated, resource, load_id)
+       select %2$L, id, version_id, last_updated, resource, load_id from gone
+     )
+     update raw.%1$I r set is_deleted = true, resource = null, version_id = r.version_id + 1, load_id = $2
+     from gone where r.id = gone.id', table_name, of_type) using ids, of_load;
+  get diagnostics marked = row_count;
+  return marked;
+end $$;
+
+create unique index on raw.rejected (resource_type, coalesce(id, ''), reason, body_md5);  -- re-reading adds nothing

@@ -1,0 +1,62 @@
+"""Answers without an import summary: proxies, login pages, server errors."""
+
+import pytest
+
+from opensrp_dhis2.dhis2.import_reply import interpret
+from opensrp_dhis2.dhis2.models import Reply, ServerVersion
+from opensrp_dhis2.dhis2.verdict import Verdict
+from tests.dhis2 import recordings
+from tests.dhis2.made_up import a_value
+
+NEW = ServerVersion.parse("2.43.1")
+
+
+@pytest.mark.parametrize(
+    ("reply", "verdict", "code", "is_retryable"),
+    [
+        (Reply(502, b"<html>Bad Gateway</html>", "text/html"), "unknown", "not_json", True),
+        (Reply(504, b""), "unknown", "empty_reply", True),
+        (Reply(200, b"", "application/json"), "unknown", "empty_reply", False),
+        (Reply(200, b'{"httpStatus":"OK","httpStat', "application/json"), "unknown", "not_json", True),
+        (Reply(200, b"<html>log in</html>", "text/html"), "unknown", "not_json", True),
+        (Reply(404, b"<html>no such page</html>", "text/html"), "unknown", "not_json", False),
+        (Reply(413, b"<html>too large</html>", "text/html"), "blocked", "too_large", True),
+        (Reply(429, b"", "", {"retry-after": "5"}), "blocked", "too_many_requests", True),
+        (
+            Reply(500, b'{"httpStatus":"x","httpStatusCode":500,"status":"ERROR","message":"deadlock detected"}'),
+            "unknown",
+            "server_error",
+            True,
+        ),
+        (
+            Reply(415, b'{"httpStatus":"x","httpStatusCode":415,"status":"ERROR","message":"no"}'),
+            "refused",
+            "bad_request",
+            False,
+        ),
+    ],
+)
+def test_an_answer_without_a_summary(reply: Reply, verdict: str, code: str, is_retryable: bool) -> None:
+    read = interpret(reply, [a_value()], NEW)
+    assert [(row.verdict.value, row.code) for row in read.rows] == [(verdict, code)]
+    assert read.is_retryable is is_retryable
+
+
+@pytest.mark.parametrize("version", recordings.VERSIONS)
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("34-no-authority", "forbidden"),
+        ("35-wrong-password", "unauthorized"),
+        ("35b-no-auth", "redirected"),
+        ("36f-pat-bad-checksum", "unauthorized"),
+        ("36n-pat-revoked", "unauthorized"),
+        ("64f-disabled-account-use", "unauthorized"),
+    ],
+)
+def test_an_account_that_is_not_let_in_stores_nothing_and_is_the_users_cause(
+    version: str, name: str, cause: str
+) -> None:
+    reply = recordings.reply_of(recordings.load(version, name))
+    read = interpret(reply, [a_value(0), a_value(1)], ServerVersion.parse(version))
+    assert (read.tally(), read.cause, read.is_user_cause) == ({Verdict.BLOCKED: 2}, cause, True)

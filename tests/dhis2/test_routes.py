@@ -1,0 +1,256 @@
+"""Routes: routes.yaml, registering against a server that forgets secrets as DHIS2 does, and calling an upstream."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.dhis2.routes import Route, load_routes, register_routes, run_route
+from opensrp_dhis2.errors import ConfigurationError, Dhis2AuthenticationError, Dhis2Error
+from tests.dhis2.conftest import Answer, Asked, CannedDhis2, recorded, said
+from tests.dhis2.recordings import VERSIONS
+
+Json = dict[str, Any]
+SECRETS = {"password", "token", "headers", "queryParams", "clientSecret"}
+AUTHS: dict[str, Json] = {
+    "http-basic": {"type": "http-basic", "username": "u1", "password": "s3cret"},
+    "api-token": {"type": "api-token", "token": "s3cret"},
+    "api-headers": {"type": "api-headers", "headers": {"X-Key": "s3cret"}},
+    "api-query-params": {"type": "api-query-params", "queryParams": {"key": "s3cret"}},
+    "oauth2-client-credentials": {
+        "type": "oauth2-client-credentials",
+        "clientId": "c1",
+        "clientSecret": "s3cret",
+        "tokenUri": "https://idp.example.org/token",
+    },
+}
+
+
+def a_route(**members: Any) -> Route:
+    return Route.model_validate({"code": "fhir", "name": "FHIR", "url": "https://fhir.example.org/**", **members})
+
+
+class RouteStore:
+    """The routes of a server: PUT replaces the whole, GET hides every secret, no sharing on PUT makes it public."""
+
+    def __init__(self, server: CannedDhis2, version: str = "2.43.1") -> None:
+        self.server = server
+        self.stored: Json = {}
+        server.on("GET", "/api/system/info", said({"version": version}))
+        server.on("GET", "/api/routes", self.listed)
+        server.on("POST", "/api/routes", self.posted)
+
+    def listed(self, asked: Asked) -> Answer:
+        code = asked.params["filter"][0].removeprefix("code:eq:")
+        rows = [{"id": uid, "code": one["code"]} for uid, one in self.stored.items() if one["code"] == code]
+        return said({"pager": {"page": 1, "pageCount": 1}, "routes": rows})
+
+    def posted(self, asked: Asked) -> Answer:
+        uid = f"RtNew{len(self.stored):06}"
+        self.stored[uid] = asked.json()
+        self.server.on("GET", f"/api/routes/{uid}", lambda _: said(self.shown(uid)))
+        self.server.on("PUT", f"/api/routes/{uid}", lambda asked: self.put(uid, asked))
+        report = {"responseType": "ObjectReport", "uid": uid}
+        return said({"httpStatus": "Created", "httpStatusCode": 201, "status": "OK", "response": report}, 201)
+
+    def put(self, uid: str, asked: Asked) -> Answer:
+        self.stored[uid] = {"sharing": {"public": "rw------"}, **asked.json()}
+        return said({"httpStatus": "OK", "httpStatusCode": 200, "status": "OK", "response": {"uid": uid}})
+
+    def shown(self, uid: str) -> Json:
+        found = {"id": uid, "disabled": False, "headers": {}, "authorities": [], **self.stored[uid]}
+        if "auth" in found:
+            found["auth"] = {name: value for name, value in found["auth"].items() if name not in SECRETS}
+        return found
+
+    def methods(self) -> list[str]:
+        return [asked.method for asked in self.server.asked if asked.method != "GET"]
+
+
+def test_a_new_route_is_made_private_and_carries_its_secret(server: CannedDhis2, client: Dhis2Client) -> None:
+    store = RouteStore(server)
+    (result,) = register_routes(client, [a_route(auth=AUTHS["api-token"], response_timeout_seconds=30)])
+    assert (result.code, result.action) == ("fhir", "created")
+    stored = store.stored[result.uid]
+    assert stored["auth"] == {"type": "api-token", "token": "s3cret"}
+    assert (stored["sharing"]["public"], stored["responseTimeoutSeconds"]) == ("--------", 30)
+
+
+@pytest.mark.parametrize("scheme", AUTHS)
+def test_a_change_keeps_every_kind_of_secret_and_the_sharing(
+    server: CannedDhis2, client: Dhis2Client, scheme: str
+) -> None:
+    store = RouteStore(server)
+    (first,) = register_routes(client, [a_route(auth=AUTHS[scheme])])
+    store.stored[first.uid]["sharing"] = {"public": "--------", "owner": "UsRouteAdm1"}
+    (second,) = register_routes(client, [a_route(auth=AUTHS[scheme], name="renamed")])
+    assert (second.action, second.uid, store.methods()) == ("updated", first.uid, ["POST", "PUT"])
+    stored = store.stored[first.uid]
+    assert (stored["name"], stored["auth"]) == ("renamed", AUTHS[scheme])
+    assert stored["sharing"] == {"public": "--------", "owner": "UsRouteAdm1"}
+
+
+def test_a_route_that_is_as_wanted_is_left_alone(server: CannedDhis2, client: Dhis2Client) -> None:
+    store = RouteStore(server)
+    actions = [register_routes(client, [a_route()])[0].action for _ in range(3)]
+    assert actions == ["created", "unchanged", "unchanged"]
+    assert store.methods() == ["POST"]
+
+
+def test_taking_a_description_or_the_auth_away_is_a_change(server: CannedDhis2, client: Dhis2Client) -> None:
+    store = RouteStore(server)
+    register_routes(client, [a_route(description="old", auth=AUTHS["api-token"])])
+    (result,) = register_routes(client, [a_route()])
+    assert result.action == "updated"
+    assert {"description", "auth"} & store.stored[result.uid].keys() == set()
+
+
+@pytest.mark.parametrize(
+    ("version", "scheme", "is_known"),
+    [
+        ("2.40.6", "api-headers", False),
+        ("2.40.7", "api-headers", True),
+        ("2.41.3", "api-query-params", False),
+        ("2.41.9.1", "api-query-params", True),
+        ("2.41.9.1", "oauth2-client-credentials", False),
+        ("2.42.0", "oauth2-client-credentials", True),
+        ("2.41.0", "http-basic", True),
+    ],
+)
+def test_a_scheme_that_the_version_lacks_is_refused_before_anything_is_sent(
+    server: CannedDhis2, client: Dhis2Client, version: str, scheme: str, is_known: bool
+) -> None:
+    store = RouteStore(server, version)
+    if is_known:
+        assert register_routes(client, [a_route(auth=AUTHS[scheme])])[0].action == "created"
+        return
+    with pytest.raises(ConfigurationError, match=f"route fhir: DHIS2 {version} does not know auth type {scheme}"):
+        register_routes(client, [a_route(auth=AUTHS[scheme])])
+    assert store.methods() == []
+
+
+def test_a_host_that_is_not_allowed_names_the_line_of_dhis_conf(server: CannedDhis2, client: Dhis2Client) -> None:
+    RouteStore(server)
+    server.on("POST", "/api/routes", recorded("2.43.1", "50-route-http-default"))
+    with pytest.raises(Dhis2Error, match=r"route\.remote_servers_allowed in dhis\.conf"):
+        register_routes(client, [a_route(url="http://127.0.0.1:8095/ok")])
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("59b-duplicate-name", Dhis2Error), ("58-no-authority-create", Dhis2AuthenticationError)],
+)
+def test_a_route_that_the_server_refuses_is_an_error_that_names_it(
+    server: CannedDhis2, client: Dhis2Client, version: str, name: str, error: type[Dhis2Error]
+) -> None:
+    RouteStore(server, version)
+    server.on("POST", "/api/routes", recorded(version, name))
+    with pytest.raises(error, match="route fhir"):
+        register_routes(client, [a_route()])
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("name", "status", "is_from_dhis2"),
+    [
+        ("56-target-404", 404, False),
+        ("56-target-401", 401, False),
+        ("56-target-409", 409, False),
+        ("56-target-500", 500, False),
+        ("56c-target-text", 200, False),
+        ("58i-run-unknown", 404, True),
+        ("58h-run-disabled", 404, True),
+        ("58b-no-access-run", 403, True),
+        ("57f-subpath-non-wildcard", None, True),
+        ("57b-run-refused", None, True),
+        ("35b-no-auth", 302, True),
+    ],
+)
+def test_an_upstreams_answer_is_told_from_dhis2s_own(
+    server: CannedDhis2, client: Dhis2Client, version: str, name: str, status: int | None, is_from_dhis2: bool
+) -> None:
+    server.on("POST", "/api/routes/fhir/run/sub/path", recorded(version, name))
+    reply = run_route(client, "fhir", method="POST", sub_path="/sub/path", body=b"{}")
+    assert status in (None, reply.status)
+    assert reply.is_from_dhis2 is is_from_dhis2
+
+
+def test_a_timeout_behind_2_43_has_no_body_and_is_dhis2s_own(server: CannedDhis2, client: Dhis2Client) -> None:
+    server.on("POST", "/api/routes/fhir/run", recorded("2.43.1", "56d-target-slow"))
+    reply = run_route(client, "fhir", method="POST")
+    assert (reply.status, reply.is_from_dhis2) == (504, True)
+
+
+def test_a_run_hands_through_method_query_body_and_bytes(server: CannedDhis2, client: Dhis2Client) -> None:
+    server.on("PUT", "/api/routes/fhir/run/Patient/1", Answer(201, b"\x00\xff", {"Content-Type": "image/png"}))
+    reply = run_route(
+        client,
+        "fhir",
+        method="PUT",
+        sub_path="Patient/1",
+        params={"a": ["1", "2"]},
+        body=b"<x/>",
+        content_type="text/xml",
+    )
+    (asked,) = server.asked
+    assert (asked.params, asked.body, asked.headers["content-type"]) == ({"a": ["1", "2"]}, b"<x/>", "text/xml")
+    assert (reply.status, reply.body, reply.headers["content-type"]) == (201, b"\x00\xff", "image/png")
+
+
+ROUTES = """
+routes:
+  - code: fhir
+    name: FHIR facade
+    url: https://fhir.example.org/**
+    authorities: [M_dhis-web-app]
+    auth: {type: api-headers, headers: {Authorization: {env: FHIR_HEADER}}}
+  - {code: plain, name: Plain, url: "https://plain.example.org"}
+"""
+
+
+def test_routes_are_read_from_a_file_with_their_secrets_from_outside(tmp_path: Path) -> None:
+    file = tmp_path / "routes.yaml"
+    file.write_text(ROUTES)
+    first, second = load_routes(file, {"FHIR_HEADER": "Bearer s3cret"})
+    assert first.to_wire()["auth"] == {"type": "api-headers", "headers": {"Authorization": "Bearer s3cret"}}
+    assert "s3cret" not in repr(first)
+    assert (second.code, second.auth) == ("plain", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("routes: [", "cannot be read"),
+        ("- code: a", "must be a mapping with a list `routes`"),
+        ("routes: [1]", "route 1 must be a mapping"),
+        ("routes: [{code: a, name: a, url: 'ftp://x'}]", "url"),
+        ("routes: [{code: a, name: a, url: 'https://x', responseTimeoutSeconds: 61}]", "responseTimeoutSeconds"),
+        ("routes: [{code: a, name: a, url: 'https://x', scopes: b}]", "scopes"),
+        ("routes: [{code: a, name: a, url: 'https://x', auth: {type: none}}]", "auth"),
+        (
+            "routes: [{code: a, name: a, url: 'https://x', auth: {type: api-token, token: s3cret}}]",
+            "auth.token is a secret: write {env: NAME}",
+        ),
+        (
+            "routes: [{code: a, name: a, url: 'https://x', auth: {type: api-token, token: {env: NOT_SET}}}]",
+            "auth.token wants the environment variable NOT_SET",
+        ),
+        (
+            "routes: [{code: a, name: a, url: 'https://x', auth: {type: oauth2-client-credentials, clientId: c, "
+            "tokenUri: 'https://t', clientSecret: {env: SECRET}, scopes: {env: SECRET}}}]",
+            "scopes",
+        ),
+    ],
+)
+def test_a_wrong_routes_file_is_refused_by_place_without_showing_a_secret(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    file = tmp_path / "routes.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        load_routes(file, {"SECRET": "s3cret"})
+    assert words in str(caught.value)
+    assert "routes.yaml" in str(caught.value)
+    assert "s3cret" not in str(caught.value)

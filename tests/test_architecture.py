@@ -1,0 +1,66 @@
+"""The house's rules of import, held to the code: data flows one way, and so do the imports."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+PACKAGE = ROOT / "opensrp_dhis2"
+TOP = {"errors", "http", "project", "settings", "sources", "extract", "demo", "cli", "definitions"}
+ALLOWED = {
+    "errors": set(),
+    "http": {"errors"},
+    "project": {"errors"},
+    "settings": {"errors", "project"},
+    "fhir": {"http", "errors"},
+    "dhis2": {"http", "errors"},
+    "warehouse": {"errors"},
+    "views": {"warehouse", "errors", "project", "dhis2.periods"},
+    "extract": {"fhir", "warehouse", "errors"},
+    "lookup": {"warehouse", "views", "errors", "dhis2.models", "dhis2.metadata", "dhis2.periods"},
+    "outbox": {"warehouse", "lookup", "views", "dhis2", "errors"},
+    "sources": {"settings", "fhir", "dhis2", "warehouse", "errors"},
+    "sandbox": {"errors", "project", "dhis2.models", "dhis2.periods", "fhir.models"},
+    "defs": None,
+    "demo": None,
+    "cli": None,
+    "definitions": None,
+}  # None: everything below it
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{name.name}" for name in node.names}
+    return found
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_room_imports_only_what_the_table_allows(path: Path) -> None:
+    allowed = ALLOWED.get(room(path), set())
+    ours = {name.removeprefix("opensrp_dhis2.") for name in imports(path) if name.startswith("opensrp_dhis2.")}
+    foreign = [name for name in ours if not name.startswith(f"{room(path)}.")]
+    assert allowed is None or [n for n in foreign if not any(f"{n}.".startswith(f"{a}.") for a in allowed)] == []
+
+
+def test_only_defs_imports_dagster() -> None:
+    guilty = [p for p in modules() if any(n.split(".")[0] == "dagster" for n in imports(p)) and room(p) != "defs"]
+    assert [p.name for p in guilty] == ["definitions.py"]
+
+
+def test_only_resources_and_cli_read_the_environment() -> None:
+    guilty = [p.relative_to(PACKAGE).as_posix() for p in modules() if "os.environ" in p.read_text()]
+    assert sorted(guilty) == ["cli.py", "defs/resources.py"]
