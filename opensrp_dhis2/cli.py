@@ -113,10 +113,17 @@ def outbox_status(as_json: bool) -> None:
         for row in rows:
             click.echo(json.dumps(row, default=str))
         return
-    table = Table("data set", "period", "state", "values", "why, and who can mend it")
+    table = Table("data set", "period", "state", "values", "why", "who can mend it, and how")
     for row in rows:
-        table.add_row(row["data_set"], row["period"], row["state"], str(row["value_count"]), explain(row["code"]))
+        table.add_row(row["data_set"], row["period"], row["state"], str(row["value_count"]), *_why(row["code"]))
     console.print(table)
+
+
+def _why(code: str | None) -> tuple[str, str]:
+    if not code:
+        return "", ""
+    said = explain(code)
+    return f"{code}: {said.sentence}", f"{said.owner}: {said.remedy}"
 
 
 @outbox.command("requeue")

@@ -4,13 +4,15 @@ It knows how to start the sandbox and to show; the work is done by the same Dags
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 
 from opensrp_dhis2.defs.jobs import EXTRACT, report_job_name
@@ -91,17 +93,21 @@ def _port(url: str) -> int:
 def _run_jobs(settings: Settings, console: Console) -> list[Run]:
     """Run `extract`, then every report over its last closed periods; stop at the first job that fails."""
     catalog, runs = load_catalog(settings.project), list[Run]()
-    wanted: list[tuple[str, list[str] | None]] = [(EXTRACT, None)]
+    wanted: list[tuple[str, Sequence[str]]] = [(EXTRACT, ())]
     for code, data_set in catalog.data_sets.items():
         keys = partitions_for(data_set.period_type, settings).get_partition_keys()
         wanted.append((report_job_name(code), keys[-PERIODS.get(data_set.period_type, 1) :]))
     with open_instance(Path(".data/dagster").absolute()) as instance:
         for job, keys in wanted:
             with console.status(job) as status:
-                runs.append(run_job(instance, job, keys, on_step=lambda step, job=job: status.update(f"{job}: {step}")))
+                runs.append(run_job(instance, job, keys, on_step=partial(_update, status, job)))
             if not runs[-1].is_success:
                 break
     return runs
+
+
+def _update(status: Status, job: str, step: str) -> None:
+    status.update(f"{job}: {step}")
 
 
 def _outcome(settings: Settings, runs: list[Run]) -> tuple[Outcome, list[PeriodCounts]]:
@@ -130,7 +136,7 @@ def _count(connection: Connection, relation: str) -> int:
     row = connection.execute("select to_regclass(%s) is not null", (relation,)).fetchone()
     if not row or not row[0]:
         return 0
-    [(number,)] = connection.execute(f"select count(*) from {relation}").fetchall()  # type: ignore[arg-type]  # noqa: S608 - a name of ours
+    [(number,)] = connection.execute(f"select count(*) from {relation}").fetchall()  # noqa: S608 - a name of ours
     return int(number)
 
 

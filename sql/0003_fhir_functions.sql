@@ -1,127 +1,196 @@
--- fhir: functions that read FHIR's JSON, tolerant of what devices write: what cannot be read is null, never an error.
--- Plain SQL, so that Postgres inlines most of them.
+-- fhir: functions that read FHIR's JSON. All are tolerant: what is not as FHIR says gives null, never an error,
+-- and none starts a subtransaction, so that parallel plans may use them.
 
-create table warehouse.relation (
-  name text primary key,                -- staging.patient, indicator.anc_visits
-  kind text not null,
-  checksum text not null,               -- of the file, its zone and what it reads
-  load_id bigint,                       -- staging: the last load taken over
-  row_count bigint not null, built_at timestamptz not null default now()
-);
-
--- The id in a reference to a type: relative, absolute or versioned; null for another type, #contained and urn:uuid.
+-- Give the id that a reference of one type names: relative, absolute or versioned; of another type, null.
 create function fhir.reference_id(reference text, resource_type text)
 returns text language sql immutable parallel safe as $$
-  select substring(reference from '(?:^|/)' || resource_type || '/([A-Za-z0-9.\-]{1,64})(?:/_history/[^/]+)?$')
+  select substring(reference from '(?:^|/)' || resource_type || '/([A-Za-z0-9.-]{1,64})(?:/_history/[^/]+)?$')
 $$;
 
--- A whole calendar date out of the first ten characters, if there is such a day.
-create function fhir.whole_date(value text)
-returns date language sql immutable parallel safe as $$
-  select case
-    when value ~ '^[12]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])'
-      and substr(value, 9, 2)::int <= extract(day from
-        make_date(substr(value, 1, 4)::int, substr(value, 6, 2)::int, 1) + interval '1 month - 1 day')
-    then substr(value, 1, 10)::date
-  end
-$$;
+-- Give the calendar day at the start of a date or dateTime as it stands; null when there is no such day.
+create function fhir.calendar_day(value text)
+returns date language plpgsql immutable strict parallel safe as $$
+declare
+  first_on date;
+  day_on date;
+begin
+  if value !~ '^(?!0000)\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])($|T)' then return null; end if;
+  first_on := make_date(left(value, 4)::integer, substr(value, 6, 2)::integer, 1);
+  day_on := first_on + (substr(value, 9, 2)::integer - 1);
+  return case when extract(month from day_on) = extract(month from first_on) then day_on end;
+end $$;
 
--- An instant; a time without a zone is taken in the country's zone, a date alone is no instant.
+-- Give the moment that an instant or a full dateTime names; null without a time zone.
 create function fhir.instant(value text)
-returns timestamptz language sql stable parallel safe as $$
-  select case
-    when fhir.whole_date(value) is null then null
-    when value ~ '^.{10}T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-](0\d|1[0-4]):[0-5]\d)$' then value::timestamptz
-    when value ~ '^.{10}T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?$'
-      then value::timestamp at time zone current_setting('opensrp.report_timezone')
-  end
-$$;
+returns timestamptz language plpgsql stable strict parallel safe as $$
+begin
+  if value ~ '^.{10}T([01]\d|2[0-3]):[0-5]\d(:([0-5]\d|60)(\.\d{1,20})?)?(Z|[+-](0\d|1[0-4]):[0-5]\d)$'
+    and fhir.calendar_day(value) is not null
+  then return value::timestamptz; end if;
+  return null;
+end $$;
 
--- The calendar day in the country's zone: an instant is cut there, a date stays what it is.
+-- Give the day in the country: a moment is cut in its time zone, a day without a zone stays; partial dates give null.
 create function fhir.local_date(value text)
-returns date language sql stable parallel safe as $$
-  select coalesce(
-    (fhir.instant(value) at time zone current_setting('opensrp.report_timezone'))::date,
-    case when length(value) = 10 then fhir.whole_date(value) end)
-$$;
+returns date language plpgsql stable strict parallel safe as $$
+begin
+  if value ~ 'T.*(Z|[+-]\d\d:\d\d)$'
+  then return (fhir.instant(value) at time zone current_setting('opensrp.report_timezone'))::date; end if;
+  return fhir.calendar_day(value);
+end $$;
 
--- A date that may lack its day or month, as the first day it can mean: 1990 is 1990-01-01.
-create function fhir.partial_date(value text)
-returns date language sql immutable parallel safe as $$
-  select case length(value)
-    when 4 then fhir.whole_date(value || '-01-01')
-    when 7 then fhir.whole_date(value || '-01')
-    else fhir.whole_date(value)
-  end
-$$;
-
-create function fhir.date_precision(value text)
-returns text language sql immutable parallel safe as $$
-  select case
-    when fhir.partial_date(value) is null then null
-    when length(value) = 4 then 'year'
-    when length(value) = 7 then 'month'
-    else 'day'
-  end
-$$;
-
--- SNOMED CT stands under three addresses in OpenSRP's data; all mean the first.
-create function fhir.code_system(system text)
-returns text language sql immutable parallel safe as $$
-  select case when system in ('https://www.snomed.org', 'http://www.snomed.org/', 'http://www.snomed.org',
-    'https://www.snomed.org/') then 'http://snomed.info/sct' else system end
-$$;
-
--- Every code of a Coding, a CodeableConcept, or a list of CodeableConcepts, as system|code with the system normalised.
--- For `codes && array['http://snomed.info/sct|77386006']`: the wanted coding may stand anywhere among them.
-create function fhir.codes(concept jsonb)
-returns text[] language sql immutable parallel safe as $$
-  select coalesce(array_agg(distinct fhir.code_system(c.value ->> 'system') || '|' || (c.value ->> 'code')), '{}')
-  from (
-    select jsonb_path_query(concept, 'lax $[*].coding[*]') as value
-    union all
-    select concept where jsonb_typeof(concept) = 'object' and concept ? 'code'
-  ) c
-  where c.value ->> 'system' is not null and jsonb_typeof(c.value -> 'code') = 'string'
-$$;
-
--- The ids in OpenSRP's tags: where the client lives, and who recorded it. `Not defined` is nobody; a worker with
--- several locations or teams has none that is certain. Some devices spell a system with a z or a space in it.
-create function fhir.tags(resource jsonb)
-returns table (related_location_id text, worker_location_id text, practitioner_id text, care_team_id text,
-  organization_id text)
-language sql immutable parallel safe rows 1 as $$
-  select
-    min(t.code) filter (where t.system = 'related-entity-location-tag-id'),
-    case when count(distinct t.code) filter (where t.system = 'location-tag-id') = 1
-      then min(t.code) filter (where t.system = 'location-tag-id') end,
-    min(t.code) filter (where t.system = 'practitioner-tag-id'),
-    case when count(distinct t.code) filter (where t.system = 'care-team-tag-id') = 1
-      then min(t.code) filter (where t.system = 'care-team-tag-id') end,
-    case when count(distinct t.code) filter (where t.system in ('organisation-tag-id', 'organization-tag-id')) = 1
-      then min(t.code) filter (where t.system in ('organisation-tag-id', 'organization-tag-id')) end
-  from (
-    select c.value ->> 'code' as code,
-      substring(replace(c.value ->> 'system', ' ', '') from '^https://smartregister\.org/(.+)$') as system
-    from jsonb_path_query(resource, 'lax $.meta.tag[*]') c (value)
-  ) t
-  where t.code <> 'Not defined'
-$$;
-
--- The local day of an event, unless it lies more than a day after the resource arrived: a device clock gone wrong.
+-- Give the local day of an event that can have happened: not after its arrival (a day of grace for clocks), and not
+-- the first day of 1970, which a phone writes that has lost its clock.
 create function fhir.event_date(value text, arrived_at timestamptz)
+returns date language plpgsql stable strict parallel safe as $$
+declare
+  day_on date := fhir.local_date(value);
+begin
+  if day_on > (arrived_at at time zone current_setting('opensrp.report_timezone'))::date + 1
+    or day_on = date '1970-01-01'
+  then return null; end if;
+  return day_on;
+end $$;
+
+-- Give the first day that a partial date (1990, 1990-05, 1990-05-17) allows.
+create function fhir.partial_date(value text)
+returns date language plpgsql immutable strict parallel safe as $$
+begin
+  return fhir.calendar_day(case length(value) when 4 then value || '-01-01' when 7 then value || '-01' else value end);
+end $$;
+
+-- Say how exact a partial date is: year, month or day; null when it is no date.
+create function fhir.date_precision(value text)
+returns text language plpgsql immutable strict parallel safe as $$
+begin
+  if fhir.partial_date(value) is null then return null; end if;
+  return case length(value) when 4 then 'year' when 7 then 'month' else 'day' end;
+end $$;
+
+-- Give today in the country; a session without our setting (psql) takes UTC.
+create function fhir.today()
 returns date language sql stable parallel safe as $$
-  select case when fhir.local_date(value) <= (arrived_at + interval '1 day')::date then fhir.local_date(value) end
+  select (now() at time zone coalesce(nullif(current_setting('opensrp.report_timezone', true), ''), 'UTC'))::date
 $$;
 
--- A decimal, or null for what is no number.
+-- Give the completed years between birth and a day; null before birth.
+create function fhir.age_years(birth_on date, day_on date)
+returns integer language sql immutable parallel safe as $$
+  select case when day_on >= birth_on then extract(year from age(day_on, birth_on))::integer end
+$$;
+
+-- Give a JSON number as a number; anything else is null.
 create function fhir.number(value jsonb)
 returns numeric language sql immutable parallel safe as $$
-  select case when jsonb_typeof(value) = 'number' then (value #>> '{}')::numeric end
+  select case jsonb_typeof(value) when 'number' then (value #>> '{}')::numeric end
 $$;
 
--- Completed years between a birth date and a day; null when one is missing or the day lies before the birth.
-create function fhir.age_in_years(birth_on date, day date)
-returns integer language sql immutable parallel safe as $$
-  select case when day >= birth_on then extract(year from age(day, birth_on))::integer end
+-- Give the one address of a code system: OpenSRP writes SNOMED CT under three.
+create function fhir.canonical_system(system text)
+returns text language sql immutable parallel safe as $$
+  select case
+    when system in ('https://www.snomed.org', 'https://www.snomed.org/', 'http://www.snomed.org', 'http://www.snomed.org/')
+      then 'http://snomed.info/sct'
+    else system
+  end
 $$;
+
+-- Give every coding of a CodeableConcept, of a list of them, or of a Coding, as FHIR tokens `system|code`.
+create function fhir.codes(concept jsonb)
+returns text[] language plpgsql immutable strict parallel safe as $$
+declare
+  codings jsonb := concept -> 'coding';
+  tokens text[] := '{}';
+begin
+  if jsonb_typeof(concept) = 'array' then
+    for i in 0 .. jsonb_array_length(concept) - 1 loop
+      tokens := tokens || fhir.codes(concept -> i);
+    end loop;
+    return tokens;
+  end if;
+  if codings is null then codings := jsonb_build_array(concept); end if;
+  if jsonb_typeof(codings) <> 'array' then return tokens; end if;
+  for i in 0 .. jsonb_array_length(codings) - 1 loop
+    if codings -> i ->> 'code' is not null then
+      tokens := tokens || (
+        coalesce(fhir.canonical_system(codings -> i ->> 'system'), '') || '|' || (codings -> i ->> 'code'));
+    end if;
+  end loop;
+  return tokens;
+end $$;
+
+-- Give the first code of a CodeableConcept in any of these systems.
+create function fhir.code(concept jsonb, variadic systems text[])
+returns text language plpgsql immutable strict parallel safe as $$
+declare
+  token text;
+begin
+  foreach token in array fhir.codes(concept) loop
+    if split_part(token, '|', 1) = any (systems) then return substr(token, strpos(token, '|') + 1); end if;
+  end loop;
+  return null;
+end $$;
+
+-- Say whether a CodeableConcept holds one of these codes of a system, wherever among its codings.
+create function fhir.has_code(concept jsonb, system text, variadic codes text[])
+returns boolean language sql immutable parallel safe as $$
+  select fhir.codes(concept) && array(select fhir.canonical_system(system) || '|' || c from unnest(codes) c)
+$$;
+
+-- Give the meaning of one meta.tag: related-entity-location, location, practitioner, care-team or organisation.
+-- The addresses stand in translated files (one spells organization, one has a space); before 2022 only the display told.
+create function fhir.tag_kind(tag jsonb)
+returns text language sql immutable parallel safe as $$
+  select case tag ->> 'system'
+    when 'https://smartregister.org/' then case tag ->> 'display'
+      when 'Related Entity Location' then 'related-entity-location'
+      when 'Practitioner Location' then 'location'
+      when 'Practitioner CareTeam' then 'care-team'
+      when 'Practitioner Organization' then 'organisation'
+      when 'Practitioner' then 'practitioner'
+    end
+    else substring(
+      replace(replace(tag ->> 'system', ' ', ''), 'organization', 'organisation')
+      from '^https?://smartregister\.org/(.*)-tag-id$')
+  end
+$$;
+
+-- Give the ids of a resource's OpenSRP tags, each only when exactly one is written; `Not defined` is none.
+create function fhir.tags(resource jsonb, out related_location_id text, out worker_location_id text,
+  out practitioner_id text, out care_team_id text, out organization_id text)
+language plpgsql immutable parallel safe as $$
+declare
+  tags jsonb := resource #> '{meta,tag}';
+  ids text[] := array_fill(null::text, array[5]);
+  is_twice boolean[] := array_fill(false, array[5]);
+  kind integer;
+  code text;
+begin
+  if jsonb_typeof(tags) = 'array' then
+    for i in 0 .. jsonb_array_length(tags) - 1 loop
+      code := tags -> i ->> 'code';
+      kind := array_position(
+        '{related-entity-location,location,practitioner,care-team,organisation}'::text[], fhir.tag_kind(tags -> i));
+      if kind is not null and code <> 'Not defined' then
+        is_twice[kind] := is_twice[kind] or (ids[kind] is not null and ids[kind] <> code);
+        ids[kind] := code;
+      end if;
+    end loop;
+  end if;
+  related_location_id := case when not is_twice[1] then ids[1] end;
+  worker_location_id := case when not is_twice[2] then ids[2] end;
+  practitioner_id := case when not is_twice[3] then ids[3] end;
+  care_team_id := case when not is_twice[4] then ids[4] end;
+  organization_id := case when not is_twice[5] then ids[5] end;
+end $$;
+
+-- What views/ has built, from what definition, and how far: the last load number seen, or a digest of the inputs.
+create table warehouse.relation (
+  name text primary key,                -- staging.patient, indicator.anc_first_visits
+  kind text not null check (kind in ('staging', 'indicator')),
+  checksum text not null,
+  load_id bigint,
+  inputs text,
+  row_count bigint not null,
+  built_at timestamptz not null default now()
+);

@@ -52,7 +52,7 @@ def _metadata_assets(catalog: Catalog) -> dg.AssetsDefinition:
 
 def _period_asset(catalog: Catalog) -> dg.AssetsDefinition:
     @dg.asset(key=lookup_key("period"), group_name="lookup", kinds={"postgres"})
-    def period(context: dg.AssetExecutionContext, warehouse: WarehouseParam) -> dg.MaterializeResult:
+    def period(context: dg.AssetExecutionContext, warehouse: WarehouseParam) -> dg.MaterializeResult[None]:
         """The calendar: every period of the data sets' period types, with its first and last day."""
         settings = read_settings()
         with dagster_failures(context.retry_number), warehouse.connect() as connection:
@@ -70,7 +70,7 @@ def _place_asset() -> dg.AssetsDefinition:
         group_name="lookup",
         kinds={"postgres"},
     )
-    def place(context: dg.AssetExecutionContext, warehouse: WarehouseParam) -> dg.MaterializeResult:
+    def place(context: dg.AssetExecutionContext, warehouse: WarehouseParam) -> dg.MaterializeResult[None]:
         """One row a FHIR Location: the DHIS2 org unit it reports to and the rule that said so, or why there is none."""
         with dagster_failures(context.retry_number):
             file = read_settings().project.file("place.csv")
@@ -86,7 +86,7 @@ def _place_asset() -> dg.AssetsDefinition:
 
 def _target_asset(catalog: Catalog) -> dg.AssetsDefinition:
     @dg.asset(key=lookup_key("target"), deps=[lookup_key(t) for t in TABLES], group_name="lookup", kinds={"postgres"})
-    def target(context: dg.AssetExecutionContext, warehouse: WarehouseParam) -> dg.MaterializeResult:
+    def target(context: dg.AssetExecutionContext, warehouse: WarehouseParam) -> dg.MaterializeResult[None]:
         """One row a cell of an indicator: its data set, data element and option combos in DHIS2."""
         with dagster_failures(context.retry_number), warehouse.connect() as connection:
             rows = refresh_targets(connection, catalog.indicators, catalog.data_sets)

@@ -1,5 +1,7 @@
 """Assets `staging/*`, `member/*` and `indicator/*`: one for each file of dbt_like_views/, in the order of their reads."""
 
+from typing import Any
+
 import dagster as dg
 
 from opensrp_dhis2.defs.failures import dagster_failures
@@ -28,7 +30,9 @@ def _staging_asset(catalog: Catalog, view: View) -> dg.AssetsDefinition:
         key=relation_key(view.name), deps=_deps(view), group_name="staging", kinds={"sql", "postgres"},
         description=f"{view.front_matter.description} Grain: {view.front_matter.grain}.",
     )  # fmt: skip
-    def keep_up(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:
+    def keep_up(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult[None]:
         with dagster_failures(context.retry_number):
             result = build_staging(warehouse, catalog, view.name)
         return dg.MaterializeResult(metadata=_metadata(result))
@@ -59,5 +63,5 @@ def _indicator_asset(catalog: Catalog, view: View) -> dg.AssetsDefinition:
     return total
 
 
-def _metadata(result: BuildResult) -> dict[str, object]:
+def _metadata(result: BuildResult) -> dict[str, Any]:
     return {"dagster/row_count": result.rows, "changed": result.changed, "seconds": round(result.seconds, 2)}

@@ -63,7 +63,7 @@ def _planned(
     )
     def plan(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], dhis2: dg.ResourceParam[Dhis2Client]
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult[None]:
         with dagster_failures(context.retry_number):
             reporter = _reporter(context, warehouse, dhis2, code, data_set)
             for key in context.partition_keys:
@@ -86,7 +86,7 @@ def _delivered(code: str, data_set: DataSet, partitions: dg.TimeWindowPartitions
     )
     def deliver(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], dhis2: dg.ResourceParam[Dhis2Client]
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult[None]:
         started, reports = time.monotonic(), list[Report]()
         with dagster_failures(context.retry_number):
             reporter = _reporter(context, warehouse, dhis2, code, data_set)

@@ -2,8 +2,7 @@
 
 import logging
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -22,7 +21,7 @@ class Run:
     job: str
     run_id: str
     is_success: bool = False
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
 
@@ -36,7 +35,7 @@ def open_instance(home: Path) -> dg.DagsterInstance:
 
 
 def run_job(
-    instance: dg.DagsterInstance, job: str, keys: list[str] | None = None, on_step: Callable[[str], None] = print
+    instance: dg.DagsterInstance, job: str, keys: Sequence[str] = (), on_step: Callable[[str], None] = print
 ) -> Run:
     """Execute a job, over a range of partition keys if given; a failed step is in the result, not an exception."""
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
@@ -51,7 +50,8 @@ def run_job(
             started[event.step_key] = time.monotonic()
             on_step(event.step_key.replace("__", "/"))
         elif event.event_type in (DagsterEventType.STEP_SUCCESS, DagsterEventType.STEP_FAILURE):
-            run.seconds[stage] += time.monotonic() - started.get(event.step_key, time.monotonic())
+            taken = time.monotonic() - started.get(event.step_key, time.monotonic())
+            run.seconds[stage] = run.seconds.get(stage, 0) + taken
         if event.event_type is DagsterEventType.STEP_FAILURE:
             failure = event.step_failure_data
             said = (failure.user_failure_data.description if failure.user_failure_data else None) or (
@@ -66,7 +66,7 @@ def run_job(
     result = (
         defs()
         .resolve_job_def(job)
-        .execute_in_process(  # type: ignore[operator]
+        .execute_in_process(
             instance=instance, run_id=run.run_id, tags=tags, raise_on_error=False
         )
     )

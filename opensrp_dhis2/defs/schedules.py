@@ -31,9 +31,9 @@ def report_schedule(code: str, job: Any, partitions: dg.TimeWindowPartitionsDefi
     )
     def report(context: dg.ScheduleEvaluationContext) -> Any:
         now = context.scheduled_execution_time
-        key = partitions.get_last_partition_key(current_time=now)
-        if key is None:
+        keys = partitions.get_partition_keys(current_time=now)
+        if not keys:
             return dg.SkipReason(f"{code}: no period has ended since REPORT_START")
-        return dg.RunRequest(partition_key=key, run_key=f"{code}:{key}:{now.date()}")
+        return dg.RunRequest(partition_key=keys[-1], run_key=f"{code}:{keys[-1]}:{now.date()}")
 
     return report

@@ -1,5 +1,7 @@
 """Assets `raw/<type>`: FHIR resources as the server gave them, one asset a resource type."""
 
+from typing import Any
+
 import dagster as dg
 
 from opensrp_dhis2.defs.failures import dagster_failures
@@ -29,7 +31,7 @@ def _raw_asset(resource_type: str) -> dg.AssetsDefinition:
     )
     def extract_type(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], fhir: dg.ResourceParam[FhirClient]
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult[None]:
         with dagster_failures(context.retry_number):
             result = extract_one(resource_type, read_settings(), warehouse, fhir)
         return dg.MaterializeResult(metadata=_metadata(result))
@@ -45,7 +47,7 @@ def extract_one(resource_type: str, settings: Settings, warehouse: Warehouse, fh
     return extract(fhir, warehouse, resource_type, how)
 
 
-def _metadata(result: TypeResult) -> dict[str, object]:
+def _metadata(result: TypeResult) -> dict[str, Any]:
     return {
         "dagster/row_count": result.read,
         "inserted": result.inserted,

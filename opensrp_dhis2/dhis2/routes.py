@@ -21,7 +21,7 @@ from opensrp_dhis2.dhis2.models import Reply, ServerVersion
 from opensrp_dhis2.dhis2.reply_check import check_readable
 from opensrp_dhis2.errors import ConfigurationError, Dhis2Error
 
-_PRIVATE: Json = {"public": "--------", "users": {}, "userGroups": {}}
+_PRIVATE: Json = {"public": "--------"}
 _OPEN_AUTH_MEMBERS = frozenset({"type", "username", "clientId", "tokenUri"})  # the others are secrets
 _SINCE = {  # minor version -> first patch that knows the scheme; an absent minor above 41 always does
     "api-headers": {40: 7, 41: 4},
@@ -188,25 +188,30 @@ def _check_version(route: Route, version: ServerVersion) -> None:
 
 def _register(client: Dhis2Client, route: Route) -> RouteResult:
     uid = _find(client, route.code)
-    body = route.to_wire()
-    if uid is None:
-        reply = _write(client, "POST", "routes", route, {"sharing": _PRIVATE, **body})
-        answer = read_envelope(reply)
-        return RouteResult(route.code, "created", str(answer.response.get("uid")) if answer else "")
+    body = {name: value for name, value in route.to_wire().items() if name != "sharing"}
+    action: Literal["created", "updated"] = "updated" if uid else "created"
+    uid = uid or _create(client, route, body)
     current = client.get_json(f"routes/{uid}")
-    if route.auth is None and _is_as_wanted(route, body, current):
-        return RouteResult(route.code, "unchanged", uid)
-    sharing = current.get("sharing", _PRIVATE)  # without it DHIS2 makes the route public
-    _write(client, "PUT", f"routes/{uid}", route, {"sharing": sharing, **body, "id": uid})
-    return RouteResult(route.code, "updated", uid)
-
-
-def _is_as_wanted(route: Route, body: Json, current: Json) -> bool:
-    members = {to_camel(name) for name in Route.model_fields} - {"sharing"}
     shared = current.get("sharing", {})
-    return all((body.get(one) or None) == (current.get(one) or None) for one in members) and all(
-        shared.get(one) == value for one, value in (route.sharing or {}).items()
-    )
+    sharing = {**shared, **(route.sharing or ({} if action == "updated" else _PRIVATE))}  # keeps the owner
+    if action == "created" and sharing == shared:
+        return RouteResult(route.code, action, uid)
+    if route.auth is None and sharing == shared and _is_as_wanted(body, current):
+        return RouteResult(route.code, "unchanged", uid)
+    # a PUT without sharing makes a route public, and one without the secret wipes it
+    _write(client, "PUT", f"routes/{uid}", route, {**body, "id": uid, "sharing": sharing})
+    return RouteResult(route.code, action, uid)
+
+
+def _create(client: Dhis2Client, route: Route, body: Json) -> str:
+    """Make the route, owned by us; servers before 40.12, 41.9 and 42.5 show it to more people than that."""
+    envelope = read_envelope(_write(client, "POST", "routes", route, body))
+    return str(envelope.response.get("uid")) if envelope else ""
+
+
+def _is_as_wanted(body: Json, current: Json) -> bool:
+    members = {to_camel(name) for name in Route.model_fields} - {"sharing"}
+    return all((body.get(one) or None) == (current.get(one) or None) for one in members)
 
 
 def _find(client: Dhis2Client, code: str) -> str | None:
@@ -228,11 +233,16 @@ def _write(client: Dhis2Client, method: str, path: str, route: Route, body: Json
             url=f"{client.base_url}/api/{path}",
             status=reply.status,
         )
+    codes = [one.get("errorCode") for one in envelope.response.get("errorReports", ())] if envelope else []
+    if codes:
+        words = explain(str(codes[0]))
+        raise Dhis2Error(
+            f"DHIS2 refused route {route.code} ({words.code}): {words.sentence} {words.remedy}",
+            url=f"{client.base_url}/api/{path}",
+            status=reply.status,
+        )
     check_readable(reply, client.base_url, f"{path} (route {route.code})")
-    code = (envelope.error_code if envelope else None) or "E1004"
-    raise Dhis2Error(
-        f"DHIS2 refused route {route.code}: {explain(code).sentence}", url=client.base_url, status=reply.status
-    )
+    return reply
 
 
 def run_route(

@@ -4,7 +4,7 @@ It knows HAPI's habits (../docs/upstream-quirks.md); it refuses to know what bec
 errors carries a page cursor: whoever has one may read patients.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -101,9 +101,9 @@ class FhirClient:
             path = ""  # HAPI pages at its base, under whatever prefix it believes to stand
         return self._get(path, parts.query)
 
-    def _get(self, path: str, query: list[tuple[str, str]] | str) -> httpx.Response:
+    def _get(self, path: str, query: Sequence[tuple[str, str]] | str) -> httpx.Response:
         url = httpx.URL(self.base_url + path)
-        url = url.copy_with(query=query.encode()) if isinstance(query, str) else url.copy_merge_params(query)
+        url = url.copy_with(query=query.encode()) if isinstance(query, str) else url.copy_merge_params(tuple(query))
         try:
             response = self._http.get(url)
         except httpx.HTTPError as error:

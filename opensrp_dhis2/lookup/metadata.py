@@ -39,9 +39,9 @@ def replace_metadata(connection: Connection, metadata: Metadata, target: str) ->
 
 
 def _replace(connection: Connection, table: str, rows: Iterable[Sequence[object]]) -> int:
-    connection.execute(f"delete from lookup.{table}")  # type: ignore[arg-type]  # noqa: S608 - one of TABLES
+    connection.execute(f"delete from lookup.{table}")  # noqa: S608 - one of TABLES
     count = 0
-    with connection.cursor().copy(f"copy lookup.{table} from stdin") as copy:  # type: ignore[arg-type]
+    with connection.cursor().copy(f"copy lookup.{table} from stdin") as copy:
         for row in rows:
             copy.write_row(row)
             count += 1

@@ -88,7 +88,7 @@ def _batches(connection: Connection, condition: str, parameter: object) -> list[
     columns = "batch_id, target, data_set_id, period, import_strategy, value_count"
     with connection.cursor(row_factory=class_row(Batch)) as cursor:
         query = f"select {columns} from outbox.batch where {condition}"  # noqa: S608 - both parts are written above
-        return cursor.execute(query, (parameter,)).fetchall()  # type: ignore[arg-type]
+        return cursor.execute(query, (parameter,)).fetchall()
 
 
 def payload(connection: Connection, batch: Batch) -> bytes:

@@ -5,6 +5,7 @@ It knows the steps of a report; planning and sending stand in ledger.py and push
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, astuple, dataclass
 from datetime import date, timedelta
 
@@ -102,7 +103,7 @@ class Reporter:
     def _settle_unfinished(self) -> None:
         settle_unfinished(self._warehouse, self._client, self.target, self._version)
 
-    def _locked(self):  # type: ignore[no-untyped-def]
+    def _locked(self) -> AbstractContextManager[None]:
         return self._warehouse.lock(
             f"dhis2 {self.target}", remedy="one run at a time sends to a DHIS2 server; wait until it has ended"
         )

@@ -6,7 +6,7 @@ It knows paths; the answers are made in the rooms.
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -43,7 +43,7 @@ def create_app(
     """
     if version not in VERSIONS:
         raise ConfigurationError(f"DHIS2 sandbox version {version!r} is not known: give one of {', '.join(VERSIONS)}")
-    server = Dhis2(Metadata(metadata), Store(store_path), version, lambda: clock().replace(tzinfo=None))
+    server = Dhis2(Metadata(metadata), Store(store_path), version, lambda: _utc(clock()))
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -51,6 +51,11 @@ def create_app(
         server.store.close()
 
     return Starlette(routes=[Mount("/", app=_Application(server))], lifespan=lifespan)
+
+
+def _utc(instant: datetime) -> datetime:
+    """Tell DHIS2's time, which is UTC and carries no zone; a clock without a zone is taken to be UTC."""
+    return (instant.astimezone(UTC) if instant.tzinfo else instant).replace(tzinfo=None)
 
 
 class _Application:

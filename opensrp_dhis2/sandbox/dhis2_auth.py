@@ -58,7 +58,7 @@ def _session_user(server: Dhis2, cookie: str) -> User | None:
 
 def session_cookie(server: Dhis2, user: User) -> str:
     """Give the cookie of the user's session; one session a user is enough here."""
-    name = hashlib.sha256(f"{user.id}{id(server.metadata)}".encode()).hexdigest()[:32].upper()
+    name = hashlib.sha256(f"session of {user.id}".encode()).hexdigest()[:32].upper()
     if name not in server.store.documents("session"):
         server.store.put_document("session", name, {"username": user.username})
     return f"JSESSIONID={name}; Path=/; HttpOnly" + ("; SameSite=Lax" if server.is_new else "")
@@ -71,7 +71,7 @@ def _token(server: Dhis2, key: str, method: str, address: str) -> User | Reply:
     prefix = "Failed to authenticate API token, "
     if token is None:
         return _token_refusal(401, "The API token does not exists")
-    if token["expire"] <= server.clock().timestamp() * 1000:
+    if token["expire"] <= server.epoch_millis():
         return _token_refusal(401, prefix + "token has expired.")
     for attribute in token["attributes"]:
         if method not in attribute.get("allowedMethods", [method]):
@@ -88,8 +88,8 @@ def _token_refusal(status: int, message: str) -> Reply:
 
 
 def _checksum(text: str) -> str:
-    """Write the CRC as six characters; ours need only agree with themselves."""
-    return f"{zlib.crc32(text.encode()) % 36**6:06d}"[-6:].rjust(6, "0")
+    """Write a CRC as six digits; ours need only agree with themselves."""
+    return f"{zlib.crc32(text.encode()) % 10**6:06}"
 
 
 def _digest(key: str) -> str:
@@ -106,9 +106,8 @@ def post_token(server: Dhis2, call: Call) -> Reply:
         return envelope_reply(409, text, "E1004")
     secret = "".join(server.random.choices(ascii_letters + digits, k=44))
     key, uid = f"d2p_{secret}{_checksum(secret)}", server.new_id()
-    now = server.clock()
     token = {"id": uid, "created": server.timestamp(), "username": call.user.username, "attributes": attributes}
-    token["expire"] = sent.get("expire") or round(now.timestamp() * 1000) + DAYS_30
+    token["expire"] = sent.get("expire") or server.epoch_millis() + DAYS_30
     server.store.put_document("token", _digest(key), token)
     kind = {"responseType": "ObjectReport" if server.is_new else "ApiTokenCreationResponse"}
     body = {"key": key, "uid": uid, "klass": TOKEN_CLASS, "errorReports": []}

@@ -37,8 +37,9 @@ class Faults:
     def queue(self, sent: list[dict[str, Any]]) -> None:
         """Take faults in; an unknown kind is refused."""
         for each in sent:
-            if each.get("kind") not in KINDS:
-                raise RefusedRequest(400, f"Unknown fault kind: give one of {', '.join(KINDS)}")
+            if each.get("kind") not in KINDS or not each.keys() <= set(Fault.__annotations__):
+                text = f"A fault has {', '.join(Fault.__annotations__)}; its kind is one of {', '.join(KINDS)}"
+                raise RefusedRequest(400, text)
             self._waiting.append(Fault(**each))
 
     def strike(self, method: str, path: str) -> Fault | None:

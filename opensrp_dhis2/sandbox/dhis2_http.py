@@ -6,7 +6,7 @@ It knows shapes; which path leads to which room is the application's affair.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from random import Random
 from string import ascii_letters, digits
 from typing import Any
@@ -36,6 +36,10 @@ class Dhis2:
 
     def timestamp(self) -> str:
         return self.clock().isoformat(timespec="milliseconds")
+
+    def epoch_millis(self) -> int:
+        """Give the clock's instant as DHIS2 writes it in tokens and job names."""
+        return round(self.clock().replace(tzinfo=UTC).timestamp() * 1000)
 
     def new_id(self) -> str:
         """Make up an identifier of DHIS2's shape."""

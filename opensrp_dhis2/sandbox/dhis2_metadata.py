@@ -187,8 +187,8 @@ class Metadata:
         }
 
     def _option_codes(self, option_set_id: str) -> frozenset[str]:
-        options = self.objects["options"].values()
-        return frozenset(each["code"] for each in options if each["optionSet"]["id"] == option_set_id)
+        listed = _ids(self.objects["optionSets"][option_set_id].get("options"))
+        return frozenset(self.objects["options"][option_id]["code"] for option_id in listed)
 
     @cached_property
     def data_sets(self) -> dict[str, DataSet]:

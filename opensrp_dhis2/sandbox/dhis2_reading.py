@@ -111,7 +111,7 @@ def _found(server: Dhis2, call: Call, wanted: Filter) -> Iterator[tuple[Key, Dat
     units, roots = server.metadata.org_units, set(wanted.org_units)
     start, end = call.one("startDate"), call.one("endDate")
     since = _since(server, call)
-    for key, stored in server.store.values(wanted.periods or None):
+    for key, stored in server.store.values(wanted.periods):
         unit = units[key.org_unit]
         is_inside = not roots.isdisjoint(unit.path) if wanted.has_children else key.org_unit in roots
         is_wanted = key.data_element in wanted.data_elements and is_inside

@@ -26,7 +26,17 @@ UPSERT = (
     "comment = excluded.comment, follow_up = excluded.follow_up, is_deleted = excluded.is_deleted, "
     "stored_by = excluded.stored_by, created_at = excluded.created_at, last_updated_at = excluded.last_updated_at"
 )
-CELL = "data_element = ? and period = ? and org_unit = ? and coc = ? and aoc = ?"
+# An empty list of periods means all of them.
+READ_VALUES = (
+    "select * from data_value where ?1 = '[]' or period in (select value from json_each(?1)) "
+    "order by period, created_at, data_element, rowid"
+)
+CLEAR = (
+    "delete from data_value where ?1 = '[]' or period in (select value from json_each(?1))",
+    "delete from completion where ?1 = '[]' or period in (select value from json_each(?1))",
+)
+READ_VALUE = "select * from data_value where data_element = ? and period = ? and org_unit = ? and coc = ? and aoc = ?"
+DROP_COMPLETION = "delete from completion where data_set = ? and period = ? and org_unit = ? and aoc = ?"
 
 
 class Store:
@@ -60,17 +70,12 @@ class Store:
     def value(self, key: Key) -> DataValue | None:
         """Read what is stored under a key, tombstones included."""
         with self._lock:
-            row = self._connection.execute(f"select * from data_value where {CELL}", key).fetchone()  # noqa: S608
+            row = self._connection.execute(READ_VALUE, key).fetchone()
         return _data_value(row) if row else None
 
-    def values(self, periods: Iterable[str] | None = None) -> Iterator[tuple[Key, DataValue]]:
-        """Read all values, or those of some periods."""
-        wanted = None if periods is None else tuple(periods)
-        marks = ", ".join("?" * len(wanted or ()))
-        where = "" if wanted is None else f" where period in ({marks})"
-        for row in self._rows(
-            f"select * from data_value{where} order by period, created_at, data_element, rowid", wanted or ()
-        ):  # noqa: S608
+    def values(self, periods: Iterable[str] = ()) -> Iterator[tuple[Key, DataValue]]:
+        """Read the values of some periods, or all."""
+        for row in self._rows(READ_VALUES, (json.dumps(list(periods)),)):
             yield Key(*row[:5]), _data_value(row)  # type: ignore[arg-type]
 
     def put_values(self, writes: Mapping[Key, DataValue]) -> None:
@@ -81,10 +86,9 @@ class Store:
 
     def clear_values(self, periods: Iterable[str] = ()) -> None:
         """Forget the values and completions of some periods, or all."""
-        wanted = tuple(periods)
-        where = f" where period in ({', '.join('?' * len(wanted))})" if wanted else ""
-        self._rows(f"delete from data_value{where}", wanted)  # noqa: S608
-        self._rows(f"delete from completion{where}", wanted)  # noqa: S608
+        wanted = json.dumps(list(periods))
+        for statement in CLEAR:
+            self._rows(statement, (wanted,))
 
     def has_period(self, period: str) -> bool:
         """Say whether any value or completion ever used the period."""
@@ -110,9 +114,8 @@ class Store:
 
     def drop_completion(self, cell: tuple[str, ...]) -> bool:
         """Remove the completion of data set, period, org unit and attribute combo, and say whether it was there."""
-        where = "data_set = ? and period = ? and org_unit = ? and aoc = ?"
         with self._lock:
-            return self._connection.execute(f"delete from completion where {where}", cell).rowcount > 0  # noqa: S608
+            return self._connection.execute(DROP_COMPLETION, cell).rowcount > 0
 
     def documents(self, kind: str) -> dict[str, Json]:
         """Read every document of a kind, by id."""

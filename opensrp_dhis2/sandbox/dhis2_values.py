@@ -3,7 +3,6 @@
 It joins payload, engine and store; the rules are the engines'.
 """
 
-from datetime import datetime
 from urllib.parse import parse_qsl
 
 from opensrp_dhis2.sandbox import dhis2_new_engine, dhis2_old_engine
@@ -103,7 +102,7 @@ def _xml(envelope: Json) -> str:
 
 def _start_job(server: Dhis2, call: Call, payload: Json, options: ImportOptions) -> Reply:
     """Note the job; it runs when somebody asks for it a second time, as if the scheduler had come round."""
-    job_id, millis = server.new_id(), round(server.clock().timestamp() * 1000)
+    job_id, millis = server.new_id(), server.epoch_millis()
     job = {"user": call.user.username, "payload": payload, "query": call.query, "asked": 0}
     server.store.put_document("job", job_id, job)
     name = f"{JOB} ({millis})"
@@ -220,8 +219,3 @@ def approvals(server: Dhis2, call: Call) -> Reply:
     else:
         server.store.put_document("approval", name, sent)
     return Reply(None, 204)
-
-
-def now_of(text: str) -> datetime:
-    """Read an instant as the command line gives it; the sandbox's clock is DHIS2's own, without a zone."""
-    return datetime.fromisoformat(text).replace(tzinfo=None)

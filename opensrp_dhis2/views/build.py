@@ -4,11 +4,13 @@ It knows when which is due; one build runs at a time, and each is one transactio
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from opensrp_dhis2.views.catalog import Catalog, View
-from opensrp_dhis2.views.relation import Relation, read_relations
-from opensrp_dhis2.views.totals import create_indicators, definition, inputs_digest, publish, refresh
+from opensrp_dhis2.views.catalog import Catalog
+from opensrp_dhis2.views.relation import read_relations
+from opensrp_dhis2.views.totals import create_indicators, definition, inputs_digest, refresh
 from opensrp_dhis2.views.upkeep import definitions, high_water, keep_up, replace_tables
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 
@@ -37,24 +39,62 @@ def build_all(warehouse: Warehouse, catalog: Catalog) -> list[BuildResult]:
 
 
 def build_staging(warehouse: Warehouse, catalog: Catalog, name: str) -> BuildResult:
-    """Bring one staging table up to raw.
+    """Bring one staging table up to raw, or make it when its definition changed.
 
-    When its definition changed, every table whose definition changed is made anew in the same transaction, with the
-    indicators on them: a new release may have moved a column from one to another.
-    Raises: ViewContractError (terminal) with path and line; then the old tables stay.
+    Raises: ViewContractError (terminal) with path and line; then the old table stays.
     """
-    started, view = time.monotonic(), catalog.by_name[name]
+    started, zone = time.monotonic(), warehouse.report_timezone
     with warehouse.connect() as connection:
-        stale = _stale(connection, catalog, warehouse.report_timezone)
-    marks = {each: high_water(warehouse, catalog.by_name[each]) for each in (stale if name in stale else [name])}
+        due = _due(connection, catalog, name, zone)
+    marks = {each: high_water(warehouse, catalog.by_name[each]) for each in due or [name]}
     with _building(warehouse) as connection:
-        stale = _stale(connection, catalog, warehouse.report_timezone)
-        built = read_relations(connection).get(name)
-        if built is None or name in stale:
-            checksums = definitions(connection, catalog, warehouse.report_timezone)
-            replace_tables(connection, catalog, marks, checksums)
+        built = read_relations(connection)
+        if due and name in _due(connection, catalog, name, zone):
+            replace_tables(connection, catalog, marks, definitions(connection, catalog, zone))
             create_indicators(connection, catalog, ())
             rows = changed = read_relations(connection)[name].row_count
         else:
-            rows, changed = keep_up(connection, view, built, marks[name])
+            rows, changed = keep_up(connection, catalog.by_name[name], built[name], marks[name])
     return BuildResult(name, rows, changed, time.monotonic() - started)
+
+
+def build_indicator(warehouse: Warehouse, catalog: Catalog, name: str) -> BuildResult:
+    """Make an indicator's list and totals, or count the totals again when anything they read has changed.
+
+    Raises: ViewContractError (terminal) with path and line; then the old totals stay.
+    """
+    started, view = time.monotonic(), catalog.by_name[name]
+    with _building(warehouse) as connection:
+        built = read_relations(connection).get(name)
+        changed = 1
+        if built is None or built.checksum != definition(catalog, view):
+            create_indicators(connection, catalog, [name])
+        elif built.inputs != inputs_digest(connection, catalog, view):
+            refresh(connection, catalog, view)
+        else:
+            changed = 0
+        rows = read_relations(connection)[name].row_count
+    return BuildResult(name, rows, changed, time.monotonic() - started)
+
+
+def _due(connection: Connection, catalog: Catalog, name: str, report_timezone: str) -> list[str]:
+    """List the tables to make anew for one of them; none when it only needs keeping up.
+
+    Those whose definition changed go together, with those that are new: a release may have moved a column from one to
+    another, and the indicators on them must be made from all of them at once.
+    """
+    built = read_relations(connection)
+    wanted = definitions(connection, catalog, report_timezone)
+    missing = [each for each in wanted if each not in built]
+    outdated = [each for each in wanted if each in built and built[each].checksum != wanted[each]]
+    if name not in missing and name not in outdated:
+        return []
+    return [*missing, *outdated] if outdated else [name]
+
+
+@contextmanager
+def _building(warehouse: Warehouse) -> Iterator[Connection]:
+    """Lend a connection for one build at a time."""
+    with warehouse.connect() as connection:
+        connection.execute("select pg_advisory_xact_lock(hashtext('opensrp_dhis2.views'))")
+        yield connection

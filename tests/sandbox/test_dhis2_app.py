@@ -1,9 +1,9 @@
-"""What the sandbox DHIS2 promises beyond the recordings: state that outlives it, faults on order, doors for superusers."""
+"""What the sandbox DHIS2 promises beyond the recordings: state that outlives it, faults on order, its own doors."""
 
 import gzip
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +145,7 @@ def test_a_token_lasts_30_days_unless_told_otherwise(open_server: Open) -> None:
         bearer = httpx.Client(base_url=client.base_url, headers={"Authorization": f"ApiToken {made['key']}"})
         with bearer:
             assert bearer.get("/api/me", params={"fields": "username"}).json() == {"username": "pusher"}
-    assert read["expire"] - CLOCK.timestamp() * 1000 == 30 * 24 * 3600 * 1000
+    assert read["expire"] - CLOCK.replace(tzinfo=UTC).timestamp() * 1000 == 30 * 24 * 3600 * 1000
 
 
 def test_metadata_reads_follow_references_filters_order_and_pages(open_server: Open) -> None:

@@ -1,4 +1,4 @@
-"""Random data value sets, good and bad mixed, that real DHIS2 servers answered: the sandbox answers and stores alike."""
+"""Random data value sets, good and bad mixed, answered by real DHIS2: the sandbox answers and stores alike."""
 
 import gzip
 import json
@@ -15,7 +15,6 @@ from opensrp_dhis2.sandbox.dhis2_app import create_app
 from opensrp_dhis2.sandbox.server import running
 from tests.sandbox.dhis2_recording import PASSWORD, metadata_with_superusers
 
-# Conflicts that the real 2.41 lists in the order of a hash set: same codes and rows, other order.
 AT_LEAST = 0.99
 Case = dict[str, Any]
 

@@ -1,10 +1,8 @@
-"""Exchanges recorded from real DHIS2 2.41 and 2.43, replayed in order: the sandbox answers the same, member by member."""
+"""Exchanges recorded from real DHIS2 2.41 and 2.43, replayed in order: same answers, member by member."""
 
 import re
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
