@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from opensrp_dhis2.defs.checks import asset_checks, freshness_checks
+from opensrp_dhis2.defs.checks import asset_checks
 from opensrp_dhis2.defs.jobs import extract_job, report_jobs
 from opensrp_dhis2.defs.lookup import lookup_assets
 from opensrp_dhis2.defs.partitions import partitions_for
@@ -12,7 +12,7 @@ from opensrp_dhis2.defs.resources import Dhis2Resource, FhirResource, WarehouseR
 from opensrp_dhis2.defs.routes import register_routes_job
 from opensrp_dhis2.defs.schedules import extract_schedule, report_schedule
 from opensrp_dhis2.defs.sensors import late_data_sensor
-from opensrp_dhis2.defs.source import raw_assets, raw_key
+from opensrp_dhis2.defs.source import raw_assets
 from opensrp_dhis2.views.catalog import load_catalog
 
 
@@ -29,10 +29,7 @@ def defs() -> dg.Definitions:
             *relation_assets(catalog),
             *report_assets(catalog, settings),
         ],
-        asset_checks=[
-            *asset_checks(catalog),
-            *freshness_checks(raw_key(resource_type) for resource_type in settings.fhir_resource_types),
-        ],
+        asset_checks=asset_checks(catalog, settings),
         jobs=[extract, *reports.values(), register_routes_job],
         schedules=[
             extract_schedule(extract, settings),

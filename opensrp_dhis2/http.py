@@ -3,6 +3,7 @@
 It knows HTTP and nothing of FHIR or DHIS2; whether a request may be sent twice is the caller's word.
 """
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ MAX_WAIT_SECONDS = 60.0
 class RetryingTransport(httpx.BaseTransport):
     """Send again, with back-off, a GET that met a broken connection, 429 or 502 to 504; honour Retry-After.
 
+    A body cut off half way counts as a broken connection: it is read here, whole.
+
     Other methods pass through once: after a POST only a read-back can tell whether it was heard.
     """
 
@@ -30,11 +33,12 @@ class RetryingTransport(httpx.BaseTransport):
         for attempt in range(1, attempts):
             try:
                 response = self._inner.handle_request(request)
-            except httpx.TransportError:
+                if response.status_code not in RETRIED_STATUS:
+                    response.read()
+                    return response
+            except (httpx.TransportError, httpx.DecodingError):
                 self._sleep(wait_seconds(attempt))
                 continue
-            if response.status_code not in RETRIED_STATUS:
-                return response
             response.close()
             self._sleep(wait_seconds(attempt, response.headers.get("Retry-After")))
         return self._inner.handle_request(request)
@@ -68,7 +72,11 @@ def make_client(
     read_timeout_seconds: float = 120.0,
     connections: int = 8,
 ) -> httpx.Client:
-    """Open a client bound to one server: gzip asked for, redirects not followed, every timeout finite."""
+    """Open a client bound to one server: gzip asked for, redirects not followed, every timeout finite.
+
+    httpx's own log is kept to warnings: at INFO it writes whole URLs, and a page cursor in a log lets one read patients.
+    """
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     return httpx.Client(
         base_url=base_url,
         auth=auth,

@@ -3,7 +3,7 @@
 It knows which setting goes where; it refuses to know the environment and Dagster.
 """
 
-from opensrp_dhis2.dhis2.auth import make_auth, parse_credentials
+from opensrp_dhis2.dhis2.auth import make_auth, read_auth
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.fhir.auth import make_auth as make_fhir_auth
 from opensrp_dhis2.fhir.client import FhirClient
@@ -11,14 +11,7 @@ from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.database import Warehouse, start_embedded_postgres
 from opensrp_dhis2.warehouse.migrations import migrate
 
-_DHIS2_CREDENTIALS = {
-    "pat": ("token",),
-    "basic": ("username", "password"),
-    "bearer": ("token",),
-    "oauth2_password": ("username", "password", "client_id", "client_secret"),
-    "oauth2_refresh": ("token", "client_id", "client_secret"),
-    "client_credentials": ("token_url", "client_id", "client_secret"),
-}
+_DHIS2_CREDENTIALS = ("username", "password", "token", "token_url", "client_id", "client_secret")
 
 
 def open_warehouse(settings: Settings) -> Warehouse:
@@ -31,8 +24,8 @@ def open_warehouse(settings: Settings) -> Warehouse:
 
 def open_dhis2(settings: Settings) -> Dhis2Client:
     """Open the client of DHIS2_BASE_URL with the credentials that DHIS2_AUTH asks for; nothing is sent yet."""
-    given = {name: getattr(settings, f"dhis2_{name}") for name in _DHIS2_CREDENTIALS[settings.dhis2_auth]}
-    credentials = parse_credentials({"kind": settings.dhis2_auth, **{k: v for k, v in given.items() if v}})
+    given = {name: getattr(settings, f"dhis2_{name}") for name in _DHIS2_CREDENTIALS}
+    credentials = read_auth(settings.dhis2_auth, given)
     return Dhis2Client(settings.dhis2_base_url, auth=make_auth(credentials, settings.dhis2_base_url))
 
 

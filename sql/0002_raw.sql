@@ -74,12 +74,13 @@ begin
   return drawn;
 end $$;
 
--- Take the rows of the temporary table `incoming` over where their version is higher; the version they replace goes to
--- raw.superseded. Adds to the counts of the load.
+-- Take the rows of the temporary table `incoming` over where their version is higher, or where a deleted resource is seen
+-- again; the version they replace goes to raw.superseded. Adds to the counts of the load. Insert comes first and waits
+-- for whoever loads the same id at this moment; so the second statement sees, locks and keeps every older version.
 create function raw.merge_incoming(table_name text, of_type text, of_load bigint)
 returns void language plpgsql as $$
 declare
-  newest bigint; changed bigint; added bigint; arrived bigint;
+  arrived bigint; newest bigint; added bigint; changed bigint := 0;
 begin
   select count(*), count(distinct id) into arrived, newest from incoming;
   if newest < arrived then
@@ -87,24 +88,33 @@ begin
     where i.id = j.id and (i.version_id, i.ctid) < (j.version_id, j.ctid);
   end if;
   execute format(
-    'insert into raw.superseded (resource_type, id, version_id, last_updated, resource, load_id)
-     select %L, r.id, r.version_id, r.last_updated, r.resource, r.load_id
-     from raw.%I r join incoming i using (id) where i.version_id > r.version_id', of_type, table_name);
-  get diagnostics changed = row_count;
-  execute format(
-    'insert into raw.%1$I as r (id, version_id, last_updated, resource, load_id)
-     select id, version_id, last_updated, resource, %2$s from incoming
-     on conflict (id) do update set version_id = excluded.version_id, last_updated = excluded.last_updated,
-       resource = excluded.resource, is_deleted = false, load_id = excluded.load_id
-     where excluded.version_id > r.version_id', table_name, of_load);
+    'insert into raw.%I (id, version_id, last_updated, resource, load_id)
+     select id, version_id, last_updated, resource, %s from incoming on conflict (id) do nothing', table_name, of_load);
   get diagnostics added = row_count;
-  update raw.load set read_count = read_count + arrived, inserted_count = inserted_count + added - changed,
-    updated_count = updated_count + changed, unchanged_count = unchanged_count + arrived - added
+  if added < newest then
+    execute format(
+      'with older as (
+         select r.* from raw.%1$I r join incoming i using (id)
+         where i.version_id > r.version_id or (r.is_deleted and i.version_id = r.version_id)
+         order by id for update of r
+       ), kept as (
+         insert into raw.superseded (resource_type, id, version_id, last_updated, resource, load_id)
+         select %2$L, id, version_id, last_updated, resource, load_id from older
+       )
+       update raw.%1$I r set version_id = i.version_id, last_updated = i.last_updated, resource = i.resource,
+         is_deleted = false, load_id = %3$s
+       from older join incoming i using (id) where r.id = older.id', table_name, of_type, of_load);
+    get diagnostics changed = row_count;
+  end if;
+  update raw.load set read_count = read_count + arrived, inserted_count = inserted_count + added,
+    updated_count = updated_count + changed, unchanged_count = unchanged_count + arrived - added - changed
   where load_id = of_load;
   truncate incoming;
 end $$;
 
--- Put tombstones where resources were deleted at the source; the old body goes to raw.superseded. Returns how many.
+-- Put tombstones where resources were deleted at the source; the old body goes to raw.superseded. The version stays, for
+-- the source may not have told the deletion's own: a resource that is seen again, even at this version, comes back.
+-- Returns how many.
 create function raw.mark_deleted(table_name text, of_type text, ids text[], of_load bigint)
 returns bigint language plpgsql as $$
 declare
@@ -117,7 +127,7 @@ begin
        insert into raw.superseded (resource_type, id, version_id, last_updated, resource, load_id)
        select %2$L, id, version_id, last_updated, resource, load_id from gone
      )
-     update raw.%1$I r set is_deleted = true, resource = null, version_id = r.version_id + 1, load_id = $2
+     update raw.%1$I r set is_deleted = true, resource = null, load_id = $2
      from gone where r.id = gone.id', table_name, of_type) using ids, of_load;
   get diagnostics marked = row_count;
   return marked;

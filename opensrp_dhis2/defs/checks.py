@@ -1,7 +1,6 @@
 """Asset checks: the data tests of the views, unmapped places, refused values, members left out, freshness."""
 
-from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
@@ -9,28 +8,40 @@ from opensrp_dhis2.defs.lookup import lookup_key
 from opensrp_dhis2.defs.relations import relation_key
 from opensrp_dhis2.defs.reports import asset_name
 from opensrp_dhis2.defs.resources import read_settings
+from opensrp_dhis2.defs.source import raw_key
+from opensrp_dhis2.fhir.client import FhirClient
+from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.views.catalog import Catalog, View
 from opensrp_dhis2.views.data_tests import run_tests
+from opensrp_dhis2.warehouse import watermark
 from opensrp_dhis2.warehouse.database import Warehouse
 
 WarehouseParam = dg.ResourceParam[Warehouse]
+STALE_AFTER = timedelta(hours=36)
 WARN = dg.AssetCheckSeverity.WARN
 
 
-def asset_checks(catalog: Catalog) -> list[dg.AssetChecksDefinition]:
+def asset_checks(catalog: Catalog, settings: Settings) -> list[dg.AssetChecksDefinition]:
     """Make every check of the code location."""
     tested = [view for view in catalog.in_order() if view.front_matter.tests]
     return [
         *(_data_tests(catalog, view) for view in tested),
         *(_left_out(view) for view in catalog.indicators),
         _unmapped_places(),
+        *(_fresh(resource_type) for resource_type in settings.fhir_resource_types),
         *(_refused(code) for code in catalog.data_sets.codes),
     ]
 
 
-def freshness_checks(raw_keys: Iterable[dg.AssetKey]) -> list[dg.AssetChecksDefinition]:
-    """Warn when the nightly extract has not run for a day and a half."""
-    return list(dg.build_last_update_freshness_checks(assets=list(raw_keys), lower_bound_delta=timedelta(hours=36)))
+def _fresh(resource_type: str) -> dg.AssetChecksDefinition:
+    @dg.asset_check(asset=raw_key(resource_type), name="fresh", description="Read to within a day and a half of now.")
+    def fresh(warehouse: WarehouseParam, fhir: dg.ResourceParam[FhirClient]) -> dg.AssetCheckResult:
+        with warehouse.connect() as connection:
+            read_to = watermark.read_to(connection, fhir.base_url, resource_type)
+        is_fresh = read_to is not None and datetime.now(UTC) - read_to < STALE_AFTER
+        return dg.AssetCheckResult(passed=is_fresh, severity=WARN, metadata={"read_to": str(read_to)})
+
+    return fresh
 
 
 def _data_tests(catalog: Catalog, view: View) -> dg.AssetChecksDefinition:

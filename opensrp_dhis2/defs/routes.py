@@ -9,7 +9,7 @@ from opensrp_dhis2.dhis2.routes import load_routes, register_routes
 from opensrp_dhis2.errors import ConfigurationError
 
 
-@dg.op(name="register_routes", description="Register every route of routes.yaml in DHIS2; safe to run again.")
+@dg.op(name="register_each_route", description="Register every route of routes.yaml in DHIS2; safe to run again.")
 def register_routes_op(context: dg.OpExecutionContext, dhis2: dg.ResourceParam[Dhis2Client]) -> None:
     with dagster_failures(context.retry_number):
         file = read_settings().project.file("routes.yaml")

@@ -1,5 +1,6 @@
 """Assets `raw/<type>`: FHIR resources as the server gave them, one asset a resource type."""
 
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -27,6 +28,7 @@ def _raw_asset(resource_type: str) -> dg.AssetsDefinition:
         key=raw_key(resource_type),
         group_name="raw",
         kinds={"fhir", "postgres"},
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36)),
         description=f"{resource_type} resources as received, newest version only; older ones in raw.superseded.",
     )
     def extract_type(

@@ -16,35 +16,35 @@ from opensrp_dhis2.errors import ConfigurationError, Dhis2AuthenticationError, D
 REFRESH_BEFORE_SECONDS = 60.0
 
 
-class Pat(BaseModel):
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Pat(_Model):
     """A personal access token; every version."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     kind: Literal["pat"]
     token: SecretStr
 
 
-class Basic(BaseModel):
+class Basic(_Model):
     """User name and password; every version."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     kind: Literal["basic"]
     username: str
     password: SecretStr
 
 
-class Bearer(BaseModel):
+class Bearer(_Model):
     """A token that somebody else keeps fresh."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     kind: Literal["bearer"]
     token: SecretStr
 
 
-class OAuth2Password(BaseModel):
+class OAuth2Password(_Model):
     """DHIS2's own OAuth 2 server up to 2.41, by user name and password."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     kind: Literal["oauth2_password"]
     username: str
     password: SecretStr
@@ -52,20 +52,18 @@ class OAuth2Password(BaseModel):
     client_secret: SecretStr
 
 
-class OAuth2Refresh(BaseModel):
+class OAuth2Refresh(_Model):
     """DHIS2's own OAuth 2 server from 2.42, by a refresh token that a person obtained once; it changes at each use."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     kind: Literal["oauth2_refresh"]
     token: SecretStr
     client_id: str
     client_secret: SecretStr
 
 
-class ClientCredentials(BaseModel):
+class ClientCredentials(_Model):
     """A token of an identity provider outside DHIS2, such as the Keycloak that OpenSRP uses."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     kind: Literal["client_credentials"]
     token_url: str
     client_id: str

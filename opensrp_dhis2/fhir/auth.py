@@ -9,7 +9,8 @@ from collections.abc import Callable, Generator
 import httpx
 import msgspec
 
-from opensrp_dhis2.errors import ConfigurationError, FhirAuthenticationError
+from opensrp_dhis2.errors import ConfigurationError, FhirAuthenticationError, FhirUnavailableError
+from opensrp_dhis2.http import RETRIED_STATUS
 
 REFRESH_BEFORE_SECONDS = 30.0
 
@@ -75,16 +76,23 @@ class ClientCredentialsAuth(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         if self._clock() >= self._expires_at:
-            yield from self._renew()
+            yield from self._renew(request)
         request.headers["Authorization"] = f"Bearer {self._token}"
         response = yield request
         if response.status_code == 401:
-            yield from self._renew()
+            yield from self._renew(request)
             request.headers["Authorization"] = f"Bearer {self._token}"
             yield request
 
-    def _renew(self) -> Generator[httpx.Request, httpx.Response, None]:
-        response = yield httpx.Request("POST", self._token_url, data=self._form)
+    def _renew(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        # The extensions of the request carry the client's timeouts; without them this one could wait for ever.
+        response = yield httpx.Request("POST", self._token_url, data=self._form, extensions=request.extensions)
+        if response.status_code in RETRIED_STATUS or response.status_code >= 500:
+            raise FhirUnavailableError(
+                f"The token endpoint {self._token_url} gave no token (HTTP {response.status_code}); try again later",
+                url=self._token_url,
+                status=response.status_code,
+            )
         try:
             given = msgspec.json.decode(response.content, type=_Token)
         except msgspec.MsgspecError:

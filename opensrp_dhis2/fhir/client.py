@@ -15,6 +15,7 @@ import httpx
 import msgspec
 
 from opensrp_dhis2.errors import (
+    ConfigurationError,
     CursorExpiredError,
     FhirAuthenticationError,
     FhirError,
@@ -38,7 +39,10 @@ class FhirClient:
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._page_size = page_size
-        self._http = make_client(self.base_url, auth=auth, headers=HEADERS, connections=connections)
+        try:
+            self._http = make_client(self.base_url, auth=auth, headers=HEADERS, connections=connections)
+        except httpx.InvalidURL as error:
+            raise ConfigurationError(f"FHIR_BASE_URL is no URL ({error}): write https://host/fhir") from None
 
     def __enter__(self) -> Self:
         return self
@@ -53,14 +57,25 @@ class FhirClient:
         """Ask the server for its time: windows are cut by its clock, not by ours."""
         response = self._get("/metadata", [("_summary", "true")])
         try:
-            return parsedate_to_datetime(response.headers.get("Date", ""))
+            return parsedate_to_datetime(response.headers.get("Date", "")).astimezone(UTC)
         except ValueError:
-            return datetime.now(UTC)
+            raise FhirOutcomeError(
+                f"{self.base_url}/metadata has no Date header, so no window can be cut by the server's clock: let the "
+                "proxy before it pass the header on",
+                url=f"{self.base_url}/metadata", status=response.status_code,
+            ) from None  # fmt: skip
 
     def count(self, resource_type: str, window: Window) -> int:
         """Count the resources of a type in a window; the server counts afresh each time."""
         response = self._get(f"/{resource_type}", [*window.parameters(), ("_summary", "count"), ("_pretty", "false")])
-        return self._bundle(response).total or 0
+        total = self._bundle(response).total
+        if total is None:
+            raise FhirOutcomeError(
+                f"{self.base_url}/{resource_type}?_summary=count gave no total: the server or its gateway does not "
+                "count, so nothing can be divided or reconciled",
+                url=f"{self.base_url}/{resource_type}", status=response.status_code,
+            )  # fmt: skip
+        return total
 
     def search_pages(self, resource_type: str, window: Window) -> Iterator[Page]:
         """Give every page of a type in a window, by the server's own next links, until there is none.
@@ -88,17 +103,16 @@ class FhirClient:
                     url=f"{self.base_url}/{resource_type}",
                 )
             seen.add(link)
-            bundle = self._bundle(self._follow(link))
+            bundle = self._bundle(self._follow(resource_type, link))
 
-    def _follow(self, link: str) -> httpx.Response:
-        """Ask for a next link at the configured base, whatever host the server believes to have."""
+    def _follow(self, resource_type: str, link: str) -> httpx.Response:
+        """Ask for a next link at the configured base, whatever host and prefix the server believes to have."""
         parts = urlsplit(link)
-        base_path = urlsplit(self.base_url).path
-        path = parts.path
-        if base_path and path.startswith(base_path):
+        path, base_path = parts.path.rstrip("/"), urlsplit(self.base_url).path
+        if f"{path}/".startswith(f"{base_path}/"):
             path = path[len(base_path) :]
-        elif "_getpages=" in parts.query:
-            path = ""  # HAPI pages at its base, under whatever prefix it believes to stand
+        else:
+            path = f"/{resource_type}" if path.endswith(f"/{resource_type}") else ""  # HAPI pages at its base
         return self._get(path, parts.query)
 
     def _get(self, path: str, query: Sequence[tuple[str, str]] | str) -> httpx.Response:
@@ -107,9 +121,12 @@ class FhirClient:
         try:
             response = self._http.get(url)
         except httpx.HTTPError as error:
+            asked, setting = (f"FHIR server {self.base_url}{path}", "FHIR_BASE_URL")
+            if error.request.method == "POST":
+                asked, setting = (f"The token endpoint {error.request.url}", "FHIR_TOKEN_URL")
             raise FhirUnavailableError(
-                f"FHIR server {self.base_url} gave no answer to {path or '/'} ({type(error).__name__}): check "
-                "FHIR_BASE_URL and that the server runs; the watermark stays and the next run reads on",
+                f"{asked} gave no answer ({type(error).__name__}): check {setting} and that the server runs; the "
+                "watermark stays and the next run reads on",
                 url=self.base_url + path,
             ) from None
         if response.status_code != 200:
@@ -134,23 +151,24 @@ class FhirClient:
         )
 
     def _bundle(self, response: httpx.Response) -> Bundle:
-        path = response.url.path
         try:
             bundle = BUNDLE.decode(response.content)
-        except msgspec.MsgspecError:
-            kind = response.headers.get("Content-Type", "no content type").split(";")[0]
-            raise FhirOutcomeError(
-                f"{self.base_url} answered {path} with {kind} that is no FHIR Bundle: check that FHIR_BASE_URL ends in "
-                "the FHIR base (often /fhir) and that no login page stands before it",
-                url=self.base_url + path, status=response.status_code,
-            ) from None  # fmt: skip
+        except (msgspec.MsgspecError, RecursionError):
+            raise self._unreadable(response) from None
         if bundle.resource_type != "Bundle":
-            raise FhirOutcomeError(
-                f"{self.base_url} answered {path} with a {bundle.resource_type or 'JSON without resourceType'} instead "
-                "of a Bundle: check FHIR_BASE_URL",
-                url=self.base_url + path, status=response.status_code,
-            )  # fmt: skip
+            raise self._unreadable(response, bundle.resource_type)
         return bundle
+
+    def _unreadable(self, response: httpx.Response, resource_type: str = "") -> FhirOutcomeError:
+        kind = resource_type or response.headers.get("Content-Type", "no content type").split(";")[0]
+        url = str(response.url.copy_with(query=None))
+        if "json" in kind:
+            cause = f"{len(response.content)} bytes of JSON that is cut off or malformed: look for the resource at fault"
+        else:
+            cause = "check that FHIR_BASE_URL ends in the FHIR base (often /fhir) and that no login page stands before it"
+        return FhirOutcomeError(
+            f"{url} answered with {kind}, no FHIR Bundle: {cause}", url=url, status=response.status_code
+        )
 
 
 def _json(response: httpx.Response) -> Any:

@@ -12,6 +12,7 @@ import msgspec
 
 SUBSETTED = "SUBSETTED"
 _ID = re.compile(r"[A-Za-z0-9.\-]{1,64}")
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 class _Tag(msgspec.Struct):
@@ -78,6 +79,9 @@ class Page:
     resources: list[Resource] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
 
+    def __len__(self) -> int:
+        return len(self.resources) + len(self.rejected)
+
     def add(self, resource_type: str, body: bytes) -> None:
         """Take one entry in: as a resource, or with the reason why it is none."""
         found = read_resource(resource_type, body)
@@ -98,7 +102,7 @@ def read_resource(resource_type: str, body: bytes) -> Resource | Rejected:
     """
     try:
         keys = _KEYS.decode(body)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return Rejected(None, "it is not JSON, or its id or meta is not as FHIR has them", body)
     if keys.resource_type != resource_type:
         return Rejected(keys.id or None, f"it is a {keys.resource_type or 'thing without resourceType'}", body)
@@ -107,10 +111,8 @@ def read_resource(resource_type: str, body: bytes) -> Resource | Rejected:
         return Rejected(keys.id or None, "it has no FHIR id, or no meta.lastUpdated with a zone", body)
     if any(tag.code == SUBSETTED for tag in keys.meta.tags):
         return Rejected(keys.id, "the server sent only a part of it (SUBSETTED)", body)
-    if b"\\u0000" in body:
-        return Rejected(keys.id, "it holds a NUL character, which Postgres cannot store", body)
     version = keys.meta.version or ""
-    version_id = int(version) if version.isascii() and version.isdigit() else int(stamp.timestamp() * 1000)
+    version_id = int(version) if _NUMBER.fullmatch(version) else int(stamp.timestamp() * 1000)
     return Resource(keys.id, version_id, stamp, body)
 
 

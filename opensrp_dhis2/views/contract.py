@@ -13,7 +13,7 @@ from opensrp_dhis2.views.resource_types import RAW_TABLES
 from opensrp_dhis2.warehouse.database import Connection
 
 MEMBER_COLUMNS = {"org_unit_id": "text", "event_on": "date", "resource_type": "text", "resource_id": "text"}
-SUMMABLE = ("smallint", "integer", "bigint", "numeric")
+SUMMABLE = ("int2", "int4", "int8", "numeric")
 
 
 def check(catalog: Catalog) -> list[ViewError]:
@@ -67,7 +67,7 @@ def describe(connection: Connection, view: View) -> dict[str, str]:
     prefix = "select * from (\n"
     try:
         with connection.transaction():
-            found = connection.execute(f"{prefix}{view.sql}\n) as v limit 0").description or []  # type: ignore[call-overload]
+            found = connection.execute(f"{prefix}{view.sql}\n) as v limit 0").description or []
             types = {column.name: column.type_display for column in found}
     except psycopg.Error as problem:
         raise refusal(problem, view, len(prefix)) from None
@@ -92,7 +92,7 @@ def _wanted_types(view: View, types: dict[str, str]) -> dict[str, tuple[str, ...
         if measure.sum:
             wanted[measure.sum] = SUMMABLE
         if measure.where:
-            wanted[measure.where] = ("boolean",)
+            wanted[measure.where] = ("bool",)
     return wanted
 
 

@@ -21,7 +21,7 @@ class TestResult:
     relation: str
     test: str
     failing_count: int
-    sql: str
+    query: str
 
 
 def run_tests(warehouse: Warehouse, catalog: Catalog, name: str | None = None) -> list[TestResult]:

@@ -86,8 +86,9 @@ def _refuse_unqualified(scope: Scope, path: str) -> None:
 
 def _columns(scope: Scope) -> tuple[str, ...] | None:
     """List the columns, a star over a step of the same file resolved."""
-    if isinstance(scope.expression, exp.SetOperation):
-        return _columns(scope.union_scopes[0])
+    if not isinstance(scope.expression, exp.Select):
+        names = tuple(scope.expression.named_selects) if isinstance(scope.expression, exp.Query) else ()
+        return None if "*" in names or not names else names
     found = list[str]()
     for projection in scope.expression.selects:
         if not projection.is_star:

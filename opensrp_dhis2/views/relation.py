@@ -72,5 +72,5 @@ def content_digest(connection: Connection, name: str) -> str:
 
 def scalar(connection: Connection, query: str) -> object:
     """Run a query of one row and one column."""
-    row = connection.execute(query).fetchone()  # type: ignore[arg-type]
+    row = connection.execute(query).fetchone()
     return row[0] if row else None

@@ -5,7 +5,6 @@ It knows names and shapes; it refuses to run anything.
 
 from collections.abc import Sequence
 
-from psycopg import sql
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from opensrp_dhis2.views.catalog import View
@@ -21,7 +20,7 @@ def relation(name: str) -> Identifier:
 
 def verbatim(view: View) -> SQL:
     """Give a view's SQL as it stands in its file."""
-    return SQL(view.sql)  # type: ignore[arg-type]
+    return SQL(view.sql)
 
 
 def staging_table(view: View, name: str) -> Composed:
@@ -82,7 +81,7 @@ def totals_query(
     no option stays out; `left_out` counts it.
     """
     front = view.front_matter
-    keys = [SQL("calendar.period_type"), SQL("calendar.period"), SQL("member.org_unit_id")]
+    keys: list[Composable] = [SQL("calendar.period_type"), SQL("calendar.period"), SQL("member.org_unit_id")]
     keys += [Identifier("member", column) for column in front.disaggregation]
     measures = [SQL("{} as {}").format(_aggregate(m), Identifier(name)) for name, m in front.measures.items()]
     counted = [
@@ -145,7 +144,9 @@ def value_view(views: Sequence[View]) -> Composed:
 
 def left_out_view(views: Sequence[View]) -> Composed:
     """Make indicator.left_out: how many members of each indicator are in no total, and why."""
-    empty: sql.Composable = SQL("select null::text as indicator, null::text as reason, 0::bigint as member_count where false")
+    empty: Composable = SQL(
+        "select null::text as indicator, null::text as reason, 0::bigint as member_count where false"
+    )
     rows = [
         SQL("select {}, reason, count(*) from (select case {} end as reason from {}) as m where reason is not null"
             " group by reason").format(Literal(view.path_stem), _reasons(view), relation(view.provides))

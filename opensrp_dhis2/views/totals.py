@@ -81,9 +81,7 @@ def _create(connection: Connection, catalog: Catalog, view: View) -> None:
     types = describe(connection, view)
     try:
         connection.execute(member_view(view))
-        connection.execute(
-            totals_view(view, catalog.period_types(view), has_period_type="period_type" in types)
-        )
+        connection.execute(totals_view(view, catalog.period_types(view), has_period_type="period_type" in types))
     except psycopg.OperationalError:
         raise
     except psycopg.Error as problem:

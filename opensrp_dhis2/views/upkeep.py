@@ -92,7 +92,7 @@ def _run(connection: Connection, view: View, statement: str) -> int:
     Raises: ViewContractError naming the file when Postgres refuses; our own trouble with the connection passes through.
     """
     try:
-        return connection.execute(statement).rowcount  # type: ignore[call-overload, no-any-return]
+        return connection.execute(statement).rowcount
     except psycopg.OperationalError:
         raise
     except psycopg.Error as problem:

@@ -1,0 +1,211 @@
+"""Pushing to the sandbox DHIS2 over HTTP: what arrives, what is refused, and what a broken connection leaves behind."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from opensrp_dhis2.dhis2.auth import make_auth, read_auth
+from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.dhis2.metadata import read_metadata
+from opensrp_dhis2.dhis2.periods import parse_period
+from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2UnavailableError
+from opensrp_dhis2.lookup.metadata import replace_metadata
+from opensrp_dhis2.outbox.report import Report, Reporter
+from opensrp_dhis2.sandbox.dhis2_app import create_app
+from opensrp_dhis2.sandbox.server import running
+from opensrp_dhis2.views.data_sets import DataSet
+from opensrp_dhis2.warehouse.database import Warehouse
+from tests.outbox.conftest import SetTotals
+
+SEPTEMBER = parse_period("202509")
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+VERSIONS = ["2.41", "2.43"]
+UNITS = [f"OuFacil{number:04d}" for number in range(1, 301)]
+
+
+def metadata(writable: bool = True) -> dict[str, Any]:
+    """DHIS2 as the ledger's surroundings know it, with 300 facilities more."""
+    sharing = {"public": "rwrw----" if writable else "rwr-----", "userGroups": {}, "users": {}}
+    elements = [("DeVisits001", "VISITS", "INTEGER_ZERO_OR_POSITIVE", False), ("DeSigned001", "SIGNED", "INTEGER", True)]
+    country = {"id": "OuCountry01", "name": "C", "shortName": "C", "code": "C", "openingDate": "2015-01-01"}
+    units = [*UNITS, "OuFacility1", "OuFacility2", "OuFacility3"]
+    assigned = [{"id": "OuFacility1"}, {"id": "OuFacility2"}, *({"id": unit} for unit in UNITS)]
+    return {
+        "stages": [
+            {"organisationUnits": [
+                country,
+                *({**country, "id": u, "name": u, "shortName": u, "code": u, "parent": {"id": "OuCountry01"}} for u in units),
+            ]},
+            {"dataElements": [
+                {"id": uid, "name": code, "shortName": code, "code": code, "valueType": value_type, "domainType": "AGGREGATE",
+                 "aggregationType": "SUM", "zeroIsSignificant": zeros, "categoryCombo": {"id": "__DEFAULT_CC__"},
+                 "sharing": sharing}
+                for uid, code, value_type, zeros in elements
+            ]},
+            {"userRoles": [{"id": "UrPusher001", "name": "Pusher", "authorities": ["F_DATAVALUE_ADD"]}],
+             "users": [{"id": "UsPusher001", "username": "pusher", "password": "secret", "userRoles": [{"id": "UrPusher001"}],
+                        "organisationUnits": [{"id": "OuCountry01"}], "dataViewOrganisationUnits": [{"id": "OuCountry01"}]}]},
+            {"dataSets": [
+                {"id": "DsMonthly01", "name": "M", "shortName": "M", "code": "DS_M", "periodType": "Monthly",
+                 "categoryCombo": {"id": "__DEFAULT_CC__"}, "openFuturePeriods": 0, "expiryDays": 0,
+                 "dataSetElements": [{"dataElement": {"id": uid}} for uid, *_ in elements],
+                 "organisationUnits": assigned, "sharing": sharing},
+            ]},
+        ]
+    }  # fmt: skip
+
+
+Site = Callable[..., Report]
+
+
+class Dhis2Site:
+    """A sandbox DHIS2, our client for it, and the warehouse that reports to it."""
+
+    def __init__(self, url: str, warehouse: Warehouse) -> None:
+        self.url, self.warehouse = url, warehouse
+        self.client = Dhis2Client(url, auth=make_auth(read_auth("basic", {"username": "pusher", "password": "secret"}), url))
+        with warehouse.connect() as connection:
+            replace_metadata(connection, read_metadata(self.client, ["DS_M"]), self.client.base_url)
+
+    def reporter(self, run_id: str) -> Reporter:
+        data_set = DataSet(period_type="Monthly")
+        return Reporter(self.warehouse, self.client, "DS_M", data_set, run_id=run_id, batch_size=100)
+
+    def report(self, run_id: str = "run-1") -> Report:
+        reporter = self.reporter(run_id)
+        reporter.plan(SEPTEMBER)
+        return reporter.deliver(SEPTEMBER)
+
+    def stored(self) -> dict[tuple[str, str], str]:
+        units = [*UNITS, "OuFacility1", "OuFacility2", "OuFacility3"]
+        values = self.client.read_data_values("DsMonthly01", "202509", units)
+        return {(v.data_element, v.org_unit): v.value or "" for v in values}
+
+    def strike(self, *faults: dict[str, Any]) -> None:
+        httpx.post(f"{self.url}/sandbox/faults", json=list(faults), auth=("admin", "district")).raise_for_status()
+
+
+@contextmanager
+def site(warehouse: Warehouse, version: str, store: Path | None = None, **options: bool) -> Iterator[Dhis2Site]:
+    app = create_app(metadata(**options), version=version, clock=lambda: NOW, store_path=store)
+    with running(app) as url:
+        opened = Dhis2Site(url, warehouse)
+        with opened.client:
+            yield opened
+
+
+@pytest.fixture(params=VERSIONS)
+def dhis2(request: pytest.FixtureRequest, warehouse: Warehouse, set_totals: SetTotals) -> Iterator[Dhis2Site]:
+    with site(warehouse, request.param) as opened:
+        yield opened
+
+
+def totals_of(units: list[str]) -> dict[tuple[str, str], int]:
+    return {("visits", unit): number for number, unit in enumerate(units, 1)}
+
+
+def test_every_value_arrives_and_a_second_run_sends_none(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
+    set_totals(totals_of(UNITS))
+    first = dhis2.report()
+    assert (first.sent, first.accepted, first.refused) == (300, 300, 0)
+    assert dhis2.stored() == {("DeVisits001", unit): str(number) for number, unit in enumerate(UNITS, 1)}
+    second = dhis2.report("run-2")
+    assert (second.sent, second.unchanged, second.request_count) == (0, 300, 0)
+
+
+def test_a_vanished_value_is_gone_from_dhis2(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
+    set_totals(totals_of(["OuFacility1", "OuFacility2"]))
+    dhis2.report()
+    set_totals(totals_of(["OuFacility1"]))
+    report = dhis2.report("run-2")
+    assert (report.sent, report.accepted) == (1, 1)
+    assert dhis2.stored() == {("DeVisits001", "OuFacility1"): "1"}
+
+
+def test_one_unit_that_dhis2_refuses_costs_one_value(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
+    """Metadata read before DHIS2 took a unit out of the data set: the check passes, the server refuses."""
+    with dhis2.warehouse.connect() as connection:
+        connection.execute("insert into lookup.data_set_org_unit values ('DsMonthly01', 'OuFacility3')")
+    set_totals(totals_of([*UNITS[:150], "OuFacility3", *UNITS[150:]]))
+    report = dhis2.report()
+    assert (report.accepted, report.refused) == (300, 1)
+    assert len(dhis2.stored()) == 300
+    with dhis2.warehouse.connect() as connection:
+        refused = connection.execute("select org_unit_id, code from outbox.value where state = 'refused'").fetchall()
+    assert [unit for unit, _ in refused] == ["OuFacility3"]
+    assert refused[0][1] in {"E8022", "E7636"}
+
+
+@pytest.mark.parametrize("kind", ["hang_up_before", "hang_up_after", "truncated"])
+def test_a_broken_connection_loses_nothing_and_sends_nothing_twice(
+    dhis2: Dhis2Site, set_totals: SetTotals, kind: str
+) -> None:
+    set_totals(totals_of(UNITS))
+    dhis2.strike({"kind": kind})
+    report = dhis2.report()
+    assert len(dhis2.stored()) == 300
+    assert report.accepted == 300
+    sent_again = 100 if kind == "hang_up_before" else 0
+    assert report.sent == 300 + sent_again
+
+
+def test_a_server_that_stays_away_leaves_the_batch_open_and_the_next_run_settles_it(
+    dhis2: Dhis2Site, set_totals: SetTotals
+) -> None:
+    set_totals(totals_of(UNITS[:10]))
+    reporter = dhis2.reporter("run-1")
+    reporter.plan(SEPTEMBER)
+    away = [{"kind": "status", "status": 503, "method": "GET"}] * 4
+    dhis2.strike({"kind": "hang_up_after"}, *away)
+    with pytest.raises(Dhis2UnavailableError):
+        reporter.deliver(SEPTEMBER)
+    with dhis2.warehouse.connect() as connection:
+        assert connection.execute("select state, value_count from outbox.batch").fetchall() == [("sending", 10)]
+    report = dhis2.report("run-2")
+    assert (report.sent, report.unchanged) == (0, 10)
+    assert len(dhis2.stored()) == 10
+
+
+def test_a_zero_that_old_servers_drop_is_no_refusal(warehouse: Warehouse, set_totals: SetTotals) -> None:
+    set_totals({("visits", "OuFacility1"): 5, ("signed", "OuFacility1"): 0, ("visits", "OuFacility2"): 0})
+    with site(warehouse, "2.41") as dhis2:
+        reporter = Reporter(
+            warehouse, dhis2.client, "DS_M", DataSet(period_type="Monthly", zeros="reported"), run_id="1", batch_size=100
+        )
+        reporter.plan(SEPTEMBER)
+        report = reporter.deliver(SEPTEMBER)
+        again = reporter.plan(SEPTEMBER)
+    assert (report.refused, report.accepted) == (0, report.sent)
+    assert "pending" not in again
+
+
+def test_without_write_access_the_values_stay_pending_and_it_is_said_once(
+    warehouse: Warehouse, set_totals: SetTotals
+) -> None:
+    set_totals(totals_of(UNITS[:10]))
+    with site(warehouse, "2.43", writable=False) as dhis2:
+        with warehouse.connect() as connection:
+            connection.execute("update lookup.data_set set can_write = true")
+        reporter = dhis2.reporter("run-1")
+        reporter.plan(SEPTEMBER)
+        with pytest.raises(Dhis2AuthenticationError, match="E8010"):
+            reporter.deliver(SEPTEMBER)
+        assert reporter.plan(SEPTEMBER) == {"pending": 10}
+
+
+def test_the_ledger_stays_true_when_the_server_moves_to_2_43(
+    warehouse: Warehouse, set_totals: SetTotals, tmp_path: Path
+) -> None:
+    set_totals(totals_of(UNITS))
+    with site(warehouse, "2.41", tmp_path / "dhis2.sqlite") as old:
+        old.report()
+    with site(warehouse, "2.43", tmp_path / "dhis2.sqlite") as new, warehouse.connect() as connection:
+        connection.execute("update outbox.value set target = %s", (new.client.base_url,))
+        connection.commit()
+        assert new.report("run-2").sent == 0
+        assert len(new.stored()) == 300
