@@ -1,5 +1,7 @@
 """The Definitions object: the only name that Dagster loads. It puts defs/ together and decides nothing."""
 
+import warnings
+
 import dagster as dg
 
 from opensrp_dhis2.defs.checks import asset_checks
@@ -19,6 +21,7 @@ from opensrp_dhis2.views.catalog import load_catalog
 @dg.definitions
 def defs() -> dg.Definitions:
     """Read the settings and the views, and give Dagster every asset, check, job, schedule and sensor."""
+    warnings.simplefilter("ignore", dg.BetaWarning)  # backfill policies; decision 5
     settings = read_settings()
     catalog = load_catalog(settings.project)
     extract, reports = extract_job(), report_jobs(catalog)

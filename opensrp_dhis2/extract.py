@@ -12,14 +12,16 @@ from threading import Lock
 
 from opensrp_dhis2.errors import CursorExpiredError, IncompleteExtractError, WarehouseUnavailableError
 from opensrp_dhis2.fhir.client import FhirClient
+from opensrp_dhis2.fhir.ndjson import NdjsonFolder
 from opensrp_dhis2.fhir.page import Page, Resource
 from opensrp_dhis2.fhir.validation import is_sampled, problems_of
-from opensrp_dhis2.fhir.window import Window, next_window
+from opensrp_dhis2.fhir.window import Window, joined, next_window
 from opensrp_dhis2.warehouse import watermark
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 from opensrp_dhis2.warehouse.raw_pages import Load, LoadCounts, table_name
 
 SLICE_SIZE = 20_000  # resources; read well within the hour that a HAPI page cursor lives
+SMALLEST_SLICE = 2_000  # resources; below it a thread more gains nothing
 MERGE_SIZE = 2_000  # resources merged at once: bounds the memory
 MAX_ATTEMPTS = 4  # for a slice whose cursor expired or whose connection broke
 
@@ -87,15 +89,12 @@ def extract(
     Raises: as the client and the warehouse; the watermark then stands where all before it is stored.
     """
     started = time.monotonic()
-    with warehouse.connect() as connection:
-        connection.execute("select raw.ensure_table(%s)", (table_name(resource_type),))
-        read_to = watermark.read_to(connection, client.base_url, resource_type)
-    window = next_window(read_to, client.server_now(), lag_seconds=how.lag_seconds, overlap_seconds=how.overlap_seconds)
+    window = _next_window(client, warehouse, resource_type, how)
     result = TypeResult(resource_type)
     if window is None:
         return result
     result.window_from, result.window_to = window.start_at, window.end_at
-    slices = _Slices(list(_divide(client, resource_type, window)))
+    slices = _Slices(_cut(client, resource_type, window, how.threads))
     with ThreadPoolExecutor(how.threads, thread_name_prefix="extract") as pool:
         jobs = [
             pool.submit(_read_slice, client, warehouse, resource_type, slices, index, how)
@@ -113,14 +112,48 @@ def extract(
     return result
 
 
-def _divide(client: FhirClient, resource_type: str, window: Window) -> Iterator[Window]:
+def load_folder(folder: NdjsonFolder, warehouse: Warehouse, resource_type: str, how: Extraction) -> TypeResult:
+    """Load one type from files, whole or not at all; files have no clock, so no watermark moves."""
+    started = time.monotonic()
+    result = TypeResult(resource_type)
+    with warehouse.connect() as connection:
+        connection.execute("select raw.ensure_table(%s)", (table_name(resource_type),))
+        load = Load(connection, resource_type, source=f"folder {folder.folder.name}")
+        result.add(*_load_pages(connection, load, resource_type, folder.pages(resource_type), how.validate_share))
+    result.seconds = time.monotonic() - started
+    return result
+
+
+def _next_window(client: FhirClient, warehouse: Warehouse, resource_type: str, how: Extraction) -> Window | None:
+    now = client.server_now()
+    with warehouse.connect() as connection:
+        connection.execute("select raw.ensure_table(%s)", (table_name(resource_type),))
+        read_to = watermark.read_to(connection, client.base_url, resource_type)
+        if read_to is not None and read_to > now:
+            # The server's clock was ahead when the watermark was set: what came since may lie anywhere before it.
+            watermark.forget(connection, client.base_url, resource_type)
+            read_to = None
+    return next_window(read_to, now, lag_seconds=how.lag_seconds, overlap_seconds=how.overlap_seconds)
+
+
+def _cut(client: FhirClient, resource_type: str, window: Window, threads: int) -> list[Window]:
+    """Cut a window into slices that keep every thread busy and end well within a page cursor's life."""
+    total = client.count(resource_type, window)
+    limit = min(SLICE_SIZE, max(SMALLEST_SLICE, total // (2 * threads)))
+    return joined(_divide(client, resource_type, window, total, limit), limit)
+
+
+def _divide(
+    client: FhirClient, resource_type: str, window: Window, count: int, limit: int
+) -> Iterator[tuple[Window, int]]:
     """Halve a window until each part holds few enough resources, in order of time."""
-    halves = window.halves() if client.count(resource_type, window) > SLICE_SIZE else None
+    halves = window.halves() if count > limit else None
     if halves is None:
-        yield window
-    else:
-        for half in halves:
-            yield from _divide(client, resource_type, half)
+        yield window, count
+        return
+    first = client.count(resource_type, halves[0])
+    yield from _divide(client, resource_type, halves[0], first, limit)
+    yield from _divide(client, resource_type, halves[1], count - first, limit)
 
 
 def _read_slice(
@@ -147,11 +180,8 @@ def _load_slice(
     window = slices.windows[index]
     with warehouse.connect() as connection:
         load = Load(connection, resource_type, source=client.base_url, window=(window.start_at, window.end_at))
-        invalid = 0
-        for page in _merged(client.search_pages(resource_type, window)):
-            load.add(page.resources, page.rejected)
-            invalid += _validate(connection, resource_type, page.resources, how.validate_share)
-        counts = load.counts()
+        pages = client.search_pages(resource_type, window)
+        counts, invalid = _load_pages(connection, load, resource_type, pages, how.validate_share)
         with slices.lock:
             read_to = slices.read_to_after(index)
             if read_to is not None:
@@ -161,13 +191,23 @@ def _load_slice(
     return counts, invalid
 
 
+def _load_pages(
+    connection: Connection, load: Load, resource_type: str, pages: Iterator[Page], validate_share: float
+) -> tuple[LoadCounts, int]:
+    invalid = 0
+    for page in _merged(pages):
+        load.add(page.resources, page.rejected)
+        invalid += _validate(connection, resource_type, page.resources, validate_share)
+    return load.counts(), invalid
+
+
 def _merged(pages: Iterator[Page]) -> Iterator[Page]:
     """Put pages together until they are worth a merge."""
     gathered = Page()
     for page in pages:
         gathered.resources += page.resources
         gathered.rejected += page.rejected
-        if len(gathered.resources) >= MERGE_SIZE:
+        if len(gathered) >= MERGE_SIZE:
             yield gathered
             gathered = Page()
     yield gathered

@@ -1,6 +1,5 @@
 """Runs a job of this code location in this process, in Dagster's own records, and tells what became of its steps."""
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,10 +7,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import dagster as dg
-from dagster._core.events import DagsterEventType
+from dagster._core.events import DagsterEvent, DagsterEventType
 from dagster._core.events.log import EventLogEntry
 
 from opensrp_dhis2.definitions import defs
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass
@@ -37,27 +38,22 @@ def open_instance(home: Path) -> dg.DagsterInstance:
 def run_job(
     instance: dg.DagsterInstance, job: str, keys: Sequence[str] = (), on_step: Callable[[str], None] = print
 ) -> Run:
-    """Execute a job, over a range of partition keys if given; a failed step is in the result, not an exception."""
-    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    """Execute a job, over a range of partition keys if given; what fails is in the result, not an exception."""
     run, started = Run(job, str(uuid4())), dict[str, float]()
 
     def listen(entry: EventLogEntry) -> None:
         event = entry.dagster_event
-        if event is None or event.step_key is None:
+        if event is None:
             return
-        stage = event.step_key.partition("__")[0]
+        step = (event.step_key or job).replace("__", "/", 1)
         if event.event_type is DagsterEventType.STEP_START:
-            started[event.step_key] = time.monotonic()
-            on_step(event.step_key.replace("__", "/"))
+            started[step] = time.monotonic()
+            on_step(step)
         elif event.event_type in (DagsterEventType.STEP_SUCCESS, DagsterEventType.STEP_FAILURE):
-            taken = time.monotonic() - started.get(event.step_key, time.monotonic())
-            run.seconds[stage] = run.seconds.get(stage, 0) + taken
-        if event.event_type is DagsterEventType.STEP_FAILURE:
-            failure = event.step_failure_data
-            said = (failure.user_failure_data.description if failure.user_failure_data else None) or (
-                failure.error.message if failure.error else "failed"
-            )
-            run.failures.append(f"{event.step_key.replace('__', '/')}: {said.strip()}")
+            stage = step.partition("/")[0]
+            run.seconds[stage] = run.seconds.get(stage, 0) + time.monotonic() - started.get(step, time.monotonic())
+        if failure := _failure(event):
+            run.failures.append(f"{step}: {failure}")
 
     instance.add_event_listener(run.run_id, listen)
     tags = (
@@ -66,9 +62,23 @@ def run_job(
     result = (
         defs()
         .resolve_job_def(job)
-        .execute_in_process(
-            instance=instance, run_id=run.run_id, tags=tags, raise_on_error=False
-        )
+        .execute_in_process(instance=instance, run_id=run.run_id, tags=tags, raise_on_error=False, run_config=QUIET)
     )
     run.is_success = result.success
     return run
+
+
+def _failure(event: DagsterEvent) -> str | None:
+    """Give our own words for a failed step, or for a run that failed before its first step."""
+    if event.event_type is DagsterEventType.STEP_FAILURE:
+        data = event.step_failure_data
+        if data.user_failure_data and data.user_failure_data.description:
+            return data.user_failure_data.description
+        error = data.error
+    elif event.event_type is DagsterEventType.RESOURCE_INIT_FAILURE:
+        error = event.engine_event_data.error
+    else:
+        return None
+    while error and error.cause:
+        error = error.cause
+    return error.message.strip() if error else "failed"

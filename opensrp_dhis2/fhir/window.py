@@ -3,6 +3,7 @@
 Pure: it knows instants and how to divide them, and no server.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -43,6 +44,20 @@ def next_window(
     end_at = _to_millisecond(server_now - timedelta(seconds=lag_seconds))
     start_at = BEGINNING if read_to is None else min(read_to, end_at) - timedelta(seconds=overlap_seconds)
     return Window(start_at, end_at) if start_at < end_at else None
+
+
+def joined(parts: Iterable[tuple[Window, int]], limit: int) -> list[Window]:
+    """Join neighbours, given in order of time with their counts, as long as they hold no more than the limit together."""
+    windows: list[Window] = []
+    held = 0
+    for window, count in parts:
+        if windows and held + count <= limit:
+            windows[-1] = Window(windows[-1].start_at, window.end_at)
+            held += count
+        else:
+            windows.append(window)
+            held = count
+    return windows
 
 
 def _to_millisecond(at: datetime) -> datetime:

@@ -14,6 +14,8 @@ import psycopg
 from opensrp_dhis2.warehouse.database import Connection
 
 COPY = "copy incoming (id, version_id, last_updated, resource) from stdin"
+# Of one resource, not of the connection: malformed, or larger or deeper than Postgres takes.
+_REFUSALS = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex)
 _ESCAPES = ((b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"), (b"\r", b"\\r"))
 
 
@@ -78,7 +80,7 @@ class Load:
             self._reject(refused.id, refused.reason, refused.body)
         try:
             self._merge(resources)
-        except psycopg.DataError:
+        except _REFUSALS:
             self._halve(resources)
 
     def counts(self) -> LoadCounts:
@@ -102,7 +104,7 @@ class Load:
             try:
                 if half:
                     self._merge(half)
-            except psycopg.DataError as error:
+            except _REFUSALS as error:
                 if len(half) == 1:
                     reason = f"Postgres refuses it: {type(error).__name__}"
                     self._reject(half[0].id, reason, half[0].body)

@@ -14,9 +14,14 @@ def read_to(connection: Connection, source: str, resource_type: str) -> datetime
 
 
 def move(connection: Connection, source: str, resource_type: str, read_to: datetime) -> None:
-    """Move the watermark, forwards only."""
+    """Move the watermark, forwards only; `forget` is the way back."""
     connection.execute(
         "insert into raw.watermark as w (source, resource_type, read_to) values (%s, %s, %s)"
         " on conflict (source, resource_type) do update set read_to = greatest(w.read_to, excluded.read_to)",
         (source, resource_type, read_to),
     )
+
+
+def forget(connection: Connection, source: str, resource_type: str) -> None:
+    """Take the watermark away: the next window begins at the beginning."""
+    connection.execute("delete from raw.watermark where source = %s and resource_type = %s", (source, resource_type))
