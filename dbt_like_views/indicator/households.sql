@@ -1,6 +1,6 @@
 /*---
 description: Active households at the end of the quarter.
-grain: one row per household and quarter that has begun
+grain: one row per household and quarter that has ended
 source: https://hl7.org/fhir/R4/group.html
 data_set: CHW_Q
 measures:
@@ -13,7 +13,7 @@ with quarter as (
     period_type,
     end_on
   from lookup.period
-  where period_type = 'Quarterly' and start_on <= fhir.today()
+  where period_type = 'Quarterly' and end_on < fhir.today()
 ),
 
 -- FHIR has no date of registration: the first member's start is the nearest; without one, it was always there

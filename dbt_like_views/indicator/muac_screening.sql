@@ -42,14 +42,14 @@ placed as (
 latest as (
   select distinct on (patient_id, date_trunc('month', effective_on)) *
   from placed
-  where effective_on is null or birth_on is null
+  where effective_on is null or birth_on is null or effective_on < birth_on
     or effective_on >= birth_on + interval '6 months' and effective_on < birth_on + interval '60 months'
   order by patient_id asc, date_trunc('month', effective_on) asc, effective_on desc, effective_at desc nulls last, id asc
 )
 
 select
   place.org_unit_id,
-  case when latest.birth_on is not null then latest.effective_on end as event_on,
+  case when latest.effective_on >= latest.birth_on then latest.effective_on end as event_on,
   'Monthly' as period_type,
   latest.gender as sex,
   latest.centimetres,

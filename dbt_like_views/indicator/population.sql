@@ -1,6 +1,6 @@
 /*---
 description: Registered clients living in a household at the end of the quarter.
-grain: one row per client and quarter that has begun
+grain: one row per client and quarter that has ended
 source: https://hl7.org/fhir/R4/patient.html
 data_set: CHW_Q
 measures:
@@ -16,7 +16,7 @@ with quarter as (
     period_type,
     end_on
   from lookup.period
-  where period_type = 'Quarterly' and start_on <= fhir.today()
+  where period_type = 'Quarterly' and end_on < fhir.today()
 ),
 
 household as (

@@ -12,6 +12,7 @@ from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.settings import Settings
 
 KEY_FORMAT = "%Y-%m-%d"
+PARTITION_TAGS = ("dagster/partition", "dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _STARTS = {
     "Daily": "0 0 * * *",
     "Weekly": "0 0 * * 1",
@@ -57,6 +58,23 @@ def partitions_for(period_type: str, settings: Settings) -> dg.TimeWindowPartiti
     return dg.TimeWindowPartitionsDefinition(
         start=start, fmt=KEY_FORMAT, cron_schedule=cron, timezone=settings.report_timezone
     )
+
+
+def periods_of_run(context: dg.AssetExecutionContext, period_type: str) -> list[Period]:
+    """Give the periods that a run was asked for.
+
+    The tags are read before Dagster reads them: of a key that is not one of ours it makes the next one that is.
+    Raises: ConfigurationError when a key is not ours, or when the run has none.
+    """
+    tags = context.run.tags
+    asked = [tags[name] for name in PARTITION_TAGS if name in tags]
+    if not asked:
+        raise ConfigurationError(
+            f"{context.run.job_name} needs a period: add --tags '{{\"dagster/partition\": \"2024-01-01\"}}', its first day"
+        )
+    for key in asked:
+        period_of_key(key, period_type)
+    return [period_of_key(key, period_type) for key in context.partition_keys]
 
 
 def period_of_key(key: str, period_type: str) -> Period:

@@ -7,11 +7,10 @@ from collections.abc import Iterable
 import dagster as dg
 
 from opensrp_dhis2.defs.failures import dagster_failures
-from opensrp_dhis2.defs.partitions import partitions_for, period_of_key
+from opensrp_dhis2.defs.partitions import partitions_for, periods_of_run
 from opensrp_dhis2.defs.relations import relation_key
 from opensrp_dhis2.defs.resources import read_settings
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.outbox.report import Report, Reporter, markdown
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.views.catalog import Catalog
@@ -40,12 +39,8 @@ def report_assets(catalog: Catalog, settings: Settings) -> list[dg.AssetsDefinit
 def _reporter(
     context: dg.AssetExecutionContext, warehouse: Warehouse, dhis2: Dhis2Client, code: str, data_set: DataSet
 ) -> Reporter:
-    if not context.has_partition_key and not context.has_partition_key_range:
-        raise ConfigurationError(
-            f'{context.job_name} needs a period: add --tags \'{{"dagster/partition": "2024-01-01"}}\', its first day'
-        )
     return Reporter(
-        warehouse, dhis2, code, data_set, run_id=context.run_id, batch_size=read_settings().dhis2_batch_size
+        warehouse, dhis2, code, data_set, run_id=context.run.run_id, batch_size=read_settings().dhis2_batch_size
     )
 
 
@@ -65,10 +60,11 @@ def _planned(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], dhis2: dg.ResourceParam[Dhis2Client]
     ) -> dg.MaterializeResult[None]:
         with dagster_failures(context.retry_number):
+            periods = periods_of_run(context, data_set.period_type)
             reporter = _reporter(context, warehouse, dhis2, code, data_set)
-            for key in context.partition_keys:
-                states = reporter.plan(period_of_key(key, data_set.period_type))
-                context.add_asset_metadata({"values": states}, partition_key=key)
+            for period in periods:
+                states = reporter.plan(period)
+                context.add_asset_metadata({"values": states}, partition_key=period.start_on.isoformat())
         return dg.MaterializeResult()
 
     return plan
@@ -89,11 +85,12 @@ def _delivered(code: str, data_set: DataSet, partitions: dg.TimeWindowPartitions
     ) -> dg.MaterializeResult[None]:
         started, reports = time.monotonic(), list[Report]()
         with dagster_failures(context.retry_number):
+            periods = periods_of_run(context, data_set.period_type)
             reporter = _reporter(context, warehouse, dhis2, code, data_set)
-            for key in context.partition_keys:
-                reports.append(reporter.deliver(period_of_key(key, data_set.period_type)))
+            for period in periods:
+                reports.append(reporter.deliver(period))
                 context.log.info(reports[-1].line())
-                context.add_asset_metadata(reports[-1].counts(), partition_key=key)
+                context.add_asset_metadata(reports[-1].counts(), partition_key=period.start_on.isoformat())
         return dg.MaterializeResult(
             metadata={
                 "verdicts": dg.MetadataValue.md(markdown(reports)),

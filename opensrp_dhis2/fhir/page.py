@@ -53,8 +53,7 @@ class Bundle(msgspec.Struct):
         return next((link.url for link in self.link if link.relation == "next"), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(msgspec.Struct, frozen=True, gc=False):
     """One resource as received."""
 
     id: str
@@ -63,8 +62,7 @@ class Resource:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(msgspec.Struct, frozen=True, gc=False):
     """Something in a page that is no usable resource of the wanted type, and why."""
 
     id: str | None

@@ -35,7 +35,7 @@ def fhir_app(data: Path | None, district_dir: Path) -> Starlette:
 
 def dhis2_app(metadata_file: Path, store_path: Path | None, version: str = "2.43", clock: str | None = None) -> Starlette:
     """Serve DHIS2 with metadata as contracts/dhis2/metadata.json has them, its values kept in an SQLite file."""
-    return create_dhis2(_metadata(metadata_file), version=version, clock=_clock(clock), store_path=store_path)
+    return create_dhis2(read_sandbox_metadata(metadata_file), version=version, clock=_clock(clock), store_path=store_path)
 
 
 def metadata_file(project: Project) -> Path:
@@ -43,7 +43,8 @@ def metadata_file(project: Project) -> Path:
     return project.file("metadata.json") or DISTRICT_METADATA
 
 
-def _metadata(path: Path) -> dict[str, Any]:
+def read_sandbox_metadata(path: Path) -> dict[str, Any]:
+    """Read a metadata file in stages. Raises: ConfigurationError (terminal) when it is none."""
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError) as error:

@@ -4,7 +4,6 @@ It knows the keys and what they allow; it refuses to know the SQL below them and
 """
 
 import re
-from functools import cached_property
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -79,7 +78,7 @@ class FrontMatter(_Strict):
             raise ValueError(f"measure {doubled[0]} has the name of another column of the totals: rename it")
         return self
 
-    @cached_property
+    @property
     def data_set_codes(self) -> list[str]:
         return [self.data_set] if isinstance(self.data_set, str) else list(self.data_set)
 

@@ -21,7 +21,8 @@ insert into lookup.place (location_id, org_unit_id, rule, reason) values
 insert into lookup.period values
   ('Monthly', '202401', '2024-01-01', '2024-01-31'), ('Monthly', '202402', '2024-02-01', '2024-02-29'),
   ('Weekly', '2024W5', '2024-01-29', '2024-02-04'), ('Weekly', '2024W6', '2024-02-05', '2024-02-11'),
-  ('Quarterly', '2024Q1', '2024-01-01', '2024-03-31');
+  ('Quarterly', '2024Q1', '2024-01-01', '2024-03-31'),
+  ('Quarterly', 'the running one', fhir.today() - 30, fhir.today());
 """
 
 

@@ -1,0 +1,112 @@
+"""The whole chain on loopback for the tests of defs/: both sandbox servers, a warehouse, and the environment that names them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import httpx
+import pytest
+
+from opensrp_dhis2.definitions import defs
+from opensrp_dhis2.defs.resources import read_settings
+from opensrp_dhis2.defs.runs import QUIET
+from opensrp_dhis2.dhis2.periods import period_of
+from opensrp_dhis2.sandbox.dhis2_app import create_app as create_dhis2
+from opensrp_dhis2.sandbox.district import write_district
+from opensrp_dhis2.sandbox.fhir_app import create_app as create_fhir
+from opensrp_dhis2.sandbox.fhir_folder import load_folder
+from opensrp_dhis2.sandbox.fhir_store import FhirStore
+from opensrp_dhis2.sandbox.server import running
+from opensrp_dhis2.sandbox.start import DISTRICT_METADATA, read_sandbox_metadata
+from opensrp_dhis2.warehouse.database import Warehouse
+
+NOW = datetime.now(UTC)  # what is past and what still open depends on Dagster's clock, which is the real one
+TODAY = NOW.astimezone(ZoneInfo("Africa/Kampala")).date()
+
+
+def closed(period_type: str, count: int) -> list[str]:
+    """Give the partition keys of the last closed periods, oldest first."""
+    keys: list[date] = []
+    period = period_of(period_type, TODAY)
+    while len(keys) < count:
+        period = period_of(period_type, period.start_on - timedelta(days=1))
+        keys.insert(0, period.start_on)
+    return [key.isoformat() for key in keys]
+
+
+MONTHS, WEEKS, QUARTERS = closed("Monthly", 3), closed("Weekly", 3), closed("Quarterly", 1)
+PARTITIONS = {
+    "report_chw_m": (MONTHS[0], MONTHS[-1]),
+    "report_chw_w": (WEEKS[0], WEEKS[-1]),
+    "report_chw_q": (QUARTERS[0], QUARTERS[0]),
+}
+
+
+@dataclass
+class Chain:
+    """The servers' addresses, the warehouse, and Dagster's records in memory."""
+
+    fhir: FhirStore
+    dhis2_url: str
+    warehouse: Warehouse
+    instance: dg.DagsterInstance
+
+    def run(self, job: str, first: str | None = None, last: str | None = None) -> Any:
+        tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last or first}
+        return (
+            defs()
+            .resolve_job_def(job)
+            .execute_in_process(
+                instance=self.instance, tags=tags if first else {}, raise_on_error=False, run_config=QUIET
+            )
+        )
+
+    def run_all(self) -> None:
+        assert self.run("extract").success
+        for job, (first, last) in PARTITIONS.items():
+            assert self.run(job, first, last).success
+
+    def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        with self.warehouse.connect() as connection:
+            return connection.execute(sql, parameters or None).fetchall()
+
+    def stored(self) -> list[list[Any]]:
+        """Give what the sandbox DHIS2 holds: element, period, unit, combos, value, comment, followup, deleted."""
+        response = httpx.get(f"{self.dhis2_url}/sandbox/state", auth=("admin", "district"))
+        return [row for row in response.json() if not row[8]]
+
+
+@pytest.fixture(scope="session")
+def district(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The generated district, written once."""
+    folder = tmp_path_factory.mktemp("district")
+    write_district(folder, today=TODAY)
+    return folder
+
+
+@pytest.fixture
+def chain(
+    district: Path, database_url: str, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Chain]:
+    """The chain with nothing extracted yet."""
+    store = FhirStore()
+    load_folder(store, district)
+    dhis2 = create_dhis2(read_sandbox_metadata(DISTRICT_METADATA), version="2.43", clock=lambda: NOW)
+    with running(create_fhir(store)) as fhir_url, running(dhis2) as dhis2_url:
+        monkeypatch.chdir(tmp_path)
+        for name, value in {
+            "FHIR_BASE_URL": f"{fhir_url}/fhir",
+            "FHIR_LAG_SECONDS": "0",
+            "DHIS2_BASE_URL": dhis2_url,
+            "WAREHOUSE_URL": database_url,
+            "REPORT_TIMEZONE": "Africa/Kampala",
+            "REPORT_START": "2025-01-01",
+        }.items():
+            monkeypatch.setenv(name, value)
+        assert read_settings().dhis2_base_url == dhis2_url
+        with dg.DagsterInstance.ephemeral() as instance:
+            yield Chain(store, dhis2_url, warehouse, instance)

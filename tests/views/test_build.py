@@ -1,0 +1,155 @@
+"""Building: what stands on what, what is made anew, what is left alone, and what readers see meanwhile."""
+
+import pytest
+
+from opensrp_dhis2.errors import ViewContractError
+from opensrp_dhis2.project import Project
+from opensrp_dhis2.views.build import build_all, build_indicator, build_staging
+from opensrp_dhis2.views.catalog import Catalog, load_catalog
+from opensrp_dhis2.warehouse.database import Warehouse
+from tests.views.conftest import INDICATOR, MEMBER, STAGING, Write, load
+
+PATIENTS = [{"id": f"p{n}", "birthDate": f"2024-01-{n:02}", "gender": "female"} for n in range(1, 6)]
+DEPENDENCIES = """
+select distinct n.nspname || '.' || c.relname as reader, rn.nspname || '.' || rc.relname as read
+from pg_depend d
+join pg_rewrite r on r.oid = d.objid and d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass
+join pg_class c on c.oid = r.ev_class join pg_namespace n on n.oid = c.relnamespace
+join pg_class rc on rc.oid = d.refobjid join pg_namespace rn on rn.oid = rc.relnamespace
+where n.nspname = 'member' and rc.oid <> c.oid
+"""
+JANUARY = "insert into lookup.period values ('Monthly', '202401', '2024-01-01', '2024-01-31')"
+
+
+@pytest.fixture
+def births(warehouse: Warehouse, write_project: Write) -> Catalog:
+    """One indicator over five patients, built."""
+    with warehouse.connect() as connection:
+        load(connection, "Patient", PATIENTS)
+        connection.execute(JANUARY)
+    catalog = load_catalog(write_project({"indicator/births.sql": INDICATOR + MEMBER}))
+    build_all(warehouse, catalog)
+    return catalog
+
+
+def total(warehouse: Warehouse, indicator: str = "births") -> int | None:
+    with warehouse.connect() as connection:
+        row = connection.execute("select sum(value) from indicator.value where indicator = %s", (indicator,)).fetchone()
+    return None if row is None or row[0] is None else int(row[0])
+
+
+def test_what_the_parser_found_is_what_postgres_recorded(warehouse: Warehouse) -> None:
+    catalog = load_catalog(Project())
+    build_all(warehouse, catalog)
+    with warehouse.connect() as connection:
+        recorded = set(connection.execute(DEPENDENCIES).fetchall())
+    inferred = {(view.provides, name) for view in catalog.indicators for name in view.depends_on}
+    assert recorded == inferred
+
+
+def test_a_second_build_changes_nothing(warehouse: Warehouse, births: Catalog) -> None:
+    assert [result.changed for result in build_all(warehouse, births)] == [0] * len(births.views)
+    assert total(warehouse) == 5
+
+
+def test_totals_are_counted_again_when_staging_changed(warehouse: Warehouse, births: Catalog) -> None:
+    with warehouse.connect() as connection:
+        load(connection, "Patient", [{"id": "p9", "birthDate": "2024-01-31"}])
+    build_staging(warehouse, births, "staging.patient")
+    result = build_indicator(warehouse, births, "indicator.births")
+    assert (result.changed, total(warehouse)) == (1, 6)
+
+
+def test_totals_are_counted_again_when_the_calendar_changed(warehouse: Warehouse, births: Catalog) -> None:
+    with warehouse.connect() as connection:
+        connection.execute("update lookup.period set end_on = '2024-01-03'")
+    result = build_indicator(warehouse, births, "indicator.births")
+    assert (result.changed, total(warehouse)) == (1, 3)
+
+
+def test_a_replaced_but_equal_calendar_changes_nothing(warehouse: Warehouse, births: Catalog) -> None:
+    with warehouse.connect() as connection:
+        connection.execute("delete from lookup.period")
+        connection.execute(JANUARY)
+    assert build_indicator(warehouse, births, "indicator.births").changed == 0
+
+
+def test_an_edited_staging_file_makes_its_indicators_anew_in_the_same_transaction(
+    warehouse: Warehouse, births: Catalog, write_project: Write
+) -> None:
+    edited = STAGING + "select id, fhir.local_date('2024-01-01') as birth_on from raw.patient where id <> 'p5'"
+    catalog = load_catalog(write_project({"staging/patient.sql": edited}))
+    build_staging(warehouse, catalog, "staging.patient")
+    assert total(warehouse) == 4  # counted by the rebuild itself: build_indicator did not run
+
+
+def test_tables_edited_together_are_made_anew_together(
+    warehouse: Warehouse, births: Catalog, write_project: Write
+) -> None:
+    """The column moves from one table to another: neither alone would carry the indicator."""
+    files = {
+        "staging/patient.sql": STAGING + "select id from raw.patient where not is_deleted",
+        "staging/patient_birth.sql": STAGING + "select id, date '2024-01-02' as birth_on from raw.patient",
+        "indicator/births.sql": INDICATOR + MEMBER + " cross join staging.patient_birth b",
+    }
+    files["indicator/births.sql"] = files["indicator/births.sql"].replace("p.birth_on", "b.birth_on")
+    catalog = load_catalog(write_project(files))
+    build_staging(warehouse, catalog, "staging.patient")
+    assert total(warehouse) == 25
+    assert build_staging(warehouse, catalog, "staging.patient_birth").changed == 0
+
+
+def test_a_broken_edit_leaves_everything_as_it_was(
+    warehouse: Warehouse, births: Catalog, write_project: Write
+) -> None:
+    catalog = load_catalog(write_project({"staging/patient.sql": STAGING + "select id from raw.patient"}))
+    with pytest.raises(ViewContractError, match=r"births\.sql:7: Postgres refuses it: column p\.birth_on does not exist"):
+        build_staging(warehouse, catalog, "staging.patient")
+    assert total(warehouse) == 5
+    with warehouse.connect() as connection:
+        assert connection.execute("select count(birth_on) from staging.patient").fetchone() == (5,)
+
+
+def test_a_reader_waits_for_the_swap_and_never_sees_a_hole(
+    warehouse: Warehouse, births: Catalog, write_project: Write
+) -> None:
+    with warehouse.connect() as reader:
+        reader.execute("select count(*) from indicator.value").fetchone()
+        reader.commit()
+        edited = STAGING + "select id, date '2024-01-01' as birth_on from raw.patient"
+        build_staging(warehouse, load_catalog(write_project({"staging/patient.sql": edited})), "staging.patient")
+        assert reader.execute("select sum(value) from indicator.value").fetchone() == (5,)
+
+
+def test_an_indicator_on_another_list_follows_it(
+    warehouse: Warehouse, births: Catalog, write_project: Write
+) -> None:
+    twins = INDICATOR + "select * from member.births where resource_id <> 'p1'"
+    build_all(warehouse, load_catalog(write_project({"indicator/twins.sql": twins})))
+    assert total(warehouse, "twins") == 4
+    fewer = MEMBER + " where p.id <> 'p2'"
+    catalog = load_catalog(write_project({"indicator/births.sql": INDICATOR + fewer}))
+    build_indicator(warehouse, catalog, "indicator.births")
+    assert (total(warehouse), total(warehouse, "twins")) == (4, 3)
+    with warehouse.connect() as connection:
+        load(connection, "Patient", [{"id": "p9", "birthDate": "2024-01-31"}])
+    build_staging(warehouse, catalog, "staging.patient")
+    assert build_indicator(warehouse, catalog, "indicator.twins").changed == 1
+    assert total(warehouse, "twins") == 4
+
+
+def test_a_view_without_a_file_is_dropped(warehouse: Warehouse, births: Catalog, write_project: Write) -> None:
+    files = {"indicator/other.sql": INDICATOR + MEMBER, "staging/extra.sql": STAGING + "select id from raw.patient"}
+    project = write_project(files)
+    build_all(warehouse, load_catalog(project))
+    assert total(warehouse, "other") == 5
+    for name in files:
+        (project.country_dir / "dbt_like_views" / name).unlink()  # type: ignore[operator]
+    catalog = load_catalog(Project(country_dir=project.country_dir))
+    with warehouse.connect() as connection:
+        connection.execute("update lookup.period set end_on = '2024-01-03'")
+    build_all(warehouse, catalog)
+    with warehouse.connect() as connection:
+        left = connection.execute("select to_regclass('member.other'), to_regclass('staging.extra')").fetchone()
+    assert left == (None, None)
+    assert (total(warehouse), total(warehouse, "other")) == (3, None)
