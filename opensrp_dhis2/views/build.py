@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.relation import read_relations
-from opensrp_dhis2.views.totals import create_indicators, definition, inputs_digest, refresh
+from opensrp_dhis2.views.totals import create_indicators, definition, drop_orphans, inputs_digest, refresh
 from opensrp_dhis2.views.upkeep import definitions, high_water, keep_up, replace_tables
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 
@@ -65,6 +65,7 @@ def build_indicator(warehouse: Warehouse, catalog: Catalog, name: str) -> BuildR
     """
     started, view = time.monotonic(), catalog.by_name[name]
     with _building(warehouse) as connection:
+        drop_orphans(connection, catalog)
         built = read_relations(connection).get(name)
         changed = 1
         if built is None or built.checksum != definition(catalog, view):

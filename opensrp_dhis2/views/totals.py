@@ -110,15 +110,22 @@ def note(connection: Connection, catalog: Catalog, view: View) -> None:
 
 
 def publish(connection: Connection, catalog: Catalog) -> None:
-    """Lay indicator.value and indicator.left_out over every indicator that is built; drop what has no file any more."""
-    for (name,) in connection.execute("select name from warehouse.relation").fetchall():
-        if name not in catalog.by_name:
-            _drop(connection, name)
+    """Lay indicator.value and indicator.left_out over every indicator that is built."""
     there = read_relations(connection)
     views = [view for view in catalog.indicators if view.name in there]
     connection.execute(SQL("drop view if exists {}, {}").format(relation(VALUE), relation(LEFT_OUT)))
     connection.execute(value_view(views))
     connection.execute(left_out_view(views))
+
+
+def drop_orphans(connection: Connection, catalog: Catalog) -> None:
+    """Drop what was built from a file that is no more, or from an indicator that is no longer reported."""
+    names = [name for (name,) in connection.execute("select name from warehouse.relation").fetchall()]
+    orphans = [name for name in names if name not in catalog.by_name]
+    for name in orphans:
+        _drop(connection, name)
+    if orphans:
+        create_indicators(connection, catalog, ())
 
 
 def _drop(connection: Connection, name: str) -> None:

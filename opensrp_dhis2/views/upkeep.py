@@ -30,7 +30,8 @@ def high_water(warehouse: Warehouse, view: View) -> int:
     A short transaction of its own (decision 2): rows loaded after it may be read already, and are read again next time.
     """
     with warehouse.connect() as connection:
-        connection.execute("select raw.ensure_table(%s)", (view.raw_table.removeprefix("raw."),))
+        stem = view.raw_table.removeprefix("raw.")
+        connection.execute("select raw.ensure_table(%s) where to_regclass(%s) is null", (stem, view.raw_table))
         connection.execute(SQL("lock table {} in share mode").format(relation(view.raw_table)))
         query = SQL("select coalesce(max(load_id), 0) from {}").format(relation(view.raw_table))
         return int(str(scalar(connection, query.as_string(connection))))

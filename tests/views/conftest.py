@@ -41,7 +41,7 @@ def write_project(tmp_path: Path) -> Write:
 def load(connection: Connection, resource_type: str, resources: list[dict[str, Any]], *, table: str = "") -> int:
     """Load resources as one load, the newest version winning, as the extraction does."""
     table = table or resource_type.lower()
-    connection.execute("select raw.ensure_table(%s)", (table,))
+    connection.execute("select raw.ensure_table(%s) where to_regclass('raw.' || %s) is null", (table, table))
     found = connection.execute("select raw.begin_load(%s, 'test', %s, null, null)", (table, resource_type)).fetchone()
     assert found is not None
     for resource in resources:

@@ -1,5 +1,7 @@
 """Building: what stands on what, what is made anew, what is left alone, and what readers see meanwhile."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from opensrp_dhis2.errors import ViewContractError
@@ -110,15 +112,23 @@ def test_a_broken_edit_leaves_everything_as_it_was(
         assert connection.execute("select count(birth_on) from staging.patient").fetchone() == (5,)
 
 
-def test_a_reader_waits_for_the_swap_and_never_sees_a_hole(
+def test_a_reader_sees_the_old_totals_or_the_new_and_never_a_hole(
     warehouse: Warehouse, births: Catalog, write_project: Write
 ) -> None:
-    with warehouse.connect() as reader:
-        reader.execute("select count(*) from indicator.value").fetchone()
+    edited = STAGING + "select id, date '2024-01-01' as birth_on from raw.patient where id <> 'p1'"
+    catalog = load_catalog(write_project({"staging/patient.sql": edited}))
+    read, waiting = "select sum(value) from indicator.value", "select 1 from pg_locks where not granted"
+    with ThreadPoolExecutor() as pool, warehouse.connect() as reader, warehouse.connect() as watching:
+        assert reader.execute(read).fetchone() == (5,)
+        rebuild = pool.submit(build_staging, warehouse, catalog, "staging.patient")
+        while not rebuild.done() and not watching.execute(waiting).fetchall():
+            watching.rollback()
+        assert not rebuild.done()
+        assert reader.execute(read).fetchone() == (5,)
         reader.commit()
-        edited = STAGING + "select id, date '2024-01-01' as birth_on from raw.patient"
-        build_staging(warehouse, load_catalog(write_project({"staging/patient.sql": edited})), "staging.patient")
-        assert reader.execute("select sum(value) from indicator.value").fetchone() == (5,)
+        assert reader.execute(read).fetchone() == (4,)
+        reader.commit()
+        assert rebuild.result().rows == 4
 
 
 def test_an_indicator_on_another_list_follows_it(

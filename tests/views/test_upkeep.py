@@ -149,8 +149,9 @@ def test_upkeep_waits_for_a_load_that_has_drawn_its_number(warehouse: Warehouse)
         load(loading, "Patient", [{"id": "late"}])
         upkeep = pool.submit(build_staging, warehouse, catalog, "staging.patient")
         with warehouse.connect() as watching:
-            while not watching.execute("select 1 from pg_locks where mode = 'ShareLock' and not granted").fetchall():
-                assert not upkeep.done()
+            waiting = "select 1 from pg_locks where relation = 'raw.patient'::regclass and not granted"
+            while not upkeep.done() and not watching.execute(waiting).fetchall():
                 watching.rollback()
+            assert not upkeep.done()
         loading.commit()
         assert upkeep.result().changed == 1

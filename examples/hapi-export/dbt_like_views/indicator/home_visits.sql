@@ -10,7 +10,6 @@ measures:
   unfinished: {data_element: VISITS_UNFINISHED, where: is_unfinished}
   households: {data_element: HOUSEHOLDS_VISITED, distinct: household_id, where: is_finished}
 tests:
-  not_null: [patient_id]
   unique: [resource_id]
 ---*/
 with household as (
@@ -38,7 +37,7 @@ visit as (
     coalesce(type_codes, '{}') as type_codes,
     status = 'finished' as is_finished
   from staging.encounter
-  where class_code = 'HH' and status in ('finished', 'in-progress') and patient_id is not null
+  where class_code = 'HH' and status in ('finished', 'in-progress')
 )
 
 select
