@@ -284,7 +284,13 @@ returns bigint language sql as $$
 $$;
 
 create view outbox.status as
-select v.target, coalesce(s.code, v.data_set_id) as data_set, v.period, v.state, v.code, count(*) as value_count,
+select
+  v.target,
+  coalesce(s.code, v.data_set_id) as data_set,
+  v.period,
+  v.state,
+  v.code,
+  count(*) as value_count,
   max(v.settled_at) as settled_at
 from outbox.value v left join lookup.data_set s using (data_set_id)
 group by 1, 2, 3, 4, 5

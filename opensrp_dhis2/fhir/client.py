@@ -163,9 +163,13 @@ class FhirClient:
         kind = resource_type or response.headers.get("Content-Type", "no content type").split(";")[0]
         url = str(response.url.copy_with(query=None))
         if "json" in kind:
-            cause = f"{len(response.content)} bytes of JSON that is cut off or malformed: look for the resource at fault"
+            cause = (
+                f"{len(response.content)} bytes of JSON that is cut off or malformed: look for the resource at fault"
+            )
         else:
-            cause = "check that FHIR_BASE_URL ends in the FHIR base (often /fhir) and that no login page stands before it"
+            cause = (
+                "check that FHIR_BASE_URL ends in the FHIR base (often /fhir) and that no login page stands before it"
+            )
         return FhirOutcomeError(
             f"{url} answered with {kind}, no FHIR Bundle: {cause}", url=url, status=response.status_code
         )

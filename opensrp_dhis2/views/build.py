@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.relation import read_relations
-from opensrp_dhis2.views.totals import create_indicators, definition, drop_orphans, inputs_digest, refresh
-from opensrp_dhis2.views.upkeep import definitions, high_water, keep_up, replace_tables
+from opensrp_dhis2.views.totals import create_indicators, definition, drop_orphans, inputs_digest, refresh, take_down
+from opensrp_dhis2.views.upkeep import definitions, high_water, keep_up, make_tables, swap_tables
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 
 
@@ -50,8 +50,11 @@ def build_staging(warehouse: Warehouse, catalog: Catalog, name: str) -> BuildRes
     with _building(warehouse) as connection:
         built = read_relations(connection)
         if due and name in _due(connection, catalog, name, zone):
-            replace_tables(connection, catalog, marks, definitions(connection, catalog, zone))
-            create_indicators(connection, catalog, ())
+            views = [catalog.by_name[each] for each in due]
+            make_tables(connection, views)
+            take_down(connection, catalog, due)
+            swap_tables(connection, views, marks, definitions(connection, catalog, zone))
+            create_indicators(connection, catalog)
             rows = changed = read_relations(connection)[name].row_count
         else:
             rows, changed = keep_up(connection, catalog.by_name[name], built[name], marks[name])

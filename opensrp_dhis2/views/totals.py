@@ -64,12 +64,25 @@ def inputs_digest(connection: Connection, catalog: Catalog, view: View) -> str:
     return digest(*parts)
 
 
-def create_indicators(connection: Connection, catalog: Catalog, names: Collection[str]) -> None:
+def take_down(connection: Connection, catalog: Catalog, names: Collection[str]) -> None:
+    """Drop the lists and totals that stand on these relations, or are them.
+
+    From the top down, in the order in which a reader locks them: the other way round, both would wait for each other.
+    """
+    connection.execute(SQL("drop view if exists {}, {}").format(relation(VALUE), relation(LEFT_OUT)))
+    below, affected = set(names), list[View]()
+    for view in catalog.indicators:
+        if view.name in below or view.depends_on & below:
+            below.add(view.provides)
+            affected.insert(0, view)
+    for view in affected:
+        connection.execute(SQL("drop view if exists {} cascade").format(relation(view.provides)))
+
+
+def create_indicators(connection: Connection, catalog: Catalog, names: Collection[str] = ()) -> None:
     """Make indicators anew, and with them every one that was built and stood on what is gone now."""
     known = {name for (name,) in connection.execute("select name from warehouse.relation where kind = 'indicator'")}
-    for view in catalog.indicators:
-        if view.name in names:
-            connection.execute(SQL("drop view if exists {} cascade").format(relation(view.provides)))
+    take_down(connection, catalog, names)
     there = read_relations(connection)
     for view in catalog.indicators:
         if view.name in names or (view.name in known and view.name not in there):
@@ -125,7 +138,7 @@ def drop_orphans(connection: Connection, catalog: Catalog) -> None:
     for name in orphans:
         _drop(connection, name)
     if orphans:
-        create_indicators(connection, catalog, ())
+        create_indicators(connection, catalog)
 
 
 def _drop(connection: Connection, name: str) -> None:

@@ -3,10 +3,10 @@
 It knows raw's load numbers; it refuses to know what the columns mean.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import psycopg
-from psycopg.sql import SQL
+from psycopg.sql import SQL, Identifier
 
 from opensrp_dhis2.views.catalog import Catalog, View
 from opensrp_dhis2.views.contract import describe, refusal
@@ -46,18 +46,21 @@ def definitions(connection: Connection, catalog: Catalog, report_timezone: str) 
     }
 
 
-def replace_tables(
-    connection: Connection, catalog: Catalog, marks: Mapping[str, int], checksums: Mapping[str, str]
-) -> None:
-    """Make staging tables anew and put them in place of the old; what stood on those is dropped with them."""
-    views = [view for view in catalog.staging if view.name in marks]
+def make_tables(connection: Connection, views: Sequence[View]) -> None:
+    """Make staging tables anew beside the old, which readers go on reading."""
     for view in views:
         describe(connection, view)
         connection.execute(SQL("drop table if exists {}").format(relation(_new(view))))
         _run(connection, view, staging_table(view, _new(view)).as_string(connection))
+
+
+def swap_tables(
+    connection: Connection, views: Sequence[View], marks: Mapping[str, int], checksums: Mapping[str, str]
+) -> None:
+    """Put the new tables in place of the old; what still stands on those is dropped with them."""
     for view in views:
         connection.execute(SQL("drop table if exists {} cascade").format(relation(view.name)))
-        connection.execute(SQL("alter table {} rename to {}").format(relation(_new(view)), relation(view.path_stem)))
+        connection.execute(SQL("alter table {} rename to {}").format(relation(_new(view)), Identifier(view.path_stem)))
         for index in staging_indexes(view):
             connection.execute(index)
         connection.execute(SQL("analyze {}").format(relation(view.name)))

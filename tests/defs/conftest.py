@@ -1,6 +1,7 @@
-"""The whole chain on loopback for the tests of defs/: both sandbox servers, a warehouse, and the environment that names them."""
+"""The whole chain on loopback for the tests of defs/: sandbox servers, a warehouse, the environment that names them."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,6 @@ import httpx
 import pytest
 
 from opensrp_dhis2.definitions import defs
-from opensrp_dhis2.defs.resources import read_settings
 from opensrp_dhis2.defs.runs import QUIET
 from opensrp_dhis2.dhis2.periods import period_of
 from opensrp_dhis2.sandbox.dhis2_app import create_app as create_dhis2
@@ -92,12 +92,21 @@ def district(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def chain(
     district: Path, database_url: str, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Chain]:
-    """The chain with nothing extracted yet."""
+    """The chain over the district as of today, with nothing extracted yet."""
+    monkeypatch.chdir(tmp_path)
+    with chain_over(district, database_url, warehouse, monkeypatch) as opened:
+        yield opened
+
+
+@contextmanager
+def chain_over(
+    folder: Path, database_url: str, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Chain]:
+    """Serve a folder of FHIR resources and the district's DHIS2, and name them in the environment."""
     store = FhirStore()
-    load_folder(store, district)
+    load_folder(store, folder)
     dhis2 = create_dhis2(read_sandbox_metadata(DISTRICT_METADATA), version="2.43", clock=lambda: NOW)
     with running(create_fhir(store)) as fhir_url, running(dhis2) as dhis2_url:
-        monkeypatch.chdir(tmp_path)
         for name, value in {
             "FHIR_BASE_URL": f"{fhir_url}/fhir",
             "FHIR_LAG_SECONDS": "0",
@@ -107,6 +116,5 @@ def chain(
             "REPORT_START": "2025-01-01",
         }.items():
             monkeypatch.setenv(name, value)
-        assert read_settings().dhis2_base_url == dhis2_url
         with dg.DagsterInstance.ephemeral() as instance:
             yield Chain(store, dhis2_url, warehouse, instance)

@@ -103,7 +103,9 @@ def bundle(*resources: Any, next_url: str | None = None, **more: Any) -> dict[st
     }  # fmt: skip
 
 
-def flag(resource_id: str, version_id: int = 1, at: str = "2026-11-20T10:00:00.123+00:00", **more: Any) -> dict[str, Any]:
+def flag(
+    resource_id: str, version_id: int = 1, at: str = "2026-11-20T10:00:00.123+00:00", **more: Any
+) -> dict[str, Any]:
     """Make a Flag as a server gives it."""
     meta = {"versionId": str(version_id), "lastUpdated": at}
     return {"resourceType": "Flag", "id": resource_id, "meta": meta, **more}

@@ -61,7 +61,11 @@ def test_basic_and_bearer_open_the_server() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [make_auth("none"), make_auth("basic", username="eve", password="wrong-one"), make_auth("bearer", token="wrong-one")],
+    [
+        make_auth("none"),
+        make_auth("basic", username="eve", password="wrong-one"),
+        make_auth("bearer", token="wrong-one"),
+    ],
     ids=["none", "basic", "bearer"],
 )
 def test_a_wrong_password_is_one_clear_error_without_the_secret(wrong: httpx.Auth | None) -> None:

@@ -110,7 +110,10 @@ def test_next_link_keeps_our_prefix_whatever_prefix_the_server_believes_in(link:
 
 
 def test_03e_empty_or_short_page_is_not_the_end_while_there_is_a_next_link() -> None:
-    pages = [bundle(next_url="http://h/fhir?_getpages=1", total=9), bundle(flag("a"), next_url="http://h/fhir?_getpages=2")]
+    pages = [
+        bundle(next_url="http://h/fhir?_getpages=1", total=9),
+        bundle(flag("a"), next_url="http://h/fhir?_getpages=2"),
+    ]
     with scripted(*map(Answer, pages), Answer(bundle(flag("b")))) as script:
         assert read(script) == ["a", "b"]
 

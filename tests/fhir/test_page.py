@@ -39,7 +39,10 @@ def test_a_version_that_is_no_number_is_replaced_by_the_stamp_which_grows_too(ve
         (msgspec.json.encode({**flag("a"), "id": "a" * 65}), "no FHIR id"),
         (msgspec.json.encode({"resourceType": "Flag", "id": "a"}), "no meta.lastUpdated"),
         (msgspec.json.encode(flag("a", at="2026-11-20T10:00:00")), "with a zone"),
-        (msgspec.json.encode({**flag("a"), "meta": {**flag("a")["meta"], "tag": [{"code": "SUBSETTED"}]}}), "SUBSETTED"),
+        (
+            msgspec.json.encode({**flag("a"), "meta": {**flag("a")["meta"], "tag": [{"code": "SUBSETTED"}]}}),
+            "SUBSETTED",
+        ),
     ],
 )
 def test_what_is_no_usable_resource_is_rejected_with_its_bytes_and_a_reason(body: bytes, reason: str) -> None:

@@ -48,8 +48,13 @@ def load(connection: Connection, resource_type: str, resources: list[dict[str, A
         meta = resource.get("meta", {})
         connection.execute(
             "insert into incoming values (%s, %s, %s, %s)",
-            (resource["id"], int(meta.get("versionId", 1)), meta.get("lastUpdated", "2024-06-01T00:00:00Z"), json.dumps(resource)),
-        )  # fmt: skip
+            (
+                resource["id"],
+                int(meta.get("versionId", 1)),
+                meta.get("lastUpdated", "2024-06-01T00:00:00Z"),
+                json.dumps(resource),
+            ),
+        )
     connection.execute("select raw.merge_incoming(%s, %s, %s)", (table, resource_type, found[0]))
     return int(found[0])
 

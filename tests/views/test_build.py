@@ -101,11 +101,11 @@ def test_tables_edited_together_are_made_anew_together(
     assert build_staging(warehouse, catalog, "staging.patient_birth").changed == 0
 
 
-def test_a_broken_edit_leaves_everything_as_it_was(
-    warehouse: Warehouse, births: Catalog, write_project: Write
-) -> None:
+def test_a_broken_edit_leaves_everything_as_it_was(warehouse: Warehouse, births: Catalog, write_project: Write) -> None:
     catalog = load_catalog(write_project({"staging/patient.sql": STAGING + "select id from raw.patient"}))
-    with pytest.raises(ViewContractError, match=r"births\.sql:7: Postgres refuses it: column p\.birth_on does not exist"):
+    with pytest.raises(
+        ViewContractError, match=r"births\.sql:7: Postgres refuses it: column p\.birth_on does not exist"
+    ):
         build_staging(warehouse, catalog, "staging.patient")
     assert total(warehouse) == 5
     with warehouse.connect() as connection:
@@ -131,9 +131,7 @@ def test_a_reader_sees_the_old_totals_or_the_new_and_never_a_hole(
         assert rebuild.result().rows == 4
 
 
-def test_an_indicator_on_another_list_follows_it(
-    warehouse: Warehouse, births: Catalog, write_project: Write
-) -> None:
+def test_an_indicator_on_another_list_follows_it(warehouse: Warehouse, births: Catalog, write_project: Write) -> None:
     twins = INDICATOR + "select * from member.births where resource_id <> 'p1'"
     build_all(warehouse, load_catalog(write_project({"indicator/twins.sql": twins})))
     assert total(warehouse, "twins") == 4

@@ -28,17 +28,45 @@ COLUMNS = """select null::text as org_unit_id, null::date as event_on, 'female' 
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("staging/new.sql", STAGING + "select version_id from raw.patient", "column id is missing (the key): select it"),
-        ("staging/new.sql", STAGING + "select id\nfrom raw.patient\njoin lookup.place on true", "new.sql:7: a staging view reads exactly one raw table"),
-        ("staging/new.sql", STAGING + "select p.id from raw.patient p join raw.group g on p.id = g.id", "this one reads raw.group, raw.patient"),
+        (
+            "staging/new.sql",
+            STAGING + "select version_id from raw.patient",
+            "column id is missing (the key): select it",
+        ),
+        (
+            "staging/new.sql",
+            STAGING + "select id\nfrom raw.patient\njoin lookup.place on true",
+            "new.sql:7: a staging view reads exactly one raw table",
+        ),
+        (
+            "staging/new.sql",
+            STAGING + "select p.id from raw.patient p join raw.group g on p.id = g.id",
+            "this one reads raw.group, raw.patient",
+        ),
         ("staging/new.sql", STAGING + "select 'x' as id", "this one reads none"),
         ("staging/new.sql", STAGING + "select id, id from raw.patient", "column id stands twice: rename one"),
-        ("indicator/new.sql", FULL + COLUMNS.replace(" as event_on", " as day"), "column event_on is missing (every indicator gives it)"),
-        ("indicator/new.sql", FULL + COLUMNS.replace(" as sex", " as gender"), "column sex is missing (the disaggregation names it)"),
-        ("indicator/new.sql", FULL + COLUMNS.replace(" as is_early", " as early"), "column is_early is missing (measure early names it)"),
-        ("indicator/new.sql", FULL.replace("[tablets]", "[dose]") + COLUMNS, "column dose is missing (a test names it)"),
+        (
+            "indicator/new.sql",
+            FULL + COLUMNS.replace(" as event_on", " as day"),
+            "column event_on is missing (every indicator gives it)",
+        ),
+        (
+            "indicator/new.sql",
+            FULL + COLUMNS.replace(" as sex", " as gender"),
+            "column sex is missing (the disaggregation names it)",
+        ),
+        (
+            "indicator/new.sql",
+            FULL + COLUMNS.replace(" as is_early", " as early"),
+            "column is_early is missing (measure early names it)",
+        ),
+        (
+            "indicator/new.sql",
+            FULL.replace("[tablets]", "[dose]") + COLUMNS,
+            "column dose is missing (a test names it)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_broken_contract_is_told_without_a_database(write_project: Write, name: str, text: str, said: str) -> None:
     problems = check(load_catalog(write_project({name: text})))
     assert len(problems) == 1
@@ -66,7 +94,10 @@ def test_what_only_postgres_knows_is_told_before_anything_is_made(
         build_all(warehouse, catalog)
     assert said in str(caught.value)
     with warehouse.connect() as connection:
-        assert connection.execute("select to_regclass('member.new'), to_regclass('indicator.new')").fetchone() == (None, None)
+        assert connection.execute("select to_regclass('member.new'), to_regclass('indicator.new')").fetchone() == (
+            None,
+            None,
+        )
 
 
 def test_a_failure_on_the_data_does_not_repeat_the_data(warehouse: Warehouse, write_project: Write) -> None:

@@ -97,7 +97,10 @@ def test_an_instant_needs_a_zone(warehouse: Warehouse, value: str, moment: str |
 def test_a_partial_date_says_how_exact_it_is(
     warehouse: Warehouse, value: str, first_day: str | None, precision: str | None
 ) -> None:
-    assert ask(warehouse, "fhir.partial_date(%s)::text, fhir.date_precision(%s)", value, value) == (first_day, precision)
+    assert ask(warehouse, "fhir.partial_date(%s)::text, fhir.date_precision(%s)", value, value) == (
+        first_day,
+        precision,
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,7 +112,9 @@ def test_a_partial_date_says_how_exact_it_is(
         ("1970-01-01T00:00:00+03:00", None),  # a phone that lost its clock
     ],
 )
-def test_an_event_after_its_arrival_or_at_the_epoch_has_no_date(warehouse: Warehouse, value: str, day: str | None) -> None:
+def test_an_event_after_its_arrival_or_at_the_epoch_has_no_date(
+    warehouse: Warehouse, value: str, day: str | None
+) -> None:
     assert ask(warehouse, "fhir.event_date(%s, '2024-01-31T21:00:00Z')::text", value) == day
 
 
@@ -129,8 +134,14 @@ def test_age_is_in_completed_years_and_none_before_birth(
 
 
 CONCEPTS: list[tuple[object, list[str] | None]] = [
-    ({"coding": [{"system": "x", "code": "1"}, {"system": "https://www.snomed.org", "code": "2"}]}, ["x|1", f"{SNOMED}|2"]),
-    ([{"coding": [{"system": "http://www.snomed.org/", "code": "2"}]}, {"coding": [{"code": "3"}]}], [f"{SNOMED}|2", "|3"]),
+    (
+        {"coding": [{"system": "x", "code": "1"}, {"system": "https://www.snomed.org", "code": "2"}]},
+        ["x|1", f"{SNOMED}|2"],
+    ),
+    (
+        [{"coding": [{"system": "http://www.snomed.org/", "code": "2"}]}, {"coding": [{"code": "3"}]}],
+        [f"{SNOMED}|2", "|3"],
+    ),
     ({"system": SNOMED, "code": "2"}, [f"{SNOMED}|2"]),
     ({"text": "only text"}, []),
     ({"coding": "nonsense"}, []),
@@ -159,15 +170,24 @@ def tagged(*tags: tuple[str, str, str]) -> str:
 
 BASE = "https://smartregister.org/"
 TAGS = [
-    (tagged((f"{BASE}location-tag-id", "l1", ""), (f"{BASE}practitioner-tag-id", "p", "")), (None, "l1", "p", None, None)),
+    (
+        tagged((f"{BASE}location-tag-id", "l1", ""), (f"{BASE}practitioner-tag-id", "p", "")),
+        (None, "l1", "p", None, None),
+    ),
     (tagged((f"{BASE}location-tag-id", "l1", ""), (f"{BASE}location-tag-id", "l2", "")), (None,) * 5),
-    (tagged((f"{BASE}location-tag-id", "l1", ""), (f"{BASE}location-tag-id", "l1", "")), (None, "l1", None, None, None)),
+    (
+        tagged((f"{BASE}location-tag-id", "l1", ""), (f"{BASE}location-tag-id", "l1", "")),
+        (None, "l1", None, None, None),
+    ),
     (tagged((f"{BASE}location-tag-id", "Not defined", "")), (None,) * 5),
     (
         tagged((f"{BASE}organization-tag-id", "o", ""), (f"{BASE} related-entity-location-tag-id", "r", "")),
         ("r", None, None, None, "o"),
     ),
-    (tagged((BASE, "l1", "Practitioner Location"), (BASE, "t", "Practitioner CareTeam")), (None, "l1", None, "t", None)),
+    (
+        tagged((BASE, "l1", "Practitioner Location"), (BASE, "t", "Practitioner CareTeam")),
+        (None, "l1", None, "t", None),
+    ),
     (tagged(("urn:test", "x", "Practitioner")), (None,) * 5),
     ("{}", (None,) * 5),
     ('{"meta": {"tag": "nonsense"}}', (None,) * 5),
@@ -180,15 +200,17 @@ def test_a_tag_counts_only_when_it_says_one_thing(warehouse: Warehouse) -> None:
     assert found == [wanted for _, wanted in TAGS]
 
 
+DATE_LIKE = r"[0-9]{4}(-[0-9]{2}){0,2}(T[0-9]{2}(:[0-9]{2}){1,2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
+
+
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     values=st.lists(
-        st.text(alphabet="0123456789-T:.+Z_ ab", max_size=30)
-        | st.from_regex(r"[0-9]{4}(-[0-9]{2}){0,2}(T[0-9]{2}(:[0-9]{2}){1,2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?)?", fullmatch=True),
+        st.text(alphabet="0123456789-T:.+Z_ ab", max_size=30) | st.from_regex(DATE_LIKE, fullmatch=True),
         min_size=200,
         max_size=200,
     )
-)  # fmt: skip
+)
 def test_no_text_makes_a_date_function_fail(values: list[str], warehouse: Warehouse) -> None:
     with warehouse.connect() as connection:
         rows = connection.execute(

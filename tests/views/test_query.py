@@ -12,7 +12,10 @@ from opensrp_dhis2.views.query import parse_query
         ("select 1 as a", {}),
         ("select a from raw.patient", {"raw.patient": 1}),
         ("with patient as (\n  select * from raw.patient\n)\nselect a from patient", {"raw.patient": 2}),
-        ("with t as (select a from raw.x), u as (select a from t)\nselect a from u join raw.y using (a)", {"raw.x": 1, "raw.y": 2}),
+        (
+            "with t as (select a from raw.x), u as (select a from t)\nselect a from u join raw.y using (a)",
+            {"raw.x": 1, "raw.y": 2},
+        ),
         ("with recursive t as (select a from raw.x union all select a from t) select a from t", {"raw.x": 1}),
         ("select a from raw.x union all\nselect a from raw.y", {"raw.x": 1, "raw.y": 2}),
         ("select a from raw.x where exists (\nselect 1 from raw.y where raw.y.b = a)", {"raw.x": 1, "raw.y": 2}),
@@ -26,7 +29,7 @@ from opensrp_dhis2.views.query import parse_query
         ("select a from (values (1)) as t (a)", {}),
         ("select a from fhir.tags('{}') as t (a)", {}),
     ],
-)  # fmt: skip
+)
 def test_what_a_query_reads_is_found_with_its_line(sql: str, reads: dict[str, int]) -> None:
     assert parse_query(sql, path="x.sql").reads == reads
 
@@ -36,7 +39,10 @@ def test_what_a_query_reads_is_found_with_its_line(sql: str, reads: dict[str, in
     [
         ("select a, b as c, t.d, max(e) as f from raw.x t", ("a", "c", "d", "f")),
         ("with t as (select a, b from raw.x) select * from t", ("a", "b")),
-        ("with t as (select a from raw.x), u as (select t.*, 1 as z from t) select u.*, 2 as y from u", ("a", "z", "y")),
+        (
+            "with t as (select a from raw.x), u as (select t.*, 1 as z from t) select u.*, 2 as y from u",
+            ("a", "z", "y"),
+        ),
         ("select a as x from raw.x union all select b from raw.y", ("x",)),
         ("select * from raw.x", None),
     ],

@@ -93,10 +93,14 @@ def test_nothing_loaded_means_nothing_done(warehouse: Warehouse) -> None:
     assert build_staging(warehouse, catalog, "staging.patient").changed == 1
     with warehouse.connect() as connection:
         load(connection, "Patient", [{"id": "p1"}])
-        before = connection.execute("select p.xmin::text, r.built_at from staging.patient p, warehouse.relation r").fetchall()
+        before = connection.execute(
+            "select p.xmin::text, r.built_at from staging.patient p, warehouse.relation r"
+        ).fetchall()
     assert build_staging(warehouse, catalog, "staging.patient").changed == 0
     with warehouse.connect() as connection:
-        after = connection.execute("select p.xmin::text, r.built_at from staging.patient p, warehouse.relation r").fetchall()
+        after = connection.execute(
+            "select p.xmin::text, r.built_at from staging.patient p, warehouse.relation r"
+        ).fetchall()
     assert after == before
 
 
@@ -135,7 +139,9 @@ def test_another_report_timezone_makes_the_table_anew(warehouse: Warehouse, data
 
 
 def test_named_indexes_and_the_key_are_indexed(warehouse: Warehouse, write_project: Write) -> None:
-    text = STAGING.replace("grain: g", "grain: g\nindexes: [[version_id, id]]") + "select id, version_id from raw.patient"
+    text = (
+        STAGING.replace("grain: g", "grain: g\nindexes: [[version_id, id]]") + "select id, version_id from raw.patient"
+    )
     build_staging(warehouse, load_catalog(write_project({"staging/new.sql": text})), "staging.new")
     with warehouse.connect() as connection:
         found = connection.execute("select indexdef from pg_indexes where tablename = 'new' order by 1").fetchall()
