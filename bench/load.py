@@ -32,7 +32,7 @@ def run(scale: float = 1.0) -> list[dict[str, Any]]:
         path.write_bytes(b"".join(Canned(count).ndjson()))
         pairs = [(load_seconds(warehouse, path.parent), copy_seconds(warehouse, path)) for _ in range(ROUNDS)]
     loaded, copied = (count / min(seconds) for seconds in zip(*pairs, strict=True))
-    return [result("load, resources/s", loaded, copied, 0.70)]
+    return [result("load, resources/s; COPY of the same into one jsonb column", loaded, copied, 0.70)]
 
 
 def result(name: str, value: float, reference: float, target: float) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from opensrp_dhis2.warehouse.database import Connection, Warehouse
 from opensrp_dhis2.warehouse.raw_pages import Load, LoadCounts, table_name
 
 SLICE_SIZE = 20_000  # resources; read well within the hour that a HAPI page cursor lives
-SMALLEST_SLICE = 2_000  # resources; below it a thread more gains nothing
+SMALLEST_SLICE = 1_000  # resources; below it a thread more gains nothing
 MERGE_SIZE = 2_000  # resources merged at once: bounds the memory
 MAX_ATTEMPTS = 4  # for a slice whose cursor expired or whose connection broke
 
@@ -61,7 +61,7 @@ class TypeResult:
 class _Slices:
     """The slices of one window, in order of time; the watermark follows those that are done without a gap."""
 
-    windows: list[Window]
+    windows: list[Window] = field(default_factory=list)
     done: set[int] = field(default_factory=set)
     lock: Lock = field(default_factory=Lock)
 
@@ -94,13 +94,12 @@ def extract(
     if window is None:
         return result
     result.window_from, result.window_to = window.start_at, window.end_at
-    slices = _Slices(_cut(client, resource_type, window, how.threads))
+    slices, jobs = _Slices(), []
     with ThreadPoolExecutor(how.threads, thread_name_prefix="extract") as pool:
-        jobs = [
-            pool.submit(_read_slice, client, warehouse, resource_type, slices, index, how)
-            for index in range(len(slices.windows))
-        ]
         try:
+            for index, one in enumerate(_cut(client, resource_type, window, how.threads)):
+                slices.windows.append(one)  # read while the rest is still being cut
+                jobs.append(pool.submit(_read_slice, client, warehouse, resource_type, slices, index, how))
             for job in jobs:
                 counts, invalid = job.result()
                 result.add(counts, invalid)
@@ -155,10 +154,10 @@ def _next_window(client: FhirClient, warehouse: Warehouse, resource_type: str, h
     return next_window(read_to, now, lag_seconds=how.lag_seconds, overlap_seconds=how.overlap_seconds)
 
 
-def _cut(client: FhirClient, resource_type: str, window: Window, threads: int) -> list[Window]:
+def _cut(client: FhirClient, resource_type: str, window: Window, threads: int) -> Iterator[Window]:
     """Cut a window into slices that keep every thread busy and end well within a page cursor's life."""
     total = client.count(resource_type, window)
-    limit = min(SLICE_SIZE, max(SMALLEST_SLICE, total // (4 * threads)))
+    limit = min(SLICE_SIZE, max(SMALLEST_SLICE, total // (8 * threads)))
     return joined(_divide(client, resource_type, window, total, limit), limit)
 
 

@@ -60,8 +60,8 @@ begin
 end $$;
 
 -- Begin a load: the lock comes before the number, so that a reader who locks the table in share mode knows that every
--- number up to the greatest is committed or will never be (decision 2). The commit does not wait for the disk: a crash of
--- Postgres loses the rows together with the watermark, and whatever is built on them is committed after them.
+-- number up to the greatest is committed or will never be (decision 2). The commit does not wait for the disk: a crash
+-- of Postgres loses the rows together with the watermark, and whatever is built on them is committed after them.
 create function raw.begin_load(table_name text, of_source text, of_type text, from_at timestamptz, to_at timestamptz)
 returns bigint language plpgsql as $$
 declare
@@ -76,9 +76,9 @@ begin
   return drawn;
 end $$;
 
--- Take the rows of the temporary table `incoming` over where their version is higher, or where a deleted resource is seen
--- again; the version they replace goes to raw.superseded. Adds to the counts of the load. Insert comes first and waits
--- for whoever loads the same id at this moment; so the second statement sees, locks and keeps every older version.
+-- Take the rows of the temporary table `incoming` over where their version is higher, or where a deleted resource is
+-- seen again; the version they replace goes to raw.superseded. Adds to the counts of the load. Insert comes first and
+-- waits for whoever loads the same id just now, so that the second statement sees, locks and keeps every older version.
 create function raw.merge_incoming(table_name text, of_type text, of_load bigint)
 returns void language plpgsql as $$
 declare
@@ -115,8 +115,8 @@ begin
   truncate incoming;
 end $$;
 
--- Put tombstones where resources were deleted at the source; the old body goes to raw.superseded. The version stays, for
--- the source may not have told the deletion's own: a resource that is seen again, even at this version, comes back.
+-- Put tombstones where resources were deleted at the source; the old body goes to raw.superseded. The version stays,
+-- for the source may not have told the deletion's own: a resource seen again, even at this version, comes back.
 -- Returns how many.
 create function raw.mark_deleted(table_name text, of_type text, ids text[], of_load bigint)
 returns bigint language plpgsql as $$

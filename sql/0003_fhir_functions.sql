@@ -99,12 +99,14 @@ returns text language sql immutable parallel safe as $$
 $$;
 
 -- Give every coding of a CodeableConcept, of a list of them, or of a Coding, as FHIR tokens `system|code`.
+-- Never null: `not ('...' = any (codes))` is true for what has no codes.
 create function fhir.codes(concept jsonb)
-returns text[] language plpgsql immutable strict parallel safe as $$
+returns text[] language plpgsql immutable parallel safe as $$
 declare
   codings jsonb := concept -> 'coding';
   tokens text[] := '{}';
 begin
+  if concept is null then return tokens; end if;
   if jsonb_typeof(concept) = 'array' then
     for i in 0 .. jsonb_array_length(concept) - 1 loop
       tokens := tokens || fhir.codes(concept -> i);

@@ -3,7 +3,7 @@
 Pure: it knows instants and how to divide them, and no server.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -46,18 +46,18 @@ def next_window(
     return Window(start_at, end_at) if start_at < end_at else None
 
 
-def joined(parts: Iterable[tuple[Window, int]], limit: int) -> list[Window]:
+def joined(parts: Iterable[tuple[Window, int]], limit: int) -> Iterator[Window]:
     """Join neighbours, given in order of time with their counts, as long as they hold no more than the limit together."""
-    windows: list[Window] = []
+    gathered: Window | None = None
     held = 0
     for window, count in parts:
-        if windows and held + count <= limit:
-            windows[-1] = Window(windows[-1].start_at, window.end_at)
-            held += count
-        else:
-            windows.append(window)
-            held = count
-    return windows
+        if gathered is not None and held + count > limit:
+            yield gathered
+            gathered, held = None, 0
+        gathered = Window(gathered.start_at if gathered else window.start_at, window.end_at)
+        held += count
+    if gathered is not None:
+        yield gathered
 
 
 def _to_millisecond(at: datetime) -> datetime:

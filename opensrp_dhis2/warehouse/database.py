@@ -54,12 +54,8 @@ class Warehouse:
             if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
                 raise
             raise WarehouseUnavailableError(self._unreachable(error)) from None
-        except BaseException:
-            if not lent.driver_connection.closed:  # type: ignore[union-attr]
-                lent.rollback()
-            raise
         finally:
-            lent.close()
+            lent.close()  # the pool rolls back what is not committed
 
     @contextmanager
     def lock(self, name: str, *, remedy: str) -> Iterator[None]:

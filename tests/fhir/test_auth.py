@@ -40,10 +40,10 @@ class Clock:
 
 
 @contextmanager
-def guarded(auth: fhir_auth.Auth, clock: Callable[[], datetime] = Clock()) -> Iterator[str]:
+def guarded(auth: fhir_auth.Auth, clock: Callable[[], datetime] | None = None) -> Iterator[str]:
     store = FhirStore()
     store.put({"resourceType": "Flag", "id": "a"})
-    with running(create_app(store, auth=auth, clock=clock)) as url:
+    with running(create_app(store, auth=auth, clock=clock or Clock())) as url:
         yield url
 
 
@@ -116,9 +116,8 @@ def test_a_revoked_token_is_replaced_once_on_401() -> None:
 
 def test_a_server_that_refuses_every_token_is_asked_only_twice() -> None:
     token = Answer({"access_token": "t", "expires_in": 300})
-    with scripted(token, Answer(b"", 401), token, Answer(b"", 401)) as script:
-        with pytest.raises(FhirAuthenticationError):
-            count(script.url.removesuffix("/fhir"), ClientCredentialsAuth(f"{script.url}/token", "pipeline", SECRET))
+    with scripted(token, Answer(b"", 401), token, Answer(b"", 401)) as script, pytest.raises(FhirAuthenticationError):
+        count(script.url.removesuffix("/fhir"), ClientCredentialsAuth(f"{script.url}/token", "pipeline", SECRET))
     assert [asked.method for asked in script.asked] == ["POST", "GET", "POST", "GET"]
 
 

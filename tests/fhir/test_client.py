@@ -213,9 +213,9 @@ def test_a_base_that_is_no_url_names_the_setting() -> None:
 
 def test_numbers_and_text_keep_the_bytes_that_the_server_sent() -> None:
     body = b'{"resourceType":"Flag","id":"a","meta":{"versionId":"3","lastUpdated":"2026-11-20T10:00:00Z"},"v": 12.50}'
-    with scripted(Answer(b'{"resourceType":"Bundle","entry":[{"resource":%s}]}' % body)) as script:
-        with FhirClient(script.url) as client:
-            pages = list(client.search_pages("Flag", WINDOW))
+    page = Answer(b'{"resourceType":"Bundle","entry":[{"resource":%s}]}' % body)
+    with scripted(page) as script, FhirClient(script.url) as client:
+        pages = list(client.search_pages("Flag", WINDOW))
     assert [(r.id, r.version_id, r.body) for r in pages[0].resources] == [("a", 3, body)]
 
 
@@ -241,24 +241,25 @@ def test_a_page_with_partial_or_foreign_entries_rejects_them_with_a_reason(
 
 
 def test_count_without_a_total_is_an_error_and_not_zero() -> None:
-    with scripted(Answer(bundle())) as script, FhirClient(script.url) as client:
-        with pytest.raises(FhirOutcomeError, match="gave no total"):
-            client.count("Flag", WINDOW)
+    failing = pytest.raises(FhirOutcomeError, match="gave no total")
+    with scripted(Answer(bundle())) as script, FhirClient(script.url) as client, failing:
+        client.count("Flag", WINDOW)
     assert "_summary=count" in script.asked[0].query
 
 
 def test_the_clock_is_the_servers() -> None:
     at = {"Date": "Sat, 21 Nov 2026 02:47:47 GMT"}
-    with scripted(Answer({"resourceType": "CapabilityStatement"}, headers=at)) as script:
-        with FhirClient(f"{script.url}/") as client:
-            assert client.server_now() == datetime(2026, 11, 21, 2, 47, 47, tzinfo=UTC)
+    answer = Answer({"resourceType": "CapabilityStatement"}, headers=at)
+    with scripted(answer) as script, FhirClient(f"{script.url}/") as client:
+        assert client.server_now() == datetime(2026, 11, 21, 2, 47, 47, tzinfo=UTC)
     assert script.asked[0].path == "/fhir/metadata"
 
 
 def test_a_server_without_a_date_is_refused_rather_than_read_by_our_clock() -> None:
-    with scripted(Answer({"resourceType": "CapabilityStatement"}, has_date=False)) as script:
-        with FhirClient(script.url) as client, pytest.raises(FhirOutcomeError, match="no Date header"):
-            client.server_now()
+    answer = Answer({"resourceType": "CapabilityStatement"}, has_date=False)
+    failing = pytest.raises(FhirOutcomeError, match="no Date header")
+    with scripted(answer) as script, FhirClient(script.url) as client, failing:
+        client.server_now()
 
 
 def test_no_log_of_ours_or_of_httpx_carries_a_page_cursor(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -60,7 +61,8 @@ def test_escaped_backslash_before_u0000_is_text_and_no_nul() -> None:
 
 def test_outcome_text_survives_any_shape() -> None:
     assert outcome_text({"issue": [{"diagnostics": "HAPI-1"}]}) == "HAPI-1"
-    for odd in (None, [], {}, {"issue": None}, {"issue": ["x"]}, {"issue": [{}]}):
+    shapes: list[Any] = [None, [], {}, {"issue": None}, {"issue": ["x"]}, {"issue": [{}]}]
+    for odd in shapes:
         assert outcome_text(odd) == "no reason given"
 
 

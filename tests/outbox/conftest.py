@@ -21,7 +21,8 @@ insert into lookup.data_set_org_unit
 insert into lookup.data_element values
   ('DeVisits001', 'VISITS', 'Visits', 'INTEGER_ZERO_OR_POSITIVE', 'SUM', false, 'CcDefault01', null),
   ('DeSigned001', 'SIGNED', 'Signed', 'INTEGER', 'SUM', true, 'CcDefault01', null);
-insert into lookup.data_set_element select 'DsMonthly01', e, 'CcDefault01' from unnest(array['DeVisits001', 'DeSigned001']) e;
+insert into lookup.data_set_element select 'DsMonthly01', e, 'CcDefault01'
+  from unnest(array['DeVisits001', 'DeSigned001']) e;
 insert into lookup.period values ('Monthly', '202509', '2025-09-01', '2025-09-30');
 insert into lookup.target
   select 'visits', m, '{}', 'DsMonthly01', 'Monthly', e, 'HllvX50cXC0', 'HllvX50cXC0'

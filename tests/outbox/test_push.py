@@ -1,6 +1,6 @@
 """Pushing to the sandbox DHIS2 over HTTP: what arrives, what is refused, and what a broken connection leaves behind."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,41 +26,49 @@ SEPTEMBER = parse_period("202509")
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 VERSIONS = ["2.41", "2.43"]
 UNITS = [f"OuFacil{number:04d}" for number in range(1, 301)]
+KNOWN = [*UNITS, "OuFacility1", "OuFacility2", "OuFacility3"]
 
 
 def metadata(writable: bool = True) -> dict[str, Any]:
     """DHIS2 as the ledger's surroundings know it, with 300 facilities more."""
     sharing = {"public": "rwrw----" if writable else "rwr-----", "userGroups": {}, "users": {}}
-    elements = [("DeVisits001", "VISITS", "INTEGER_ZERO_OR_POSITIVE", False), ("DeSigned001", "SIGNED", "INTEGER", True)]
-    country = {"id": "OuCountry01", "name": "C", "shortName": "C", "code": "C", "openingDate": "2015-01-01"}
-    units = [*UNITS, "OuFacility1", "OuFacility2", "OuFacility3"]
-    assigned = [{"id": "OuFacility1"}, {"id": "OuFacility2"}, *({"id": unit} for unit in UNITS)]
+    elements = [("DeVisits001", "INTEGER_ZERO_OR_POSITIVE", False), ("DeSigned001", "INTEGER", True)]
+    units = [named("OuCountry01"), *(named(unit, parent={"id": "OuCountry01"}) for unit in KNOWN)]
+    root = [{"id": "OuCountry01"}]
     return {
         "stages": [
-            {"organisationUnits": [
-                country,
-                *({**country, "id": u, "name": u, "shortName": u, "code": u, "parent": {"id": "OuCountry01"}} for u in units),
-            ]},
-            {"dataElements": [
-                {"id": uid, "name": code, "shortName": code, "code": code, "valueType": value_type, "domainType": "AGGREGATE",
-                 "aggregationType": "SUM", "zeroIsSignificant": zeros, "categoryCombo": {"id": "__DEFAULT_CC__"},
-                 "sharing": sharing}
-                for uid, code, value_type, zeros in elements
-            ]},
-            {"userRoles": [{"id": "UrPusher001", "name": "Pusher", "authorities": ["F_DATAVALUE_ADD"]}],
-             "users": [{"id": "UsPusher001", "username": "pusher", "password": "secret", "userRoles": [{"id": "UrPusher001"}],
-                        "organisationUnits": [{"id": "OuCountry01"}], "dataViewOrganisationUnits": [{"id": "OuCountry01"}]}]},
-            {"dataSets": [
-                {"id": "DsMonthly01", "name": "M", "shortName": "M", "code": "DS_M", "periodType": "Monthly",
-                 "categoryCombo": {"id": "__DEFAULT_CC__"}, "openFuturePeriods": 0, "expiryDays": 0,
-                 "dataSetElements": [{"dataElement": {"id": uid}} for uid, *_ in elements],
-                 "organisationUnits": assigned, "sharing": sharing},
-            ]},
+            {"organisationUnits": [{**unit, "openingDate": "2015-01-01"} for unit in units]},
+            {
+                "dataElements": [
+                    named(
+                        uid, valueType=value_type, domainType="AGGREGATE", aggregationType="SUM", sharing=sharing,
+                        zeroIsSignificant=is_significant, categoryCombo={"id": "__DEFAULT_CC__"},
+                    )
+                    for uid, value_type, is_significant in elements
+                ],
+                "userRoles": [{"id": "UrPusher001", "name": "Pusher", "authorities": ["F_DATAVALUE_ADD"]}],
+                "users": [
+                    {
+                        "id": "UsPusher001", "username": "pusher", "password": "secret",
+                        "userRoles": [{"id": "UrPusher001"}], "organisationUnits": root,
+                        "dataViewOrganisationUnits": root,
+                    }
+                ],
+                "dataSets": [
+                    named(
+                        "DsMonthly01", code="DS_M", periodType="Monthly", openFuturePeriods=0, expiryDays=0,
+                        categoryCombo={"id": "__DEFAULT_CC__"}, sharing=sharing,
+                        dataSetElements=[{"dataElement": {"id": uid}} for uid, *_ in elements],
+                        organisationUnits=[{"id": unit} for unit in KNOWN if unit != "OuFacility3"],
+                    )
+                ],
+            },
         ]
     }  # fmt: skip
 
 
-Site = Callable[..., Report]
+def named(uid: str, **members: Any) -> dict[str, Any]:
+    return {"id": uid, "name": uid, "shortName": uid, "code": uid, **members}
 
 
 class Dhis2Site:
@@ -68,7 +76,9 @@ class Dhis2Site:
 
     def __init__(self, url: str, warehouse: Warehouse) -> None:
         self.url, self.warehouse = url, warehouse
-        self.client = Dhis2Client(url, auth=make_auth(read_auth("basic", {"username": "pusher", "password": "secret"}), url))
+        self.client = Dhis2Client(
+            url, auth=make_auth(read_auth("basic", {"username": "pusher", "password": "secret"}), url)
+        )
         with warehouse.connect() as connection:
             replace_metadata(connection, read_metadata(self.client, ["DS_M"]), self.client.base_url)
 
@@ -82,8 +92,7 @@ class Dhis2Site:
         return reporter.deliver(SEPTEMBER)
 
     def stored(self) -> dict[tuple[str, str], str]:
-        units = [*UNITS, "OuFacility1", "OuFacility2", "OuFacility3"]
-        values = self.client.read_data_values("DsMonthly01", "202509", units)
+        values = self.client.read_data_values("DsMonthly01", "202509", KNOWN)
         return {(v.data_element, v.org_unit): v.value or "" for v in values}
 
     def strike(self, *faults: dict[str, Any]) -> None:
@@ -175,7 +184,12 @@ def test_a_zero_that_old_servers_drop_is_no_refusal(warehouse: Warehouse, set_to
     set_totals({("visits", "OuFacility1"): 5, ("signed", "OuFacility1"): 0, ("visits", "OuFacility2"): 0})
     with site(warehouse, "2.41") as dhis2:
         reporter = Reporter(
-            warehouse, dhis2.client, "DS_M", DataSet(period_type="Monthly", zeros="reported"), run_id="1", batch_size=100
+            warehouse,
+            dhis2.client,
+            "DS_M",
+            DataSet(period_type="Monthly", zeros="reported"),
+            run_id="1",
+            batch_size=100,
         )
         reporter.plan(SEPTEMBER)
         report = reporter.deliver(SEPTEMBER)

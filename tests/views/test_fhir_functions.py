@@ -133,7 +133,7 @@ def test_age_is_in_completed_years_and_none_before_birth(
     assert ask(warehouse, "fhir.age_years(%s::date, %s::date)", born, on) == age
 
 
-CONCEPTS: list[tuple[object, list[str] | None]] = [
+CONCEPTS: list[tuple[object, list[str]]] = [
     (
         {"coding": [{"system": "x", "code": "1"}, {"system": "https://www.snomed.org", "code": "2"}]},
         ["x|1", f"{SNOMED}|2"],
@@ -154,6 +154,7 @@ CONCEPTS: list[tuple[object, list[str] | None]] = [
 def test_codes_are_tokens_with_one_address_for_snomed(warehouse: Warehouse) -> None:
     found = [ask(warehouse, "fhir.codes(%s::jsonb)", json.dumps(concept)) for concept, _ in CONCEPTS]
     assert found == [wanted for _, wanted in CONCEPTS]
+    assert ask(warehouse, "fhir.codes(null)") == []
 
 
 def test_a_code_is_found_wherever_it_stands_among_the_codings(warehouse: Warehouse) -> None:
