@@ -39,7 +39,7 @@ select 'o' || n, 1, '2025-06-01', jsonb_build_object(
     'code', case when n %% 10 = 0 then '0' else '284473002' end, 'display', 'Mid upper arm circumference'))),
   'subject', jsonb_build_object('reference', 'Patient/p' || n %% (%(count)s / 20)),
   'encounter', jsonb_build_object('reference', 'Encounter/e' || n),
-  'effectiveDateTime', to_char(timestamp '2023-01-01' + (n * 7919 %% 1051200) * interval '1 minute',
+  'effectiveDateTime', to_char(timestamp '2023-01-01' + (n::bigint * 7919 %% 1051200) * interval '1 minute',
     'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
   'valueQuantity', jsonb_build_object('value', 10 + n %% 60 / 10.0, 'unit', 'cm'),
   'note', jsonb_build_array(jsonb_build_object('text', repeat('measured at home ', 8)))), 1
@@ -48,7 +48,8 @@ from generate_series(1, %(count)s) n;
 PATIENTS = """
 insert into raw.patient (id, version_id, last_updated, resource, load_id)
 select 'p' || n, 1, '2025-06-01', jsonb_build_object('resourceType', 'Patient', 'id', 'p' || n,
-  'gender', case n %% 2 when 0 then 'female' else 'male' end, 'birthDate', to_char(date '2021-01-01' + n %% 700, 'YYYY-MM-DD')), 1
+  'gender', case n %% 2 when 0 then 'female' else 'male' end,
+  'birthDate', to_char(date '2021-01-01' + n %% 700, 'YYYY-MM-DD')), 1
 from generate_series(0, %(count)s / 20) n;
 """
 PLACES = """

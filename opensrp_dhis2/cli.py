@@ -116,7 +116,9 @@ def views_check() -> None:
     for problem in problems:
         click.secho(str(problem), fg="red", err=True)
     for view in catalog.inactive:
-        console.print(f"{view.path}: inactive, data_sets.yaml has none of {', '.join(view.front_matter.data_set_codes)}")
+        console.print(
+            f"{view.path}: inactive, data_sets.yaml has none of {', '.join(view.front_matter.data_set_codes)}"
+        )
     if problems:
         sys.exit(1)
     console.print(f"{len(catalog.views)} views are well formed")
@@ -148,7 +150,9 @@ def views_test() -> None:
         results = run_tests(warehouse, catalog)
     failed = [result for result in results if result.failing_count]
     for result in failed:
-        click.secho(f"{result.relation}: {result.test}: {result.failing_count} rows: {result.query}", fg="red", err=True)
+        click.secho(
+            f"{result.relation}: {result.test}: {result.failing_count} rows: {result.query}", fg="red", err=True
+        )
     if failed:
         sys.exit(1)
     console.print(f"{len(results)} tests hold")

@@ -21,7 +21,7 @@ from opensrp_dhis2.warehouse.database import Connection, Warehouse
 from opensrp_dhis2.warehouse.raw_pages import Load, LoadCounts, table_name
 
 SLICE_SIZE = 20_000  # resources; read well within the hour that a HAPI page cursor lives
-SMALLEST_SLICE = 1_000  # resources; below it a thread more gains nothing
+SMALLEST_SLICE = 2_000  # resources; below it a thread more gains nothing
 MERGE_SIZE = 2_000  # resources merged at once: bounds the memory
 MAX_ATTEMPTS = 4  # for a slice whose cursor expired or whose connection broke
 

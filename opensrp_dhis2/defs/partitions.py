@@ -70,7 +70,7 @@ def periods_of_run(context: dg.AssetExecutionContext, period_type: str) -> list[
     asked = [tags[name] for name in PARTITION_TAGS if name in tags]
     if not asked:
         raise ConfigurationError(
-            f"{context.run.job_name} needs a period: add --tags '{{\"dagster/partition\": \"2024-01-01\"}}', its first day"
+            f'{context.run.job_name} needs a period: add --tags \'{{"dagster/partition": "2024-01-01"}}\', its first day'
         )
     for key in asked:
         period_of_key(key, period_type)

@@ -10,6 +10,7 @@ from itertools import product
 from opensrp_dhis2.errors import MetadataNotFoundError, OpenSrpDhis2Error, ViewContractError
 from opensrp_dhis2.views.catalog import View
 from opensrp_dhis2.views.data_sets import DataSet, DataSets
+from opensrp_dhis2.views.front_matter import Disaggregation
 from opensrp_dhis2.warehouse.database import Connection
 
 
@@ -124,9 +125,9 @@ def _data_set(codes: Codes, code: str, settings: DataSet) -> tuple[str, str, str
     return found
 
 
-def _cells(disaggregation: Mapping[str, "object"]) -> Iterator[tuple[list[str], list[str]]]:
+def _cells(disaggregation: Mapping[str, Disaggregation]) -> Iterator[tuple[list[str], list[str]]]:
     """Give every combination of values, in declared order, with the option codes it stands for."""
-    columns = [list(column.options.items()) for column in disaggregation.values()]  # type: ignore[attr-defined]
+    columns = [list(column.options.items()) for column in disaggregation.values()]
     for cell in product(*columns):
         yield [value for value, _ in cell], [option for _, option in cell]
 

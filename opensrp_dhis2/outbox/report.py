@@ -104,9 +104,7 @@ class Reporter:
         settle_unfinished(self._warehouse, self._client, self.target, self._version)
 
     def _locked(self) -> AbstractContextManager[None]:
-        return self._warehouse.lock(
-            f"dhis2 {self.target}", remedy="one run at a time sends to a DHIS2 server; wait until it has ended"
-        )
+        return self._warehouse.lock(f"dhis2 {self.target}")
 
     def _slice(self, period: Period) -> Slice:
         return Slice(self.target, self._known.data_set_id, period.id)

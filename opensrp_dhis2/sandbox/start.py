@@ -33,9 +33,13 @@ def fhir_app(data: Path | None, district_dir: Path) -> Starlette:
     return create_fhir(store)
 
 
-def dhis2_app(metadata_file: Path, store_path: Path | None, version: str = "2.43", clock: str | None = None) -> Starlette:
+def dhis2_app(
+    metadata_file: Path, store_path: Path | None, version: str = "2.43", clock: str | None = None
+) -> Starlette:
     """Serve DHIS2 with metadata as contracts/dhis2/metadata.json has them, its values kept in an SQLite file."""
-    return create_dhis2(read_sandbox_metadata(metadata_file), version=version, clock=_clock(clock), store_path=store_path)
+    return create_dhis2(
+        read_sandbox_metadata(metadata_file), version=version, clock=_clock(clock), store_path=store_path
+    )
 
 
 def metadata_file(project: Project) -> Path:
@@ -60,5 +64,7 @@ def _clock(instant: str | None) -> Callable[[], datetime]:
     try:
         fixed = datetime.fromisoformat(instant)
     except ValueError:
-        raise ConfigurationError(f"--clock {instant} is no instant: write for example 2026-11-21T12:00:00+00:00") from None
+        raise ConfigurationError(
+            f"--clock {instant} is no instant: write for example 2026-11-21T12:00:00+00:00"
+        ) from None
     return lambda: fixed if fixed.tzinfo else fixed.replace(tzinfo=UTC)

@@ -14,10 +14,11 @@ import psycopg
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 
-from opensrp_dhis2.errors import ConfigurationError, WarehouseError, WarehouseUnavailableError
+from opensrp_dhis2.errors import ConfigurationError, WarehouseUnavailableError
 
 Connection: TypeAlias = psycopg.Connection[Any]
 MINIMUM_VERSION = 140000
+LOCK_WAIT_SECONDS = 1800.0
 
 
 class Warehouse:
@@ -43,7 +44,7 @@ class Warehouse:
         """
         try:
             lent = self.engine.raw_connection()
-        except OperationalError as error:
+        except (OperationalError, psycopg.OperationalError) as error:
             raise WarehouseUnavailableError(self._unreachable(error)) from None
         try:
             connection: Connection = lent.driver_connection  # type: ignore[assignment]
@@ -58,20 +59,28 @@ class Warehouse:
             lent.close()  # the pool rolls back what is not committed
 
     @contextmanager
-    def lock(self, name: str, *, remedy: str) -> Iterator[None]:
-        """Hold a session-level advisory lock, or fail at once: two runs must not do the same work side by side."""
+    def lock(self, name: str, *, wait_seconds: float = LOCK_WAIT_SECONDS) -> Iterator[None]:
+        """Hold a session-level advisory lock: two runs must not do the same work side by side, so the second waits.
+
+        Raises: WarehouseUnavailableError (transient) when the other run does not end in time.
+        """
         key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
         with self.connect() as connection:
-            row = connection.execute("select pg_try_advisory_lock(%s)", (key,)).fetchone()
+            connection.execute("select set_config('lock_timeout', %s, false)", (f"{wait_seconds:.0f}s",))
+            try:
+                connection.execute("select pg_advisory_lock(%s)", (key,))
+            except psycopg.errors.LockNotAvailable:
+                raise WarehouseUnavailableError(
+                    f"Another run has held the lock '{name}' for {wait_seconds:.0f} s: wait until it has ended, or stop it"
+                ) from None
             connection.commit()
-            if row is None or not row[0]:
-                raise WarehouseError(f"Another run holds the lock '{name}': {remedy}")
             try:
                 yield
             finally:
                 if not connection.closed:
                     connection.rollback()
                     connection.execute("select pg_advisory_unlock(%s)", (key,))
+                    connection.execute("reset lock_timeout")
 
     def close(self) -> None:
         self.engine.dispose()

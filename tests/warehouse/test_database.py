@@ -1,0 +1,98 @@
+"""The connection: one transaction each, a lock that makes the second run wait, and errors that say what to do."""
+
+from pathlib import Path
+from threading import Thread
+
+import psycopg
+import pytest
+
+from opensrp_dhis2.errors import ConfigurationError, MigrationError, WarehouseUnavailableError
+from opensrp_dhis2.project import Project
+from opensrp_dhis2.warehouse.database import Warehouse
+from opensrp_dhis2.warehouse.migrations import migrate
+
+
+def test_an_error_rolls_back_and_the_connection_serves_again(warehouse: Warehouse) -> None:
+    with pytest.raises(psycopg.errors.DivisionByZero), warehouse.connect() as connection:
+        connection.execute("insert into raw.watermark values ('s', 'Patient', now() + interval '1 s' / 0)")
+    with warehouse.connect() as connection:
+        assert connection.execute("select count(*) from raw.watermark").fetchone() == (0,)
+
+
+def test_an_interrupt_rolls_back_too(warehouse: Warehouse) -> None:
+    def interrupted() -> None:
+        with warehouse.connect() as connection:
+            connection.execute("insert into raw.watermark values ('s', 'Patient', now())")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with warehouse.connect() as connection:
+        assert connection.execute("select count(*) from raw.watermark").fetchone() == (0,)
+
+
+def test_a_lock_that_another_run_holds_is_waited_for_and_then_given_up(warehouse: Warehouse) -> None:
+    with (
+        warehouse.lock("dhis2"),
+        pytest.raises(WarehouseUnavailableError, match="'dhis2'"),
+        warehouse.lock("dhis2", wait_seconds=1),
+    ):
+        pass
+    with warehouse.lock("dhis2", wait_seconds=1), warehouse.lock("another", wait_seconds=1):
+        pass
+
+
+def test_the_second_run_goes_on_when_the_first_has_ended(warehouse: Warehouse) -> None:
+    order: list[str] = []
+
+    def second() -> None:
+        with warehouse.lock("dhis2", wait_seconds=20):
+            order.append("second")
+
+    with warehouse.lock("dhis2"):
+        waiting = Thread(target=second)
+        waiting.start()
+        order.append("first")
+    waiting.join(20)
+    assert order == ["first", "second"]
+
+
+@pytest.mark.parametrize("url", ["not a url", "mysql://host/db"])
+def test_a_url_that_is_no_postgres_is_a_wrong_setting(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="WAREHOUSE_URL"):
+        Warehouse(url)
+
+
+def test_a_server_that_is_not_there_is_told_without_the_password() -> None:
+    warehouse = Warehouse("postgresql+psycopg://user:hunter2@127.0.0.1:9/nothing")
+    with pytest.raises(WarehouseUnavailableError, match=r"127\.0\.0\.1:9") as error, warehouse.connect():
+        pass
+    assert "hunter2" not in str(error.value)
+    assert error.value.is_transient
+
+
+def test_migrations_are_applied_once(empty_database_url: str) -> None:
+    warehouse = Warehouse(empty_database_url)
+    assert len(migrate(warehouse, Project().sql_dir)) >= 5
+    assert migrate(warehouse, Project().sql_dir) == []
+    warehouse.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda folder: (folder / "0001_a.sql").write_text("select 2"), "0001_a.sql was edited"),
+        (lambda folder: (folder / "0001_a.sql").unlink(), "which is not in"),
+        (lambda folder: (folder / "0002_b.sql").write_text("selec 1"), "0002_b.sql does not apply"),
+    ],
+)
+def test_an_edited_missing_or_wrong_migration_is_refused(
+    empty_database_url: str, tmp_path: Path, change: "object", said: str
+) -> None:
+    (tmp_path / "0001_a.sql").write_text("select 1")
+    warehouse = Warehouse(empty_database_url)
+    migrate(warehouse, tmp_path)
+    change(tmp_path)  # type: ignore[operator]
+    with pytest.raises(MigrationError, match=said):
+        migrate(warehouse, tmp_path)
+    warehouse.close()
