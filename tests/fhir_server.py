@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from opensrp_dhis2.sandbox.fhir_app import create_app
-from opensrp_dhis2.sandbox.fhir_store import FhirStore
+from opensrp_dhis2.sandbox.fhir.app import create_app
+from opensrp_dhis2.sandbox.fhir.store import FhirStore
 from opensrp_dhis2.sandbox.server import running
 
 Watch = Callable[[Request, int], Response | None]

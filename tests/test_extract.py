@@ -13,7 +13,7 @@ from opensrp_dhis2.errors import FhirOutcomeError, IncompleteExtractError, Wareh
 from opensrp_dhis2.extract import Extraction, TypeResult, extract, load_folder
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder
-from opensrp_dhis2.sandbox.fhir_folder import load_folder as fill_store
+from opensrp_dhis2.sandbox.fhir.folder import load_folder as fill_store
 from opensrp_dhis2.warehouse import watermark
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.fhir_server import FhirServer, fhir_server

@@ -40,7 +40,8 @@ class FhirClient:
         self.base_url = base_url.rstrip("/")
         self._page_size = page_size
         try:
-            self._http = make_client(self.base_url, auth=auth, headers=HEADERS, connections=connections)
+            # One connection more: while threads read, another one counts what comes next.
+            self._http = make_client(self.base_url, auth=auth, headers=HEADERS, connections=connections + 1)
         except httpx.InvalidURL as error:
             raise ConfigurationError(f"FHIR_BASE_URL is no URL ({error}): write https://host/fhir") from None
 

@@ -13,13 +13,13 @@ from starlette.applications import Starlette
 
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.project import Project
-from opensrp_dhis2.sandbox.dhis2_app import create_app as create_dhis2
-from opensrp_dhis2.sandbox.district import write_district
-from opensrp_dhis2.sandbox.fhir_app import create_app as create_fhir
-from opensrp_dhis2.sandbox.fhir_folder import load_folder
-from opensrp_dhis2.sandbox.fhir_store import FhirStore
+from opensrp_dhis2.sandbox.dhis2.app import create_app as create_dhis2
+from opensrp_dhis2.sandbox.district.write import write_district
+from opensrp_dhis2.sandbox.fhir.app import create_app as create_fhir
+from opensrp_dhis2.sandbox.fhir.folder import load_folder
+from opensrp_dhis2.sandbox.fhir.store import FhirStore
 
-DISTRICT_METADATA = Path(__file__).parent / "district.json"
+DISTRICT_METADATA = Path(__file__).parent / "district" / "metadata.json"
 
 
 def fhir_app(data: Path | None, district_dir: Path) -> Starlette:
@@ -54,7 +54,7 @@ def read_sandbox_metadata(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path} cannot be read as DHIS2 metadata in JSON: {error}") from None
     if not isinstance(found, dict) or "stages" not in found:
-        raise ConfigurationError(f"{path} has no member `stages`: give a file like sandbox/district.json")
+        raise ConfigurationError(f"{path} has no member `stages`: give a file like sandbox/district/metadata.json")
     return found
 
 

@@ -15,11 +15,11 @@ import pytest
 from opensrp_dhis2.definitions import defs
 from opensrp_dhis2.defs.runs import QUIET
 from opensrp_dhis2.dhis2.periods import period_of
-from opensrp_dhis2.sandbox.dhis2_app import create_app as create_dhis2
-from opensrp_dhis2.sandbox.district import write_district
-from opensrp_dhis2.sandbox.fhir_app import create_app as create_fhir
-from opensrp_dhis2.sandbox.fhir_folder import load_folder
-from opensrp_dhis2.sandbox.fhir_store import FhirStore
+from opensrp_dhis2.sandbox.dhis2.app import create_app as create_dhis2
+from opensrp_dhis2.sandbox.district.write import write_district
+from opensrp_dhis2.sandbox.fhir.app import create_app as create_fhir
+from opensrp_dhis2.sandbox.fhir.folder import load_folder
+from opensrp_dhis2.sandbox.fhir.store import FhirStore
 from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.sandbox.start import DISTRICT_METADATA, read_sandbox_metadata
 from opensrp_dhis2.warehouse.database import Warehouse

@@ -13,7 +13,7 @@ import pytest
 from opensrp_dhis2.definitions import defs
 from opensrp_dhis2.defs.runs import QUIET
 from opensrp_dhis2.dhis2.periods import period_of
-from opensrp_dhis2.sandbox.district_people import CANARIES
+from opensrp_dhis2.sandbox.district.people import CANARIES
 from tests.conftest import ROOT
 from tests.defs.conftest import MONTHS, NOW, PARTITIONS, QUARTERS, Chain
 

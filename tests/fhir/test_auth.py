@@ -13,9 +13,9 @@ from opensrp_dhis2.errors import ConfigurationError, FhirAuthenticationError, Fh
 from opensrp_dhis2.fhir.auth import ClientCredentialsAuth, make_auth
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.window import BEGINNING, Window
-from opensrp_dhis2.sandbox import fhir_auth
-from opensrp_dhis2.sandbox.fhir_app import create_app
-from opensrp_dhis2.sandbox.fhir_store import FhirStore
+from opensrp_dhis2.sandbox.fhir import auth as sandbox_auth
+from opensrp_dhis2.sandbox.fhir.app import create_app
+from opensrp_dhis2.sandbox.fhir.store import FhirStore
 from opensrp_dhis2.sandbox.server import running
 from tests.fhir.script import Answer, bundle, scripted
 
@@ -40,7 +40,7 @@ class Clock:
 
 
 @contextmanager
-def guarded(auth: fhir_auth.Auth, clock: Callable[[], datetime] | None = None) -> Iterator[str]:
+def guarded(auth: sandbox_auth.Auth, clock: Callable[[], datetime] | None = None) -> Iterator[str]:
     store = FhirStore()
     store.put({"resourceType": "Flag", "id": "a"})
     with running(create_app(store, auth=auth, clock=clock or Clock())) as url:
@@ -53,9 +53,9 @@ def count(url: str, auth: httpx.Auth | None) -> int:
 
 
 def test_basic_and_bearer_open_the_server() -> None:
-    with guarded(fhir_auth.Basic("eve", SECRET)) as url:
+    with guarded(sandbox_auth.Basic("eve", SECRET)) as url:
         assert count(url, make_auth("basic", username="eve", password=SECRET)) == 1
-    with guarded(fhir_auth.Bearer(SECRET)) as url:
+    with guarded(sandbox_auth.Bearer(SECRET)) as url:
         assert count(url, make_auth("bearer", token=SECRET)) == 1
 
 
@@ -69,7 +69,7 @@ def test_basic_and_bearer_open_the_server() -> None:
     ids=["none", "basic", "bearer"],
 )
 def test_a_wrong_password_is_one_clear_error_without_the_secret(wrong: httpx.Auth | None) -> None:
-    with guarded(fhir_auth.Basic("eve", SECRET)) as url, pytest.raises(FhirAuthenticationError) as caught:
+    with guarded(sandbox_auth.Basic("eve", SECRET)) as url, pytest.raises(FhirAuthenticationError) as caught:
         count(url, wrong)
     assert "FHIR_AUTH" in str(caught.value)
     assert "wrong-one" not in str(caught.value)
@@ -90,11 +90,11 @@ def test_a_missing_setting_is_named(kind: str, given: dict[str, Any], missing: s
 
 
 def client_credentials(url: str, clock: Clock, secret: str = SECRET) -> ClientCredentialsAuth:
-    return ClientCredentialsAuth(f"{url}{fhir_auth.TOKEN_PATH}", "pipeline", secret, clock.seconds)
+    return ClientCredentialsAuth(f"{url}{sandbox_auth.TOKEN_PATH}", "pipeline", secret, clock.seconds)
 
 
 def test_one_token_serves_many_requests_and_is_renewed_before_it_expires() -> None:
-    clock, keycloak = Clock(), fhir_auth.ClientCredentials("pipeline", SECRET, token_seconds=300)
+    clock, keycloak = Clock(), sandbox_auth.ClientCredentials("pipeline", SECRET, token_seconds=300)
     with guarded(keycloak, clock) as url:
         auth = client_credentials(url, clock)
         assert [count(url, auth) for _ in range(3)] == [1, 1, 1]
@@ -105,7 +105,7 @@ def test_one_token_serves_many_requests_and_is_renewed_before_it_expires() -> No
 
 
 def test_a_revoked_token_is_replaced_once_on_401() -> None:
-    clock, keycloak = Clock(), fhir_auth.ClientCredentials("pipeline", SECRET)
+    clock, keycloak = Clock(), sandbox_auth.ClientCredentials("pipeline", SECRET)
     with guarded(keycloak, clock) as url:
         auth = client_credentials(url, clock)
         count(url, auth)
@@ -122,10 +122,10 @@ def test_a_server_that_refuses_every_token_is_asked_only_twice() -> None:
 
 
 def test_a_wrong_client_secret_names_the_token_endpoint_and_not_the_secret() -> None:
-    keycloak = fhir_auth.ClientCredentials("pipeline", SECRET)
+    keycloak = sandbox_auth.ClientCredentials("pipeline", SECRET)
     with guarded(keycloak) as url, pytest.raises(FhirAuthenticationError) as caught:
         count(url, client_credentials(url, Clock(), "wrong-one"))
-    assert fhir_auth.TOKEN_PATH in str(caught.value)
+    assert sandbox_auth.TOKEN_PATH in str(caught.value)
     assert "FHIR_CLIENT_SECRET" in str(caught.value)
     assert "wrong-one" not in str(caught.value)
 

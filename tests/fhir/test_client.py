@@ -20,8 +20,8 @@ from opensrp_dhis2.errors import (
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.window import Window
 from opensrp_dhis2.http import RetryingTransport
-from opensrp_dhis2.sandbox.fhir_app import create_app
-from opensrp_dhis2.sandbox.fhir_store import FhirStore
+from opensrp_dhis2.sandbox.fhir.app import create_app
+from opensrp_dhis2.sandbox.fhir.store import FhirStore
 from opensrp_dhis2.sandbox.server import running
 from tests.fhir.script import Answer, Script, bundle, flag, scripted
 

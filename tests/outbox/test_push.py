@@ -16,7 +16,7 @@ from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2UnavailableError
 from opensrp_dhis2.lookup.metadata import replace_metadata
 from opensrp_dhis2.outbox.report import Report, Reporter
-from opensrp_dhis2.sandbox.dhis2_app import create_app
+from opensrp_dhis2.sandbox.dhis2.app import create_app
 from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from opensrp_dhis2.sandbox.fhir_app import create_app
-from opensrp_dhis2.sandbox.fhir_store import FhirStore
+from opensrp_dhis2.sandbox.fhir.app import create_app
+from opensrp_dhis2.sandbox.fhir.store import FhirStore
 from opensrp_dhis2.sandbox.server import running
 
 FRESH = {"Cache-Control": "no-cache"}

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from opensrp_dhis2.errors import ConfigurationError
-from opensrp_dhis2.sandbox.dhis2_app import create_app
+from opensrp_dhis2.sandbox.dhis2.app import create_app
 from opensrp_dhis2.sandbox.server import running
 from tests.sandbox.dhis2_recording import PASSWORD, metadata_with_superusers
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensrp_dhis2.sandbox.dhis2_periods import RULES, covering, latest_open, parse_period
+from opensrp_dhis2.sandbox.dhis2.periods import RULES, covering, latest_open, parse_period
 
 INTERVALS = {
     "20240315": ("2024-03-15", "2024-03-15"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from opensrp_dhis2.sandbox.dhis2_app import create_app
+from opensrp_dhis2.sandbox.dhis2.app import create_app
 from opensrp_dhis2.sandbox.server import running
 from tests.sandbox.dhis2_recording import Exchange, Replay, basic, metadata_with_superusers, recordings
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from opensrp_dhis2.sandbox.district import write_district
-from opensrp_dhis2.sandbox.district_people import CANARIES
-from opensrp_dhis2.sandbox.district_places import FACILITIES, LANDING_SITE, VILLAGES
-from opensrp_dhis2.sandbox.fhir_folder import load_folder
-from opensrp_dhis2.sandbox.fhir_store import FhirStore
+from opensrp_dhis2.sandbox.district.people import CANARIES
+from opensrp_dhis2.sandbox.district.places import FACILITIES, LANDING_SITE, VILLAGES
+from opensrp_dhis2.sandbox.district.write import write_district
+from opensrp_dhis2.sandbox.fhir.folder import load_folder
+from opensrp_dhis2.sandbox.fhir.store import FhirStore
 
 TODAY = date(2026, 11, 21)
 Resources = dict[str, list[dict[str, Any]]]

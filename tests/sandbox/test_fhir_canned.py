@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from opensrp_dhis2.sandbox.fhir_canned import Canned, create_canned_app
+from opensrp_dhis2.sandbox.fhir.canned import Canned, create_canned_app
 from opensrp_dhis2.sandbox.server import running
 
 COUNT = 1_234

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from opensrp_dhis2.sandbox.fhir_app import create_app
+from opensrp_dhis2.sandbox.fhir.app import create_app
 from opensrp_dhis2.sandbox.server import running
 
 from .conftest import FhirSandbox, ids

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from opensrp_dhis2.sandbox.fhir_app import create_app
-from opensrp_dhis2.sandbox.fhir_store import FhirStore
+from opensrp_dhis2.sandbox.fhir.app import create_app
+from opensrp_dhis2.sandbox.fhir.store import FhirStore
 from opensrp_dhis2.sandbox.server import running
 
 from .conftest import FhirSandbox, MovingClock

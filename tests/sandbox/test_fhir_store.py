@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from opensrp_dhis2.sandbox.fhir_store import FhirStore, Version
+from opensrp_dhis2.sandbox.fhir.store import FhirStore, Version
 
 from .conftest import FhirSandbox, MovingClock
 

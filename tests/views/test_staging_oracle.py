@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from opensrp_dhis2.project import Project
-from opensrp_dhis2.sandbox.district import write_district
+from opensrp_dhis2.sandbox.district.write import write_district
 from opensrp_dhis2.views.build import build_staging
 from opensrp_dhis2.views.catalog import load_catalog
 from opensrp_dhis2.views.relation_sql import relation

@@ -1,0 +1,1 @@
+"""A small OpenSRP district, generated: nobody real."""

@@ -1,0 +1,1 @@
+"""A FHIR server on loopback that answers as HAPI FHIR does."""
