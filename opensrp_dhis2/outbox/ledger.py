@@ -93,8 +93,9 @@ def _batches(connection: Connection, condition: str, parameter: object) -> list[
 
 def payload(connection: Connection, batch: Batch) -> bytes:
     """Build the request body of a batch, in SQL."""
-    row = connection.execute("select outbox.payload(%s)", (batch.batch_id,)).fetchone()
-    return str(row[0]).encode() if row else b""
+    query = "select convert_to(outbox.payload(%s), 'UTF8')"
+    row = connection.execute(query, (batch.batch_id,), binary=True).fetchone()
+    return bytes(row[0]) if row else b""
 
 
 def sent_rows(connection: Connection, batch: Batch) -> list[SentRow]:
