@@ -11,10 +11,11 @@ from bench.load import fresh_warehouse
 from opensrp_dhis2.lookup.calendar import fill_periods
 from opensrp_dhis2.project import Project
 from opensrp_dhis2.views.build import build_staging
-from opensrp_dhis2.views.catalog import Catalog, View, load_catalog
+from opensrp_dhis2.views.catalog import Catalog, load_catalog
 from opensrp_dhis2.views.relation import forget
 from opensrp_dhis2.views.relation_sql import totals_query
 from opensrp_dhis2.views.upkeep import high_water
+from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse.database import Warehouse
 
 COUNT = 1_000_000

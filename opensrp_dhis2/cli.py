@@ -27,7 +27,7 @@ from opensrp_dhis2.views import contract
 from opensrp_dhis2.views.build import build_all
 from opensrp_dhis2.views.catalog import load_catalog, read_catalog
 from opensrp_dhis2.views.data_tests import run_tests
-from opensrp_dhis2.views.graph import graph_mermaid, graph_text
+from opensrp_dhis2.views.drawing import graph_mermaid, graph_text
 from opensrp_dhis2.warehouse.database import Warehouse
 
 console = Console()

@@ -11,8 +11,9 @@ from opensrp_dhis2.defs.resources import read_settings
 from opensrp_dhis2.defs.source import raw_key
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
-from opensrp_dhis2.views.catalog import Catalog, View
+from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.data_tests import run_tests
+from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse import watermark
 from opensrp_dhis2.warehouse.database import Warehouse
 

@@ -6,7 +6,8 @@ import dagster as dg
 
 from opensrp_dhis2.defs.failures import dagster_failures
 from opensrp_dhis2.views.build import BuildResult, build_indicator, build_staging
-from opensrp_dhis2.views.catalog import Catalog, View
+from opensrp_dhis2.views.catalog import Catalog
+from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse.database import Warehouse
 
 

@@ -11,6 +11,8 @@ from opensrp_dhis2.defs.partitions import partitions_for, periods_of_run
 from opensrp_dhis2.defs.relations import relation_key
 from opensrp_dhis2.defs.resources import read_settings
 from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.dhis2.periods import Period
+from opensrp_dhis2.errors import OpenSrpDhis2Error
 from opensrp_dhis2.outbox.report import Report, Reporter, markdown
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.views.catalog import Catalog
@@ -42,6 +44,13 @@ def _reporter(
     return Reporter(
         warehouse, dhis2, code, data_set, run_id=context.run.run_id, batch_size=read_settings().dhis2_batch_size
     )
+
+
+def _record_done(context: dg.AssetExecutionContext, periods: list[Period], reports: list[Report]) -> None:
+    """Record the periods that were delivered before a later one failed: Dagster records nothing of a failed range."""
+    for period, report in zip(periods, reports, strict=False):
+        key, counts = period.start_on.isoformat(), report.counts()
+        context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=counts))
 
 
 def _planned(
@@ -87,10 +96,14 @@ def _delivered(code: str, data_set: DataSet, partitions: dg.TimeWindowPartitions
         with dagster_failures(context.retry_number):
             periods = periods_of_run(context, data_set.period_type)
             reporter = _reporter(context, warehouse, dhis2, code, data_set)
-            for period in periods:
-                reports.append(reporter.deliver(period))
-                context.log.info(reports[-1].line())
-                context.add_asset_metadata(reports[-1].counts(), partition_key=period.start_on.isoformat())
+            try:
+                for period in periods:
+                    reports.append(reporter.deliver(period))
+                    context.log.info(reports[-1].line())
+                    context.add_asset_metadata(reports[-1].counts(), partition_key=period.start_on.isoformat())
+            except OpenSrpDhis2Error:
+                _record_done(context, periods, reports)
+                raise
         return dg.MaterializeResult(
             metadata={
                 "verdicts": dg.MetadataValue.md(markdown(reports)),

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 from opensrp_dhis2.dhis2.periods import PeriodType
 from opensrp_dhis2.errors import ConfigurationError, FrontMatterError, ViewError
@@ -18,41 +17,10 @@ from opensrp_dhis2.views.front_matter import FrontMatter, read_front_matter
 from opensrp_dhis2.views.graph import build_order, refuse_unknown
 from opensrp_dhis2.views.query import parse_query
 from opensrp_dhis2.views.resource_types import RAW_TABLES
+from opensrp_dhis2.views.view import View
 
-Kind = Literal["staging", "indicator"]
 _CREATED = re.compile(r"^create (?:table|view) (\w+\.\w+)", re.MULTILINE)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-
-
-@dataclass(frozen=True)
-class View:
-    """One file of dbt_like_views/."""
-
-    name: str  # staging.patient, indicator.anc_visits
-    kind: Kind
-    path: str  # as a person finds it
-    sql: str
-    front_matter: FrontMatter
-    reads: dict[str, int]  # relation -> line
-    columns: tuple[str, ...] | None
-
-    @property
-    def path_stem(self) -> str:
-        return self.name.split(".")[1]
-
-    @property
-    def provides(self) -> str:
-        """The relation that others may read: the table itself, or the indicator's list."""
-        return self.name if self.kind == "staging" else f"member.{self.path_stem}"
-
-    @property
-    def depends_on(self) -> frozenset[str]:
-        return frozenset(self.reads)
-
-    @property
-    def raw_table(self) -> str:
-        """The one raw table of a staging view (contract.py holds it to one)."""
-        return next(iter(self.reads))
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import psycopg
 
 from opensrp_dhis2.errors import ViewContractError, ViewError
-from opensrp_dhis2.views.catalog import Catalog, View
+from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.resource_types import RAW_TABLES
+from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse.database import Connection
 
 MEMBER_COLUMNS = {"org_unit_id": "text", "event_on": "date", "resource_type": "text", "resource_id": "text"}

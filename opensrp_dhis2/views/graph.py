@@ -1,20 +1,17 @@
-"""Which view reads which: the order of building, circles, unknown relations, and the drawing.
+"""Which view reads which: the order of building, circles, and unknown relations.
 
 It knows names and lines; it refuses to know SQL and the database.
 """
 
 import difflib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING
 
 from opensrp_dhis2.errors import CyclicViewError, UnknownRelationError
-
-if TYPE_CHECKING:
-    from opensrp_dhis2.views.catalog import Catalog, View
+from opensrp_dhis2.views.view import View
 
 
-def build_order(views: "Collection[View]") -> "list[View]":
+def build_order(views: Collection[View]) -> list[View]:
     """Put every view after those it reads; what is independent stands by name, staging first.
 
     Raises: CyclicViewError with the file and line of the reference that closes the circle.
@@ -35,7 +32,7 @@ def build_order(views: "Collection[View]") -> "list[View]":
     return [providers[name] for name in names]
 
 
-def refuse_unknown(views: "Collection[View]", known: Collection[str]) -> None:
+def refuse_unknown(views: Collection[View], known: Collection[str]) -> None:
     """Raise UnknownRelationError for a relation that neither a view, nor raw, nor sql/ provides."""
     provided = {view.provides for view in views} | set(known)
     for view in views:
@@ -51,28 +48,3 @@ def _unknown(name: str, provided: Collection[str]) -> str:
     near = difflib.get_close_matches(name, sorted(provided), n=1)
     hint = f"did you mean {near[0]}?" if near else f"add the file {schema}/{stem}.sql or correct the name"
     return f"relation {name} is provided by nothing: {hint}"
-
-
-def graph_text(catalog: "Catalog") -> str:
-    """Draw what each view reads, as lines of text."""
-    return "\n".join(_text_lines(catalog))
-
-
-def _text_lines(catalog: "Catalog") -> Iterator[str]:
-    for view in catalog.in_order():
-        yield view.name if view.kind == "staging" else f"{view.name} ({', '.join(view.front_matter.data_set_codes)})"
-        reads = sorted(view.depends_on)
-        for name in reads:
-            yield f"{'`-' if name == reads[-1] else '|-'} {name}"
-    for view in catalog.inactive:
-        yield f"{view.name} is inactive: data_sets.yaml has none of {', '.join(view.front_matter.data_set_codes)}"
-
-
-def graph_mermaid(catalog: "Catalog") -> str:
-    """Draw the views as a Mermaid flow chart, data flowing from left to right."""
-    lines = ["flowchart LR"]
-    for view in catalog.in_order():
-        lines += [f"  {name} --> {view.provides}" for name in sorted(view.depends_on)]
-        if view.kind == "indicator":
-            lines.append(f"  {view.provides} --> {view.name}")
-    return "\n".join(lines)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
-from opensrp_dhis2.views.catalog import View
 from opensrp_dhis2.views.front_matter import TOTAL_KEYS, Measure
+from opensrp_dhis2.views.view import View
 
 _COMMA = SQL(", ")
 

@@ -8,7 +8,7 @@ from collections.abc import Collection
 import psycopg
 from psycopg.sql import SQL
 
-from opensrp_dhis2.views.catalog import Catalog, View
+from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.contract import describe, refusal
 from opensrp_dhis2.views.relation import (
     Relation,
@@ -29,6 +29,7 @@ from opensrp_dhis2.views.relation_sql import (
     totals_view,
     value_view,
 )
+from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse.database import Connection
 
 VALUE, LEFT_OUT = "indicator.value", "indicator.left_out"

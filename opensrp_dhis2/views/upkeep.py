@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from opensrp_dhis2.views.catalog import Catalog, View
+from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.contract import describe, refusal
 from opensrp_dhis2.views.relation import Relation, digest, functions_digest, record, scalar
 from opensrp_dhis2.views.relation_sql import (
@@ -19,6 +19,7 @@ from opensrp_dhis2.views.relation_sql import (
     staging_indexes,
     staging_table,
 )
+from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 
 FULL_SHARE = 0.2  # above this share of changed rows, all rows are cheaper than single keys

@@ -6,7 +6,7 @@ from opensrp_dhis2.errors import ConfigurationError, CyclicViewError, FrontMatte
 from opensrp_dhis2.project import Project
 from opensrp_dhis2.views.catalog import load_catalog, read_catalog
 from opensrp_dhis2.views.contract import check
-from opensrp_dhis2.views.graph import graph_mermaid, graph_text
+from opensrp_dhis2.views.drawing import graph_mermaid, graph_text
 from tests.views.conftest import INDICATOR, MEMBER, STAGING, Write
 
 
