@@ -61,6 +61,7 @@ class Settings(BaseModel):
     report_timezone: str = "UTC"
     report_start: date | None = None
     refused_threshold: int = Field(0, ge=0)
+    retry_wait_seconds: int = Field(30, ge=0)
     project_dir: Path | None = None
 
     @field_validator("report_timezone")

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 import dagster as dg
 
+from opensrp_dhis2.defs.resources import read_settings
 from opensrp_dhis2.errors import OpenSrpDhis2Error
 
 MAX_RETRIES = 3
-FIRST_WAIT_SECONDS = 30
 
 
 @contextmanager
@@ -18,6 +18,6 @@ def dagster_failures(retry_number: int) -> Iterator[None]:
         yield
     except OpenSrpDhis2Error as error:
         if error.is_transient:
-            wait = FIRST_WAIT_SECONDS * 2**retry_number
+            wait = read_settings().retry_wait_seconds * 2**retry_number
             raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=wait) from error
         raise dg.Failure(str(error), allow_retries=False) from None

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterable
+from typing import Any
 
 import dagster as dg
 
@@ -47,10 +48,12 @@ def _reporter(
 
 
 def _record_done(context: dg.AssetExecutionContext, periods: list[Period], reports: list[Report]) -> None:
-    """Record the periods that were delivered before a later one failed: Dagster records nothing of a failed range."""
+    """Record the periods that were delivered before a later one failed: of a failed step Dagster keeps nothing."""
     for period, report in zip(periods, reports, strict=False):
-        key, counts = period.start_on.isoformat(), report.counts()
-        context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=counts))
+        metadata: dict[str, Any] = {**report.counts(), "run": context.run.run_id}
+        key = period.start_on.isoformat()
+        event = dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata)
+        context.instance.report_runless_asset_event(event)
 
 
 def _planned(

@@ -114,6 +114,7 @@ def chain_over(
             "WAREHOUSE_URL": database_url,
             "REPORT_TIMEZONE": "Africa/Kampala",
             "REPORT_START": "2025-01-01",
+            "RETRY_WAIT_SECONDS": "0",
         }.items():
             monkeypatch.setenv(name, value)
         with dg.DagsterInstance.ephemeral() as instance:

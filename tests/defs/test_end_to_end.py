@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import httpx
 import pytest
 
 from opensrp_dhis2.definitions import defs
@@ -149,6 +150,20 @@ def test_the_command_line_reports_one_period_and_a_range(chain: Chain, tmp_path:
     rows = chain.query("select period, count(distinct run_id) from outbox.delivery group by 1 order by 1")
     assert rows == [(periods[0], 2), (periods[1], 1), (periods[2], 1)]
     assert chain.query("select count(distinct run_id) from outbox.delivery") == [(2,)]
+
+
+def test_of_a_range_that_fails_the_periods_that_were_sent_are_recorded(chain: Chain) -> None:
+    assert chain.run("extract").success
+    assert chain.run("report_chw_m", MONTHS[0]).success
+    away = [{"kind": "status", "status": 503, "method": "GET", "path": "/api/dataValueSets"}] * 40
+    faults = [{"kind": "hang_up_before"}, *away]
+    httpx.post(f"{chain.dhis2_url}/sandbox/faults", json=faults, auth=("admin", "district")).raise_for_status()
+    result = chain.run("report_chw_m", MONTHS[0], MONTHS[2])
+    assert not result.success
+    records = chain.instance.fetch_materializations(dg.AssetKey(["dhis2", "chw_m"]), limit=10).records
+    of_this_run = [r for r in records if r.asset_materialization.metadata.get("run")]
+    assert {r.partition_key for r in of_this_run} == {MONTHS[0]}
+    assert chain.query("select count(*) from outbox.batch where state = 'sending'") == [(1,)]
 
 
 def test_a_schedule_asks_for_the_last_closed_period(chain: Chain) -> None:
