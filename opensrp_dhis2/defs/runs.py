@@ -1,7 +1,7 @@
 """Runs a job of this code location in this process, in Dagster's own records, and tells what became of its steps."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -9,7 +9,9 @@ from uuid import uuid4
 import dagster as dg
 from dagster._core.events import DagsterEvent, DagsterEventType
 from dagster._core.events.log import EventLogEntry
+from dagster_shared.error import SerializableErrorInfo
 
+from opensrp_dhis2 import errors
 from opensrp_dhis2.definitions import defs
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -79,6 +81,13 @@ def _failure(event: DagsterEvent) -> str | None:
         error = event.engine_event_data.error
     else:
         return None
-    while error and error.cause:
+    causes = list(_causes(error))
+    ours = [cause for cause in causes if cause.cls_name in vars(errors)]
+    told = next(iter(ours or causes[-1:]), None)
+    return told.message.strip().partition(": ")[2] if told else "failed"
+
+
+def _causes(error: SerializableErrorInfo | None) -> Iterator[SerializableErrorInfo]:
+    while error:
+        yield error
         error = error.cause
-    return error.message.strip() if error else "failed"
