@@ -9,6 +9,7 @@ from opensrp_dhis2.defs.runs import run_job
 from tests.defs.conftest import Chain
 
 ROUTES = """
+routes:
 - code: fhir_status
   name: Status of the FHIR server
   url: https://fhir.example.org/fhir/metadata
