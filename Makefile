@@ -1,7 +1,6 @@
 # Everything runs from a checkout with Python 3.11+ and make; both main targets install what they need.
 PYTHON ?= python3
 BIN := .venv/bin
-export DAGSTER_HOME ?= $(CURDIR)/.data/dagster
 
 run: install        ## the whole chain on the embedded default; DATA=folder takes other FHIR resources
 	@$(BIN)/opensrp-dhis2 demo $(if $(DATA),--data "$(DATA)")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
@@ -75,10 +76,13 @@ class Settings(BaseModel):
 
     @field_validator("fhir_base_url", "dhis2_base_url")
     @classmethod
-    def _http_url(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
-            raise ValueError("must start with http:// or https://")
-        return value.rstrip("/")
+    def _base_url(cls, value: str) -> str:
+        return _http_url(value).rstrip("/")
+
+    @field_validator("fhir_token_url", "dhis2_token_url")
+    @classmethod
+    def _token_url(cls, value: str) -> str:
+        return _http_url(value)
 
     @classmethod
     def from_mapping(cls, environment: Mapping[str, str]) -> "Settings":
@@ -95,7 +99,8 @@ class Settings(BaseModel):
         try:
             return cls(**given)
         except ValidationError as error:
-            problems = "; ".join(f"{str(e['loc'][0]).upper()} {e['msg']}" for e in error.errors(include_input=False))
+            found = error.errors(include_input=False)
+            problems = "; ".join(f"{str(e['loc'][0]).upper()} {e['msg'].removeprefix('Value error, ')}" for e in found)
             raise ConfigurationError(f"Wrong settings: {problems}. See .env.example") from None
 
     @property
@@ -107,10 +112,24 @@ class Settings(BaseModel):
         return ZoneInfo(self.report_timezone)
 
 
+def _http_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in value
+    except ValueError:
+        is_url = False
+    if not is_url:
+        raise ValueError("must start with http:// or https:// and name a host, for example https://fhir.example.org/fhir")
+    if parts.username or parts.password:  # messages and the ledger show the URL
+        raise ValueError("must not carry a user or password: set the _USERNAME and _PASSWORD beside it")
+    return value
+
+
 def _file_content(key: str, path: str) -> str:
     if not path:
         return ""
     try:
         return Path(path).read_text().strip()
-    except OSError as error:
-        raise ConfigurationError(f"{key}_FILE names a file that cannot be read ({error.strerror}): {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigurationError(f"{key}_FILE names a file that cannot be read ({why}): {path}") from None

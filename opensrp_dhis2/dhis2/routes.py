@@ -118,7 +118,7 @@ def load_routes(path: Path, secrets: Mapping[str, str]) -> list[Route]:
     """Read routes.yaml, with each `{env: NAME}` replaced from `secrets`. Raises: ConfigurationError (terminal)."""
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{path.name} cannot be read ({type(error).__name__}): correct the file") from error
     listed = found.get("routes") if isinstance(found, dict) else None
     if not isinstance(listed, list):

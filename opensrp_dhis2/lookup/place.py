@@ -4,6 +4,7 @@ It knows the mapping file's shape; the rules themselves stand in sql/0004_lookup
 """
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 from opensrp_dhis2.errors import ConfigurationError
@@ -16,8 +17,16 @@ RUNBOOK_COLUMNS = ("location_id", "reporting_dhis2_orgunit_uid")  # the eCHIS ru
 def read_mapping(path: Path) -> list[tuple[str, str]]:
     """Read place.csv: one row a Location, with the code or id of its org unit; rows without a unit are skipped.
 
-    Raises: ConfigurationError for a missing column or a Location that stands twice.
+    Raises: ConfigurationError for a missing column, a Location that stands twice, or a file that is not UTF-8.
     """
+    try:
+        return list(_rows(path))
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path.name} is not UTF-8 text ({error.reason}): save it as UTF-8") from None
+
+
+def _rows(path: Path) -> Iterator[tuple[str, str]]:
+    seen: set[str] = set()
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         header = reader.fieldnames or ()
@@ -26,15 +35,15 @@ def read_mapping(path: Path) -> list[tuple[str, str]]:
             raise ConfigurationError(
                 f"{path.name}:1: needs the columns {', '.join(COLUMNS)}; it has {', '.join(header)}"
             )
-        rows = [(row[columns[0]].strip(), row[columns[1]].strip(), reader.line_num) for row in reader]
-    seen: set[str] = set()
-    for location_id, _, line in rows:
-        if location_id in seen:
-            raise ConfigurationError(
-                f"{path.name}:{line}: the location_id stands twice; keep one row for each Location"
-            )
-        seen.add(location_id)
-    return [(location_id, org_unit) for location_id, org_unit, _ in rows if location_id and org_unit]
+        for row in reader:
+            location_id, org_unit = ((row[column] or "").strip() for column in columns)
+            if location_id in seen:
+                raise ConfigurationError(
+                    f"{path.name}:{reader.line_num}: the location_id stands twice; keep one row for each Location"
+                )
+            seen.add(location_id)
+            if location_id and org_unit:
+                yield location_id, org_unit
 
 
 def resolve_places(connection: Connection, mapping: list[tuple[str, str]]) -> dict[str, int]:

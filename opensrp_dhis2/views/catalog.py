@@ -99,7 +99,10 @@ def read_view(relative: str, file: Path) -> View:
         raise ViewError("views stand in staging/ or indicator/: move the file", path=path)
     if not _NAME.fullmatch(stem) or len(stem) > 50:
         raise ViewError("a view's name is lower-case letters, digits and _, at most 50: rename the file", path=path)
-    text = file.read_text()
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ViewError(f"byte {error.start} is not UTF-8: save the file as UTF-8", path=path) from None
     front_matter = read_front_matter(text, path=path)
     _fits_kind(front_matter, kind, path)
     query = parse_query(text, path=path)

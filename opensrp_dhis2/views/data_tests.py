@@ -6,8 +6,10 @@ It knows the promises and how to ask for what breaks them; it refuses to judge h
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import psycopg
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
+from opensrp_dhis2.errors import UnknownRelationError
 from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.relation import read_relations, scalar
 from opensrp_dhis2.views.relation_sql import relation
@@ -26,7 +28,10 @@ class TestResult:
 
 
 def run_tests(warehouse: Warehouse, catalog: Catalog, name: str | None = None) -> list[TestResult]:
-    """Run the tests of one view, or of all that are built; an indicator's run on its list."""
+    """Run the tests of one view, or of all that are built; an indicator's run on its list.
+
+    Raises: UnknownRelationError (terminal) when a relationship leads to a relation that is not built yet.
+    """
     with warehouse.connect() as connection:
         built = read_relations(connection)
         results = list[TestResult]()
@@ -35,7 +40,12 @@ def run_tests(warehouse: Warehouse, catalog: Catalog, name: str | None = None) -
                 continue
             for test, query in _queries(view):
                 count = SQL("select count(*) from ({}) as failing").format(query).as_string(connection)
-                failing = int(str(scalar(connection, count)))
+                try:
+                    failing = int(str(scalar(connection, count)))
+                except psycopg.errors.UndefinedTable as error:
+                    raise UnknownRelationError(
+                        f"test {test} cannot run, {error.diag.message_primary}: build that one first", path=view.path
+                    ) from None
                 results.append(TestResult(view.provides, test, failing, query.as_string(connection)))
     return results
 

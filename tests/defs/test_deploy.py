@@ -1,5 +1,6 @@
 """What is shipped for a deployment: Dagster's storage in Postgres, and two ways to name the code location that agree."""
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -38,7 +39,8 @@ def test_workspace_and_pyproject_name_the_same_code_location() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["-w", "workspace.yaml"], ["-m", "opensrp_dhis2.definitions"]])
-def test_dagster_loads_the_code_location(arguments: list[str]) -> None:
+def test_dagster_loads_the_code_location(arguments: list[str], tmp_path: Path) -> None:
     command = [str(Path(sys.executable).parent / "dagster"), "definitions", "validate", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    environment = {**os.environ, "DAGSTER_HOME": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-1500:]

@@ -44,7 +44,10 @@ def test_each_day_lies_in_one_period_of_each_type_and_its_name_reads_back(period
     period = covering(period_type, day)
     assert period.start_on <= day <= period.end_on
     assert parse_period(period.iso) == period
-    assert covering(period_type, period.end_on + timedelta(days=1)).start_on == period.end_on + timedelta(days=1)
+    day_after = period.end_on + timedelta(days=1)
+    following = covering(period_type, day_after)
+    # the 27th fortnight of a year of 53 weeks reaches a week into the next year, as in DHIS2
+    assert following.start_on == day_after or (period_type == "BiWeekly" and period.iso.endswith("BiW27"))
 
 
 @pytest.mark.parametrize(("open_future_periods", "iso"), [(0, "202610"), (1, "202611"), (3, "202701")])
