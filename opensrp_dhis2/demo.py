@@ -153,7 +153,7 @@ def _show(outcome: Outcome, periods: list[PeriodCounts], runs: list[Run], consol
     console.print(_table("Seconds, by stage", ("stage", "seconds"), outcome.seconds.items()))
     for run in runs:
         for failure in run.failures:
-            console.print(f"[red]{run.job}: {failure}", highlight=False, markup=True)
+            console.print(f"{run.job}: {failure}", style="red", highlight=False, markup=False)
     console.print(
         "Look next: [bold]make dev[/] opens Dagster with these runs; [bold].venv/bin/opensrp-dhis2 outbox status[/] shows "
         f"where every value stands; [bold]{RUN_FILE}[/] has these numbers. Run again: nothing is sent twice."
