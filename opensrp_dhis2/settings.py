@@ -119,7 +119,7 @@ def _http_url(value: str) -> str:
     except ValueError:
         is_url = False
     if not is_url:
-        raise ValueError("must start with http:// or https:// and name a host, for example https://fhir.example.org/fhir")
+        raise ValueError("must start with http:// or https:// and name a host: write https://host/path")
     if parts.username or parts.password:  # messages and the ledger show the URL
         raise ValueError("must not carry a user or password: set the _USERNAME and _PASSWORD beside it")
     return value

@@ -54,8 +54,8 @@ def _listen(port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise ConfigurationError(
-            f"port {port} on {HOST} is not free ({error.strerror}): stop what uses it (another make run or make dev?), or give the "
-            "sandbox command another --port"
+            f"port {port} on {HOST} is not free ({error.strerror}): stop what uses it, such as another make run or "
+            "make dev; the sandbox command can take another --port"
         ) from error
     listener.listen(256)
     return listener
