@@ -1,21 +1,15 @@
-"""What goes wrong at the door: each ends with one message that names what, where and the remedy, and no state is lost."""
+"""Bad input to a command: it ends with one message that names what, where and the remedy, and with an exit code."""
 
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
+import psycopg
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
-
-from opensrp_dhis2.defs.runs import Run, run_job
-from opensrp_dhis2.sandbox.server import running
-from tests.defs.conftest import Chain, chain, district  # noqa: F401 - fixtures
+from sqlalchemy import make_url
 
 COMMAND = str(Path(sys.executable).parent / "opensrp-dhis2")
 VIEW = """/*---
@@ -58,6 +52,9 @@ def overlay(folder: Path, sql: str = GOOD_SQL, element: str = "HH_VISITS", extra
         ({"FHIR_PAGE_SIZE": "many"}, "FHIR_PAGE_SIZE"),
         ({"REPORT_TIMEZONE": "Nowhere/Land"}, "REPORT_TIMEZONE"),
         ({"PROJECT_DIR": "no-such-folder"}, "no-such-folder"),
+        ({"DHIS2_BASE_URL": "http://dhis2.example.org:https"}, "DHIS2_BASE_URL"),
+        ({"FHIR_BASE_URL": "https://reader:hunter2@fhir.example.org/fhir"}, "FHIR_BASE_URL"),
+        ({"DHIS2_TOKEN_FILE": "no-such-file"}, "DHIS2_TOKEN_FILE"),
     ],
 )
 def test_a_wrong_setting_ends_a_command_with_its_name(environment: dict[str, str], said: str) -> None:
@@ -65,15 +62,53 @@ def test_a_wrong_setting_ends_a_command_with_its_name(environment: dict[str, str
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+    assert "hunter2" not in done.stderr
 
 
-def test_no_postgres_ends_a_command_with_the_place_and_without_the_password() -> None:
-    done = command("outbox", "status", WAREHOUSE_URL="postgresql+psycopg://u:hunter2@127.0.0.1:9/none")
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql+psycopg://u:hunter2@127.0.0.1:9/none", "127.0.0.1:9"),
+        ("postgresql://u:hunter2@127.0.0.1:port/none", "not a database URL"),
+        ("postgresql://u:hunter2@127.0.0.1:9/none?no_such_option=1", "no_such_option"),
+        ("mysql://u:hunter2@127.0.0.1:9/none", "mysql"),
+    ],
+)
+def test_no_postgres_ends_a_command_with_the_place_and_without_the_password(url: str, said: str) -> None:
+    done = command("outbox", "status", WAREHOUSE_URL=url)
     assert done.returncode == 1
-    assert "127.0.0.1:9" in done.stderr
+    assert said in done.stderr
     assert "WAREHOUSE_URL" in done.stderr
     assert "Traceback" not in done.stderr
     assert "hunter2" not in done.stderr
+
+
+@pytest.fixture
+def reader_url(empty_database_url: str) -> Iterator[str]:
+    """The URL of a database in which the account may create nothing."""
+    url, role = make_url(empty_database_url), f"reader_{uuid4().hex[:8]}"
+    owner = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(owner, autocommit=True) as connection:
+        connection.execute(f"create role {role} login password 'hunter2'")
+        yield url.set(username=role, password="hunter2").render_as_string(hide_password=False)
+        connection.execute(f"drop role {role}")
+
+
+def test_a_postgres_account_without_rights_is_told_what_it_lacks(reader_url: str) -> None:
+    done = command("outbox", "status", WAREHOUSE_URL=reader_url)
+    assert done.returncode == 1
+    assert "permission denied" in done.stderr
+    assert "owner" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hunter2" not in done.stderr
+
+
+def test_an_embedded_postgres_that_cannot_start_is_told(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file where the folder should be")
+    done = command("outbox", "status", DATA_DIR=str(tmp_path / "data"))
+    assert done.returncode == 1
+    assert "DATA_DIR" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -92,100 +127,35 @@ def test_a_broken_view_ends_a_command_with_file_and_line(tmp_path: Path, change:
     assert "Traceback" not in done.stderr
 
 
-def failures(chain: Chain, job: str) -> list[str]:  # noqa: F811
-    run: Run = run_job(chain.instance, job, on_step=lambda _: None)
-    assert not run.is_success
-    return run.failures
+def test_what_only_postgres_can_refuse_is_told_with_its_file_too(tmp_path: Path, empty_database_url: str) -> None:
+    country = overlay(tmp_path / "country", sql=GOOD_SQL.replace("id as", "fhir.no_such(id) as"))
+    done = command("views", "build", PROJECT_DIR=country, WAREHOUSE_URL=empty_database_url)
+    assert done.returncode == 1
+    assert "household_visits.sql:" in done.stderr
+    assert "fhir.no_such" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
-@pytest.fixture(autouse=True)
-def two_types_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FHIR_RESOURCE_TYPES", "Patient,Location")
-
-
-@contextmanager
-def answering(body: str, status: int = 200, content_type: str = "text/html") -> Iterator[str]:
-    """Serve one answer to everything."""
-
-    async def answer(_: Request) -> Response:
-        return PlainTextResponse(body, status, media_type=content_type)
-
-    with running(Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])) as url:
-        yield url
-
-
-PAGE = '{"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Patient", "id": "a"'
+def test_a_view_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    country = overlay(tmp_path / "country")
+    file = tmp_path / "country" / "dbt_like_views" / "indicator" / "household_visits.sql"
+    file.write_bytes(file.read_bytes().replace(b"Visits.", b"Visites m\xe9dicales."))
+    done = command("views", "check", PROJECT_DIR=country)
+    assert done.returncode == 1
+    assert "household_visits.sql: byte" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "content_type", "said"),
-    [
-        ("<html>log in</html>", 200, "text/html", "no FHIR Bundle"),
-        (PAGE, 200, "application/fhir+json", "no FHIR Bundle"),
-        ("no", 401, "text/plain", "FHIR_AUTH"),
-    ],
+    ("environment", "said"),
+    [({"FHIR_AUTH": "kerberos"}, "FHIR_AUTH"), ({"PROJECT_DIR": "none"}, "PROJECT_DIR names none")],
 )
-def test_a_fhir_server_that_talks_nonsense_fails_the_step_and_moves_no_watermark(
-    chain: Chain,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-    body: str,
-    status: int,
-    content_type: str,
-    said: str,
+def test_dagsters_own_command_says_what_is_wrong_at_loading(
+    tmp_path: Path, environment: dict[str, str], said: str
 ) -> None:
-    with answering(body, status, content_type) as url:
-        monkeypatch.setenv("FHIR_BASE_URL", f"{url}/fhir")
-        found = failures(chain, "extract")
-    assert any(said in failure and url in failure for failure in found), found
-    assert chain.query("select count(*) from raw.watermark") == [(0,)]
-
-
-@pytest.mark.parametrize(
-    ("setting", "value", "said"),
-    [
-        ("FHIR_BASE_URL", "http://127.0.0.1:9/fhir", "FHIR_BASE_URL"),
-        ("DHIS2_BASE_URL", "http://127.0.0.1:9", "127.0.0.1:9"),
-        ("DHIS2_PASSWORD", "wrong-secret", "password"),
-        ("DHIS2_AUTH", "pat", "DHIS2_TOKEN"),
-    ],
-)
-def test_a_server_that_is_not_there_or_does_not_let_us_in_is_told(
-    chain: Chain,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-    setting: str,
-    value: str,
-    said: str,
-) -> None:
-    monkeypatch.setenv(setting, value)
-    found = " ".join(failures(chain, "extract"))
-    assert said in found
-    assert "wrong-secret" not in found
-    assert chain.query("select count(*) from outbox.value") == [(0,)]
-
-
-@pytest.mark.parametrize(("element", "said"), [("NO_SUCH", "NO_SUCH"), ("FEVER_TESTED", "FEVER_TESTED")])
-def test_a_code_that_dhis2_does_not_know_fails_before_anything_is_sent(
-    chain: Chain,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    element: str,
-    said: str,
-) -> None:
-    monkeypatch.setenv("PROJECT_DIR", overlay(tmp_path / "country", element=element))
-    [failure] = failures(chain, "extract")
-    assert said in failure
-    assert "household_visits.sql" in failure
-
-
-def test_a_data_set_that_dhis2_does_not_have_is_told(
-    chain: Chain,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
-    folder = tmp_path / "country"
-    overlay(folder)
-    (folder / "dbt_like_views" / "data_sets.yaml").write_text("NO_SET: {period_type: Monthly}\n")
-    monkeypatch.setenv("PROJECT_DIR", str(folder))
-    found = " ".join(failures(chain, "extract"))
-    assert "NO_SET" in found
-    assert "data_sets.yaml" in found
+    done = subprocess.run(
+        [str(Path(COMMAND).parent / "dagster"), "job", "execute", "-m", "opensrp_dhis2.definitions", "-j", "extract"],
+        env={**os.environ, **environment}, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert said in done.stdout + done.stderr

@@ -29,6 +29,9 @@ def test_a_job_runs_with_its_records_in_postgres(
         assert instance.get_run_by_id(result.run_id).status is dg.DagsterRunStatus.SUCCESS  # type: ignore[union-attr]
         assert instance.get_latest_materialization_event(dg.AssetKey(["raw", "patient"])) is not None
         assert "postgres" in type(instance.run_storage).__module__
+        [limit] = instance.get_concurrency_config().run_queue_config.tag_concurrency_limits  # type: ignore[union-attr]
+        assert (limit["key"], limit["limit"]) == ("opensrp_dhis2/data_set", 1)
+        assert not instance.telemetry_enabled
 
 
 def test_workspace_and_pyproject_name_the_same_code_location() -> None:
