@@ -59,9 +59,9 @@ def main(traceback: bool) -> None:
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of FHIR NDJSON.")
 def demo(data: Path | None) -> None:
     """Run the whole chain against the sandbox servers and show what it did."""
-    from opensrp_dhis2.demo import demo_environment, run_demo
+    from opensrp_dhis2.demo import demo_environment, run_demo, sandbox_environment
 
-    os.environ.update(demo_environment(data, os.environ))
+    os.environ.update(sandbox_environment() | demo_environment(data, os.environ))
     if not run_demo(data, _settings(), console):
         sys.exit(1)
 

@@ -73,6 +73,16 @@ def demo_environment(data: Path | None, environment: Mapping[str, str]) -> dict[
     return {"DATA_DIR": str(Path(".data") / data.resolve().name), **project}
 
 
+def sandbox_environment() -> dict[str, str]:
+    """Name the sandbox and the embedded Postgres, whatever the environment says: a demo must never reach a real server."""
+    accounts = {name: Settings.model_fields[name].default for name in ("dhis2_username", "dhis2_password")}
+    return {
+        "FHIR_BASE_URL": SANDBOX_FHIR_URL, "FHIR_AUTH": "none", "WAREHOUSE_URL": "", "WAREHOUSE_URL_FILE": "",
+        "DHIS2_BASE_URL": SANDBOX_DHIS2_URL, "DHIS2_AUTH": "basic",
+        **{name.upper(): value for name, value in accounts.items()},
+    }  # fmt: skip
+
+
 @contextmanager
 def sandbox(data: Path | None, settings: Settings, console: Console) -> Iterator[None]:
     """Serve FHIR and DHIS2 on loopback, where the default settings look for them."""
@@ -154,6 +164,9 @@ def _show(outcome: Outcome, periods: list[PeriodCounts], runs: list[Run], consol
     for run in runs:
         for failure in run.failures:
             console.print(f"{run.job}: {failure}", style="red", highlight=False, markup=False)
+    if not all(run.is_success for run in runs):
+        console.print("Mend the cause and run again: what is done is kept, nothing is lost.", style="red")
+        return
     console.print(
         "Look next: [bold]make dev[/] opens Dagster with these runs; [bold].venv/bin/opensrp-dhis2 outbox status[/] shows "
         f"where every value stands; [bold]{RUN_FILE}[/] has these numbers. Run again: nothing is sent twice."
