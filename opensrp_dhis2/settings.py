@@ -1,6 +1,6 @@
 """Every setting, its default and what is wrong with it; read from a mapping that the caller hands in.
 
-It knows names and shapes; only defs/resources.py and cli.py know the environment.
+It knows names and shapes; only defs/resources.py and cli/ know the environment.
 """
 
 from collections.abc import Mapping
@@ -58,9 +58,12 @@ class Settings(BaseModel):
     dhis2_client_id: str = ""
     dhis2_client_secret: str = ""
     dhis2_batch_size: int = Field(1000, ge=1, le=50_000)
+    dhis2_async_import: bool = False
+    dhis2_submission_hours: str = ""
 
     report_timezone: str = "UTC"
     report_start: date | None = None
+    report_language: Literal["en", "fr"] = "en"
     refused_threshold: int = Field(0, ge=0)
     retry_wait_seconds: int = Field(30, ge=0)
     project_dir: Path | None = None

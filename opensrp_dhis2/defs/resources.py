@@ -1,6 +1,6 @@
 """Dagster resources: the warehouse, the FHIR source and the DHIS2 target, opened for a run and closed after it.
 
-Here, and in cli.py, the environment is read; nothing else of the project knows it.
+Here, and in cli/, the environment is read; nothing else of the project knows it.
 """
 
 import os

@@ -105,7 +105,13 @@ def sent_rows(connection: Connection, batch: Batch) -> list[SentRow]:
 
 
 def settle(
-    connection: Connection, batch: Batch, verdicts: Iterable[RowVerdict], *, http_status: int | None, note: str
+    connection: Connection,
+    batch: Batch,
+    verdicts: Iterable[RowVerdict],
+    *,
+    http_status: int | None,
+    note: str,
+    run_id: str,
 ) -> None:
     """Write what became of each value of a batch and close it, in the caller's transaction."""
     connection.execute(
@@ -114,7 +120,7 @@ def settle(
     with connection.cursor().copy("copy verdicts from stdin") as copy:
         for verdict in verdicts:
             copy.write_row((verdict.row_index, verdict.verdict, verdict.code, verdict.reason))
-    connection.execute("select outbox.settle(%s, %s, %s)", (batch.batch_id, http_status, note))
+    connection.execute("select outbox.settle(%s, %s, %s, %s)", (batch.batch_id, http_status, note, run_id))
     connection.execute("drop table verdicts")
 
 
@@ -136,9 +142,19 @@ def is_period_known(connection: Connection, of: Slice) -> bool:
     return bool(row and row[0])
 
 
-def requeue(connection: Connection, target: str, *, data_set_code: str | None = None, period: str | None = None) -> int:
+def requeue(
+    connection: Connection,
+    target: str,
+    *,
+    run_id: str,
+    data_set_code: str | None = None,
+    period: str | None = None,
+    code: str | None = None,
+) -> int:
     """Put refused values back to pending, once their cause is mended; give how many."""
-    row = connection.execute("select outbox.requeue(%s, %s, %s)", (target, data_set_code, period)).fetchone()
+    row = connection.execute(
+        "select outbox.requeue(%s, %s, %s, %s, %s)", (target, data_set_code, period, code, run_id)
+    ).fetchone()
     return int(row[0]) if row else 0
 
 

@@ -103,7 +103,7 @@ def push(
             batch = ledger.cut_batch(connection, of, pace.next_size(), run_id)
         if batch is None:
             return delivery
-        interpretation, verdicts = _send(warehouse, client, batch, version)
+        interpretation, verdicts = _send(warehouse, client, batch, version, run_id)
         delivery.add(verdicts)
         progress(delivery)
         pace.heard(verdicts)
@@ -111,7 +111,7 @@ def push(
 
 
 def _send(
-    warehouse: Warehouse, client: Dhis2Client, batch: Batch, version: ServerVersion
+    warehouse: Warehouse, client: Dhis2Client, batch: Batch, version: ServerVersion, run_id: str
 ) -> tuple[Interpretation | None, Counter[str]]:
     """Send one committed batch and settle it; without an interpretation when only a read-back could tell."""
     with warehouse.connect() as connection:
@@ -119,12 +119,14 @@ def _send(
     try:
         reply = client.post_data_value_set(body, params=_parameters(batch, version))
     except Dhis2UnavailableError:
-        verdicts = settle_by_reading(warehouse, client, batch, version)
+        verdicts = settle_by_reading(warehouse, client, batch, version, run_id)
         return None, Counter(verdict.verdict for verdict in verdicts)
     interpretation = interpret(reply, [_sent_value(row, batch, version) for row in rows], version)
     verdicts = _with_read_back(client, batch, rows, interpretation, version)
     with warehouse.connect() as connection:
-        ledger.settle(connection, batch, verdicts, http_status=reply.status, note=interpretation.cause or "")
+        ledger.settle(
+            connection, batch, verdicts, http_status=reply.status, note=interpretation.cause or "", run_id=run_id
+        )
     return interpretation, Counter(verdict.verdict for verdict in verdicts)
 
 

@@ -101,7 +101,7 @@ class Reporter:
         return report
 
     def _settle_unfinished(self) -> None:
-        settle_unfinished(self._warehouse, self._client, self.target, self._version)
+        settle_unfinished(self._warehouse, self._client, self.target, self._version, self._run_id)
 
     def _locked(self) -> AbstractContextManager[None]:
         return self._warehouse.lock(f"dhis2 {self.target}")

@@ -15,7 +15,9 @@ MAX_ATTEMPTS = 3  # for a value that goes alone and is taken without being store
 Cell = tuple[str, str, str, str]  # data element, org unit, category option combo, attribute option combo
 
 
-def settle_unfinished(warehouse: Warehouse, client: Dhis2Client, target: str, version: ServerVersion) -> int:
+def settle_unfinished(
+    warehouse: Warehouse, client: Dhis2Client, target: str, version: ServerVersion, run_id: str
+) -> int:
     """Settle every request that left without a verdict; give how many there were.
 
     Raises: Dhis2UnavailableError (transient) while DHIS2 does not answer; the batches stay open.
@@ -23,19 +25,21 @@ def settle_unfinished(warehouse: Warehouse, client: Dhis2Client, target: str, ve
     with warehouse.connect() as connection:
         batches = ledger.unsettled_batches(connection, target)
     for batch in batches:
-        settle_by_reading(warehouse, client, batch, version)
+        settle_by_reading(warehouse, client, batch, version, run_id)
     return len(batches)
 
 
 def settle_by_reading(
-    warehouse: Warehouse, client: Dhis2Client, batch: Batch, version: ServerVersion
+    warehouse: Warehouse, client: Dhis2Client, batch: Batch, version: ServerVersion, run_id: str
 ) -> list[RowVerdict]:
     """Settle one batch by what DHIS2 holds now, and give the verdicts."""
     with warehouse.connect() as connection:
         rows = ledger.sent_rows(connection, batch)
     verdicts = compare(rows, read_back(client, batch, rows), version)
     with warehouse.connect() as connection:
-        ledger.settle(connection, batch, verdicts, http_status=None, note="settled by reading DHIS2 back")
+        ledger.settle(
+            connection, batch, verdicts, http_status=None, note="settled by reading DHIS2 back", run_id=run_id
+        )
     return verdicts
 
 

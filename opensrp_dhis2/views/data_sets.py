@@ -21,8 +21,10 @@ class DataSet(BaseModel):
 
     period_type: PeriodType
     open_periods: Annotated[int, Field(ge=0)] = 3  # past periods that late data may still change
-    completion: Literal["never", "when_complete"] = "never"
+    completion: Literal["never", "when_complete", "in_step"] = "never"  # in_step also takes a completion back
     zeros: Literal["none", "reported", "assigned"] = "none"
+    vanished: Literal["delete", "zero"] = "delete"  # what becomes of a delivered value that is no longer counted
+    foreign_edits: Literal["report", "overwrite", "accept"] = "report"  # a value that somebody else changed in DHIS2
     attribute_options: dict[str, str] = {}  # category code -> option code
 
 

@@ -25,7 +25,7 @@ def send(warehouse: Warehouse, verdict: str, code: str | None = None) -> list[di
         assert batch is not None
         carried = json.loads(ledger.payload(connection, batch))["dataValues"]
         verdicts = [RowVerdict(row.row_index, verdict, code) for row in ledger.sent_rows(connection, batch)]
-        ledger.settle(connection, batch, verdicts, http_status=200, note="")
+        ledger.settle(connection, batch, verdicts, http_status=200, note="", run_id="run-1")
     return list(carried)
 
 
@@ -58,7 +58,7 @@ def test_a_value_that_vanished_is_deleted_where_dhis2_has_it(warehouse: Warehous
         batch = ledger.cut_batch(connection, OF, 1000, "run-2")
         assert batch is not None
         assert batch.import_strategy == "DELETE"
-        ledger.settle(connection, batch, [RowVerdict(0, "deleted")], http_status=200, note="")
+        ledger.settle(connection, batch, [RowVerdict(0, "deleted")], http_status=200, note="", run_id="run-1")
     assert plan(warehouse) == {"withdrawn": 1}
 
 
@@ -128,7 +128,7 @@ def test_a_refused_value_waits_for_a_person_and_not_for_the_next_run(
     send(warehouse, "refused", "E8122")
     assert plan(warehouse) == {"refused": 1}
     with warehouse.connect() as connection:
-        assert ledger.requeue(connection, OF.target) == 1
+        assert ledger.requeue(connection, OF.target, run_id="a person") == 1
     assert plan(warehouse) == {"pending": 1}
 
 

@@ -1,0 +1,78 @@
+-- outbox.history: every change of every value of the ledger, who made it, when, from what to what.
+
+alter table outbox.value add column value_id bigint generated always as identity;
+create unique index on outbox.value (value_id);
+
+-- An import that DHIS2 runs as a job of its own: its id is kept, so that the next run can ask what became of it.
+alter table outbox.batch add column job_id text;
+
+create table outbox.history (
+  value_id bigint not null,             -- outbox.value.value_id
+  changed_at timestamptz not null default clock_timestamp(),
+  run_id text not null,                 -- who: the Dagster run, or the command that a person gave
+  state_from text, state_to text not null,
+  wanted_from text, wanted_to text,
+  acknowledged_from text, acknowledged_to text,
+  code text, attempt integer not null, batch_id bigint
+);
+create index on outbox.history (value_id);
+
+create function outbox.keep_history()
+returns trigger language plpgsql as $$
+begin
+  if tg_op = 'INSERT' then
+    insert into outbox.history (value_id, run_id, state_to, wanted_to, acknowledged_to, code, attempt, batch_id)
+    select n.value_id, n.run_id, n.state, n.wanted, n.acknowledged, n.code, n.attempt, n.batch_id from changed_to n;
+  else
+    insert into outbox.history (value_id, run_id, state_from, state_to, wanted_from, wanted_to, acknowledged_from,
+      acknowledged_to, code, attempt, batch_id)
+    select n.value_id, n.run_id, o.state, n.state, o.wanted, n.wanted, o.acknowledged, n.acknowledged, n.code,
+      n.attempt, n.batch_id
+    from changed_from o join changed_to n using (value_id)
+    where (o.state, o.wanted, o.acknowledged, o.code) is distinct from (n.state, n.wanted, n.acknowledged, n.code);
+  end if;
+  return null;
+end $$;
+
+create trigger keep_history_of_new after insert on outbox.value
+referencing new table as changed_to for each statement execute function outbox.keep_history();
+
+create trigger keep_history after update on outbox.value
+referencing old table as changed_from new table as changed_to for each statement execute function outbox.keep_history();
+
+-- As before, and the run that settles signs for it, which may be a later one than the run that sent.
+drop function outbox.settle(bigint, integer, text);
+create function outbox.settle(of_batch bigint, status integer, said text, by_run text)
+returns void language plpgsql as $$
+begin
+  update outbox.value v
+  set state = case
+      when r.verdict in ('stored', 'unchanged', 'deleted') then
+        case when v.wanted is null then 'withdrawn' else 'delivered' end
+      when r.verdict = 'dropped' then 'dropped'
+      when r.verdict = 'refused' then 'refused'
+      else 'pending' end,
+    acknowledged = case
+      when r.verdict in ('stored', 'unchanged', 'deleted', 'dropped') then v.wanted else v.acknowledged end,
+    code = r.code, reason = r.reason, run_id = by_run,
+    settled_at = case when r.verdict in ('blocked', 'lost') then null else now() end
+  from verdicts r
+  where v.batch_id = of_batch and v.state = 'sending' and v.row_index = r.row_index;
+  update outbox.batch set state = 'settled', settled_at = now(), http_status = status, note = said
+  where batch_id = of_batch;
+end $$;
+
+-- Put refused values back to pending, once a person has mended the cause; the next report checks and sends them.
+drop function outbox.requeue(text, text, text);
+create function outbox.requeue(of_target text, of_data_set_code text, of_period text, of_code text, by_run text)
+returns bigint language sql as $$
+  with mended as (
+    update outbox.value set state = 'pending', attempt = 0, settled_at = null, run_id = by_run
+    where target = of_target and state = 'refused'
+      and (of_data_set_code is null
+        or data_set_id in (select s.data_set_id from lookup.data_set s where s.code = of_data_set_code))
+      and period = coalesce(of_period, period) and code = coalesce(of_code, code)
+    returning 1
+  )
+  select count(*) from mended
+$$;
