@@ -6,8 +6,8 @@ OpenSrpDhis2Error
 |                                  | CursorExpiredError (restart the window) | IncompleteExtractError
 |- WarehouseError                  WarehouseUnavailableError (transient) | MigrationError
 |- ViewError(path, line)           FrontMatterError | UnknownRelationError | CyclicViewError | ViewContractError
-`- Dhis2Error(url, status)         Dhis2UnavailableError (transient) | Dhis2AuthenticationError
-                                   | MetadataNotFoundError | ImportRejectedError
+`- Dhis2Error(url, status)         Dhis2UnavailableError (transient; of it Dhis2TimeoutError)
+                                   | Dhis2AuthenticationError | MetadataNotFoundError | ImportRejectedError
 """
 
 
@@ -104,6 +104,10 @@ class Dhis2UnavailableError(Dhis2Error):
     """No usable answer: what was sent may or may not be stored; read back before sending again."""
 
     is_transient = True
+
+
+class Dhis2TimeoutError(Dhis2UnavailableError):
+    """No answer in time: the server may still be at it."""
 
 
 class Dhis2AuthenticationError(Dhis2Error):

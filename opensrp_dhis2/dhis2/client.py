@@ -14,7 +14,7 @@ import httpx
 from opensrp_dhis2.dhis2.import_summary import Json, read_json_object
 from opensrp_dhis2.dhis2.models import DataValue, Reply, ServerVersion
 from opensrp_dhis2.dhis2.reply_check import check_readable
-from opensrp_dhis2.errors import ConfigurationError, Dhis2Error, Dhis2UnavailableError
+from opensrp_dhis2.errors import ConfigurationError, Dhis2Error, Dhis2TimeoutError, Dhis2UnavailableError
 from opensrp_dhis2.http import make_client
 
 READ_TIMEOUT_SECONDS = 300.0  # 2.43 was seen to take two minutes over a large request
@@ -91,7 +91,8 @@ class Dhis2Client:
                 method, f"/api/{path}", params=dict(params), content=content, headers=dict(headers)
             )
         except httpx.RequestError as error:
-            raise Dhis2UnavailableError(
+            kind = Dhis2TimeoutError if isinstance(error, httpx.TimeoutException) else Dhis2UnavailableError
+            raise kind(
                 f"no answer from DHIS2 at {self.base_url} to {method} {path} ({type(error).__name__}): "
                 "check that the server runs and DHIS2_BASE_URL is right",
                 url=f"{self.base_url}/api/{path}",

@@ -71,10 +71,17 @@ def plan(connection: Connection, of: Slice, *, zeros: str, is_period_open: bool,
     return dict(rows.fetchall())
 
 
-def cut_batch(connection: Connection, of: Slice, at_most: int, run_id: str) -> Batch | None:
-    """Take at most so many pending values into a new batch; none when nothing is pending."""
+def count_next(connection: Connection, of: Slice) -> int:
+    """Count the pending values that the next requests may carry: those to store, and after them the deletions."""
+    row = connection.execute("select outbox.count_next(%s, %s, %s)", (of.target, of.data_set_id, of.period)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def cut_batch(connection: Connection, of: Slice, at_most: int, run_id: str, *, skip: int = 0) -> Batch | None:
+    """Take at most so many pending values into a new batch, behind those skipped; none when nothing is pending."""
     row = connection.execute(
-        "select outbox.cut_batch(%s, %s, %s, %s, %s)", (of.target, of.data_set_id, of.period, at_most, run_id)
+        "select outbox.cut_batch(%s, %s, %s, %s, %s, %s)",
+        (of.target, of.data_set_id, of.period, at_most, skip, run_id),
     ).fetchone()
     return _batches(connection, "batch_id = %s", row[0])[0] if row and row[0] is not None else None
 
@@ -122,6 +129,11 @@ def settle(
             copy.write_row((verdict.row_index, verdict.verdict, verdict.code, verdict.reason))
     connection.execute("select outbox.settle(%s, %s, %s, %s)", (batch.batch_id, http_status, note, run_id))
     connection.execute("drop table verdicts")
+
+
+def acquit(connection: Connection, batch_ids: list[int], run_id: str) -> None:
+    """Put back to pending what these requests refused: it has shown that the values are not to blame."""
+    connection.execute("select outbox.acquit(%s, %s)", (batch_ids, run_id))
 
 
 def states(connection: Connection, of: Slice) -> States:

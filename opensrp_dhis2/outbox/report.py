@@ -7,15 +7,18 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, astuple, dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.periods import Period, period_of
 from opensrp_dhis2.errors import ConfigurationError, MetadataNotFoundError
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.ledger import Slice
+from opensrp_dhis2.outbox.pace import Pace
 from opensrp_dhis2.outbox.push import Delivery, push
+from opensrp_dhis2.outbox.request import Sender
 from opensrp_dhis2.outbox.settle import settle_unfinished
+from opensrp_dhis2.outbox.submission_hours import SubmissionHours
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 
@@ -60,10 +63,12 @@ class Reporter:
         self, warehouse: Warehouse, client: Dhis2Client, code: str, data_set: DataSet, *, run_id: str, batch_size: int
     ) -> None:
         self._warehouse, self._client, self._code, self._policy = warehouse, client, code, data_set
-        self._run_id, self._batch_size = run_id, batch_size
+        self._run_id, self._pace = run_id, Pace(batch_size)
         self.target = client.base_url
         info = client.system_info()
         self._version, self._today = info.version, date.fromisoformat(info.server_date[:10])
+        self._sender = Sender(warehouse, client, info.version, run_id)
+        self._hours = SubmissionHours.parse("", UTC)
         with warehouse.connect() as connection:
             self._known = _known_data_set(connection, code)
 
@@ -87,10 +92,7 @@ class Reporter:
             self._settle_unfinished()
             with self._warehouse.connect() as connection:
                 before = ledger.states(connection, of)
-            delivery = push(
-                self._warehouse, self._client, of, version=self._version, run_id=self._run_id,
-                batch_size=self._batch_size, progress=progress,
-            )  # fmt: skip
+            delivery = push(self._sender, of, self._pace, self._hours, progress)
             report = Report(
                 self._code, period.id, delivery.sent, delivery.accepted, delivery.refused,
                 before.get("delivered", 0) + before.get("dropped", 0), before.get("withheld", 0),

@@ -11,7 +11,6 @@ from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.ledger import Batch, RowVerdict, SentRow
 from opensrp_dhis2.warehouse.database import Warehouse
 
-MAX_ATTEMPTS = 3  # for a value that goes alone and is taken without being stored
 Cell = tuple[str, str, str, str]  # data element, org unit, category option combo, attribute option combo
 
 
@@ -56,8 +55,7 @@ def read_back(client: Dhis2Client, batch: Batch, rows: list[SentRow]) -> dict[Ce
 
 def compare(rows: list[SentRow], there: dict[Cell, str], version: ServerVersion) -> list[RowVerdict]:
     """Judge each value by what is there: pure."""
-    is_alone = len(rows) == 1
-    return [_judged(row, there.get(_cell(row)), can_be_dropped(row, version), is_alone) for row in rows]
+    return [_judged(row, there.get(_cell(row)), can_be_dropped(row, version)) for row in rows]
 
 
 def can_be_dropped(row: SentRow, version: ServerVersion) -> bool:
@@ -74,11 +72,9 @@ def _cell(row: SentRow) -> Cell:
     return (row.data_element_id, row.org_unit_id, row.category_option_combo_id, row.attribute_option_combo_id)
 
 
-def _judged(row: SentRow, there: str | None, is_droppable: bool, is_alone: bool) -> RowVerdict:
+def _judged(row: SentRow, there: str | None, is_droppable: bool) -> RowVerdict:
     if row.wanted == there:
         return RowVerdict(row.row_index, "deleted" if row.wanted is None else "stored")
     if there is None and is_droppable:
         return RowVerdict(row.row_index, "dropped")
-    if is_alone and row.attempt >= MAX_ATTEMPTS:
-        return RowVerdict(row.row_index, "refused", Reason.WRITE_LOST, f"sent {row.attempt} times, never stored")
     return RowVerdict(row.row_index, "lost", Reason.WRITE_LOST, "not stored; it will be sent again")

@@ -1,0 +1,108 @@
+"""How many values the next request carries: fewer when DHIS2 is slow, a half when a guilty one is searched for. Pure.
+
+It knows sizes and what became of the last request; it refuses to know values, DHIS2 and Postgres.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from math import ceil
+
+STRETCH = 1.15  # a request may be this much larger than asked for if that saves one
+MAX_SILENT_IN_A_ROW = 3
+MAX_GUILTY_IN_A_ROW = 3  # single values found guilty with nothing accepted between: perhaps it is not the values
+
+
+class Outcome(StrEnum):
+    """What became of one request as a whole."""
+
+    TAKEN = "taken"  # every value has a verdict, or the guilty ones are named and out
+    NAMELESS = "nameless"  # it fell as a whole and nothing says for which value
+    TOO_LARGE = "too large"
+    SILENT = "silent"  # no usable answer
+
+
+@dataclass
+class Search:
+    """The hunt for one guilty value among the first pending ones."""
+
+    suspects: int
+    cause: str | None  # DHIS2's code; None when it gave none
+    is_whole: bool = True  # no half has been tried yet
+    behind: int = 0  # the second half, behind so many values, is tried for the same cause
+
+
+@dataclass
+class Pace:
+    """The size of the next request, and when to give up."""
+
+    limit: int
+    first: int | None = None
+    search: Search | None = None
+    silent_in_a_row: int = 0
+    guilty_in_a_row: int = 0
+    is_hopeless: bool = False  # one cause for all: report it once
+    _size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._size = self.limit
+
+    @property
+    def is_dead(self) -> bool:
+        return self.silent_in_a_row >= MAX_SILENT_IN_A_ROW
+
+    @property
+    def is_sampling(self) -> bool:
+        return self.guilty_in_a_row >= MAX_GUILTY_IN_A_ROW
+
+    def next_cut(self, pending: int) -> tuple[int, int]:
+        """Give the size of the next request and how many pending values it passes over."""
+        if self.is_sampling:
+            return 1, max(0, pending - 1)
+        if self.search:
+            half = max(1, self.search.suspects // 2)
+            return (self.search.suspects - half, half) if self.search.behind else (half, 0)
+        return min(self.first or self._size, self._size) if self.first else even_share(pending, self._size), 0
+
+    def heard(self, outcome: Outcome, size: int, *, cause: str | None = None, accepted: int = 0) -> None:
+        """Take in what became of a request of so many values, of which DHIS2 accepted some."""
+        self.first = None
+        self.silent_in_a_row = self.silent_in_a_row + 1 if outcome is Outcome.SILENT and not accepted else 0
+        if self.is_sampling and outcome is not Outcome.SILENT:
+            self.is_hopeless, self.guilty_in_a_row = not accepted, 0
+        elif outcome in (Outcome.SILENT, Outcome.TOO_LARGE):
+            self._size = max(1, size // 2)
+        elif outcome is Outcome.NAMELESS:
+            self._fell(size, cause)
+        else:
+            self._size = min(self.limit, self._size * 2)
+            self._was_taken(size, accepted)
+
+    def _fell(self, size: int, cause: str | None) -> None:
+        search = self.search
+        if search is None:
+            self.search = Search(size, cause)
+        elif search.behind:
+            self.is_hopeless = search.cause == cause
+            search.suspects, search.behind = search.behind, 0
+        elif search.is_whole and cause is not None and cause == search.cause and search.suspects > 1:
+            search.is_whole, search.behind = False, size
+        else:
+            search.suspects, search.is_whole = size, False
+
+    def _was_taken(self, size: int, accepted: int) -> None:
+        is_found = self.search is not None and size == 1 and not accepted
+        self.guilty_in_a_row = self.guilty_in_a_row + 1 if is_found else 0
+        if self.search is None:
+            return
+        if self.search.behind:
+            self.search.suspects, self.search.behind = self.search.behind, 0
+            return
+        self.search.suspects, self.search.is_whole = self.search.suspects - size, False
+        if is_found or self.search.suspects <= 0:
+            self.search = None
+
+
+def even_share(pending: int, size: int) -> int:
+    """Spread what is pending evenly over as few requests as the size allows, or one fewer if they hardly grow."""
+    fewer = ceil(pending / max(1, pending // size))
+    return max(1, fewer if fewer <= size * STRETCH else ceil(pending / ceil(pending / size)))

@@ -1,0 +1,133 @@
+"""One request to DHIS2 and what became of its values: sent, read, and settled by reading back where the reply is mute.
+
+It knows one batch at a time; which batch comes next is decided in push.py and pace.py.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.dhis2.codes import Level, Reason, level_of
+from opensrp_dhis2.dhis2.import_reply import interpret
+from opensrp_dhis2.dhis2.models import DataValue, Reply, SentValue, ServerVersion
+from opensrp_dhis2.dhis2.verdict import Interpretation, Verdict
+from opensrp_dhis2.errors import Dhis2TimeoutError, Dhis2UnavailableError
+from opensrp_dhis2.outbox import ledger
+from opensrp_dhis2.outbox.ledger import Batch, RowVerdict, SentRow
+from opensrp_dhis2.outbox.pace import Outcome
+from opensrp_dhis2.outbox.settle import can_be_dropped, compare, read_back, settle_by_reading
+from opensrp_dhis2.warehouse.database import Warehouse
+
+MAX_ATTEMPTS = 3  # for a value that goes alone and is taken without being stored
+ACCEPTED = ("stored", "unchanged", "deleted", "dropped")
+UNHEARD = frozenset({429, 502, 503, 504})  # a proxy's word, or a server that is starting
+LOST_WRITES = frozenset({Reason.WRITE_LOST, Reason.FLUSH_FAILED, Reason.COUNTS_DISAGREE, Reason.NOTHING_COUNTED})
+STRICT = dict.fromkeys(
+    (
+        "strictPeriods", "strictDataElements", "strictCategoryOptionCombos", "strictAttributeOptionCombos",
+        "strictOrganisationUnits", "requireCategoryOptionCombo", "requireAttributeOptionCombo",
+    ),
+    "true",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of one request: as a whole, and its values by verdict."""
+
+    outcome: Outcome
+    verdicts: Counter[str]
+    cause: str | None = None  # the one code that speaks for the whole request
+    is_about_all: bool = False  # the account or the request itself, so that no other request would fare better
+    is_about_account: bool = False
+
+    @property
+    def accepted(self) -> int:
+        return sum(self.verdicts[name] for name in ACCEPTED)
+
+
+@dataclass(frozen=True)
+class Sender:
+    """What a request needs: the ledger, the server, its version, and the run that signs for it."""
+
+    warehouse: Warehouse
+    client: Dhis2Client
+    version: ServerVersion
+    run_id: str
+
+    def send(self, batch: Batch) -> Answer:
+        """Send one committed batch and settle it.
+
+        Raises: Dhis2UnavailableError (transient) when DHIS2 cannot be read back either; the batch stays open.
+        """
+        with self.warehouse.connect() as connection:
+            body, rows = ledger.payload(connection, batch), ledger.sent_rows(connection, batch)
+        try:
+            reply = self.client.post_data_value_set(body, params=_parameters(batch, self.version))
+        except Dhis2UnavailableError as error:
+            return self._settle_unanswered(batch, is_timeout=isinstance(error, Dhis2TimeoutError))
+        read = interpret(reply, [_sent_value(row, batch, self.version) for row in rows], self.version)
+        verdicts = self._verdicts(batch, rows, reply, read)
+        with self.warehouse.connect() as connection:
+            note = read.cause or ""
+            ledger.settle(connection, batch, verdicts, http_status=reply.status, note=note, run_id=self.run_id)
+        return _answer(reply, read, Counter(verdict.verdict for verdict in verdicts))
+
+    def _settle_unanswered(self, batch: Batch, *, is_timeout: bool) -> Answer:
+        """Read back; a connection that broke after everything was stored has done no harm."""
+        found = settle_by_reading(self.warehouse, self.client, batch, self.version, self.run_id)
+        verdicts = Counter(verdict.verdict for verdict in found)
+        is_silent = is_timeout or verdicts["lost"] > 0
+        return Answer(Outcome.SILENT if is_silent else Outcome.TAKEN, verdicts)
+
+    def _verdicts(self, batch: Batch, rows: list[SentRow], reply: Reply, read: Interpretation) -> list[RowVerdict]:
+        """Give a verdict for each row, from the reply where it speaks, from what DHIS2 holds where it does not."""
+        if _is_about_all(read):
+            return [RowVerdict(row.row_index, Verdict.BLOCKED.value, read.cause) for row in rows]
+        said = [
+            RowVerdict(row.row_index, one.verdict.value, one.code) for row, one in zip(rows, read.rows, strict=True)
+        ]
+        if Verdict.UNKNOWN in read.tally():
+            there = compare(rows, read_back(self.client, batch, rows), self.version)
+            said = [seen if one.verdict == Verdict.UNKNOWN else one for one, seen in zip(said, there, strict=True)]
+        is_hopeless = len(rows) == 1 and rows[0].attempt >= MAX_ATTEMPTS and reply.status not in UNHEARD
+        return [_refused(said[0], rows[0])] if is_hopeless and said[0].verdict in ("blocked", "lost") else said
+
+
+def _refused(said: RowVerdict, row: SentRow) -> RowVerdict:
+    return RowVerdict(said.row_index, Verdict.REFUSED.value, said.code, f"sent {row.attempt} times, never stored")
+
+
+def _parameters(batch: Batch, version: ServerVersion) -> dict[str, str]:
+    """Ask the engine before 2.43 to check what 2.43 always checks; it then names each faulty row."""
+    return {"importStrategy": batch.import_strategy} | ({} if version.has_group_import else STRICT)
+
+
+def _sent_value(row: SentRow, batch: Batch, version: ServerVersion) -> SentValue:
+    value = DataValue(
+        row.data_element_id, batch.period, row.org_unit_id, row.category_option_combo_id,
+        row.attribute_option_combo_id, row.wanted if row.wanted is not None else row.acknowledged,
+        is_deleted=row.wanted is None,
+    )  # fmt: skip
+    return SentValue(value, is_droppable_zero=can_be_dropped(row, version))
+
+
+def _is_about_all(read: Interpretation) -> bool:
+    """Tell whether every value fell for the account's rights, or for something that is the same in every request."""
+    is_one_cause = read.cause is not None and len(read.tally()) == 1
+    is_general = read.is_user_cause or level_of(read.cause) is Level.REQUEST or read.cause == Reason.BAD_REQUEST
+    return is_one_cause and is_general
+
+
+def _answer(reply: Reply, read: Interpretation, verdicts: Counter[str]) -> Answer:
+    if _is_about_all(read):
+        return Answer(Outcome.TAKEN, verdicts, read.cause, is_about_all=True, is_about_account=read.is_user_cause)
+    if not verdicts["blocked"] and not verdicts["lost"]:
+        return Answer(Outcome.TAKEN, verdicts, read.cause)
+    if reply.status in UNHEARD:
+        return Answer(Outcome.SILENT, verdicts, read.cause)
+    if read.cause == Reason.TOO_LARGE:
+        return Answer(Outcome.TOO_LARGE, verdicts, read.cause)
+    is_named = verdicts["refused"] > 0
+    cause = None if read.cause in LOST_WRITES else read.cause
+    return Answer(Outcome.TAKEN if is_named else Outcome.NAMELESS, verdicts, cause)
