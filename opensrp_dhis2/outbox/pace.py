@@ -46,6 +46,11 @@ class Pace:
     def __post_init__(self) -> None:
         self._size = self.limit
 
+    def begin(self, first: int | None) -> None:
+        """Start on another data set or period; the size stays what the server made of it."""
+        self.first, self.search, self.is_hopeless = first, None, False
+        self.silent_in_a_row = self.guilty_in_a_row = 0
+
     @property
     def is_dead(self) -> bool:
         return self.silent_in_a_row >= MAX_SILENT_IN_A_ROW
@@ -61,7 +66,7 @@ class Pace:
         if self.search:
             half = max(1, self.search.suspects // 2)
             return (self.search.suspects - half, half) if self.search.behind else (half, 0)
-        return min(self.first or self._size, self._size) if self.first else even_share(pending, self._size), 0
+        return min(self.first, self._size) if self.first else even_share(pending, self._size), 0
 
     def heard(self, outcome: Outcome, size: int, *, cause: str | None = None, accepted: int = 0) -> None:
         """Take in what became of a request of so many values, of which DHIS2 accepted some."""

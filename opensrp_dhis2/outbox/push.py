@@ -60,7 +60,7 @@ def push(
     """
     delivery, found_guilty = Delivery(), list[int]()
     with sender.warehouse.connect() as connection:
-        pace.first = None if ledger.is_period_known(connection, of) else min(FIRST_BATCH_SIZE, pace.limit)
+        pace.begin(None if ledger.is_period_known(connection, of) else FIRST_BATCH_SIZE)
     while True:
         if not hours.is_open(datetime.now(UTC)):
             delivery.is_cut_short = True
