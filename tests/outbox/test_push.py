@@ -13,7 +13,7 @@ from opensrp_dhis2.dhis2.auth import make_auth, read_auth
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.metadata import read_metadata
 from opensrp_dhis2.dhis2.periods import parse_period
-from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2UnavailableError
+from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2UnavailableError, ImportRejectedError
 from opensrp_dhis2.lookup.metadata import replace_metadata
 from opensrp_dhis2.outbox.report import Report, Reporter
 from opensrp_dhis2.sandbox.dhis2.app import create_app
@@ -161,6 +161,37 @@ def test_a_broken_connection_loses_nothing_and_sends_nothing_twice(
     assert report.accepted == 300
     sent_again = 100 if kind == "hang_up_before" else 0
     assert report.sent == 300 + sent_again
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_write_that_dhis2_loses_in_silence_is_found_and_repaired(
+    dhis2: Dhis2Site, set_totals: SetTotals, times: int
+) -> None:
+    """Recorded as 38-concurrent and 49n-nul-last-of-2689: SUCCESS with nothing stored, ERROR with a part stored."""
+    set_totals(totals_of(UNITS))
+    dhis2.strike(*[{"kind": "lost_write"}] * times)
+    report = dhis2.report()
+    assert (report.accepted, report.refused, len(dhis2.stored())) == (300, 0, 300)
+
+
+def test_a_server_that_only_answers_reads_is_left_alone_after_three_requests(
+    dhis2: Dhis2Site, set_totals: SetTotals
+) -> None:
+    set_totals(totals_of(UNITS))
+    dhis2.strike(*[{"kind": "status", "status": 502}] * 3)
+    with pytest.raises(Dhis2UnavailableError, match="several times in a row"):
+        dhis2.report()
+    assert dhis2.report("run-2").accepted == 300
+
+
+def test_a_server_that_fails_at_everything_refuses_no_value(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
+    set_totals(totals_of(UNITS))
+    dhis2.strike(*[{"kind": "lost_write"}] * 60)
+    with pytest.raises(ImportRejectedError, match="for one cause"):
+        dhis2.report()
+    with dhis2.warehouse.connect() as connection:
+        states = connection.execute("select state, count(*) from outbox.value group by 1").fetchall()
+    assert {state for state, _ in states} <= {"pending", "delivered"}
 
 
 def test_a_server_that_stays_away_leaves_the_batch_open_and_the_next_run_settles_it(

@@ -67,13 +67,14 @@ class _Application:
         if fault and fault.kind in {"hang_up_before", "status"}:
             await send_faulty(fault, Reply(), receive, send)
             return
-        reply = await run_in_threadpool(self._reply, scope, body)
+        is_write_lost = fault is not None and fault.kind == "lost_write"
+        reply = await run_in_threadpool(self._reply, scope, body, is_write_lost)
         if fault:
             await send_faulty(fault, reply, receive, send)
         else:
             await send_reply(reply, send)
 
-    def _reply(self, scope: Scope, body: bytes) -> Reply:
+    def _reply(self, scope: Scope, body: bytes, is_write_lost: bool) -> Reply:
         headers, method, path = header_map(scope), scope["method"], scope["path"]
         base_url = f"http://{headers.get('host', 'localhost')}"
         if path == "/api/ping":
@@ -84,7 +85,7 @@ class _Application:
             return user
         raw_query = scope["query_string"].decode("latin-1")
         query = parse_qsl(raw_query, keep_blank_values=True)
-        call = Call(method, path, query, raw_query, headers, body, base_url, peer, user)
+        call = Call(method, path, query, raw_query, headers, body, base_url, peer, user, is_write_lost)
         try:
             reply = self._dispatch(call)
         except RefusedRequest as refused:

@@ -14,7 +14,7 @@ from opensrp_dhis2.sandbox.dhis2.http import Call, Dhis2, Reply, envelope_reply
 from opensrp_dhis2.sandbox.dhis2.imports import DataValue, Key, RefusedRequest
 
 PROXY_PAGE = "<html><head><title>{status}</title></head><body><center><h1>{status}</h1></center><hr>nginx</body></html>"
-KINDS = ("hang_up_before", "hang_up_after", "status", "slow", "truncated")
+KINDS = ("hang_up_before", "hang_up_after", "status", "slow", "truncated", "lost_write")
 
 
 @dataclass
@@ -53,7 +53,9 @@ class Faults:
 
 async def send_faulty(fault: Fault, reply: Reply, receive: Receive, send: Send) -> None:
     """Send what is left of a reply under a fault."""
-    if fault.kind == "status":
+    if fault.kind == "lost_write":  # the import knows it already
+        await send_reply(reply, send)
+    elif fault.kind == "status":
         body = PROXY_PAGE.format(status=fault.status).encode()
         await send_reply(Reply(body, fault.status, {"content-type": "text/html"}), send)
     elif fault.kind == "slow":

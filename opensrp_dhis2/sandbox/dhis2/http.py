@@ -59,6 +59,7 @@ class Call:
     base_url: str
     peer: str
     user: User
+    is_write_lost: bool = False
 
     def one(self, name: str, default: str = "") -> str:
         """Give the last value of a query parameter."""

@@ -3,6 +3,7 @@
 It joins payload, engine and store; the rules are the engines'.
 """
 
+from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from opensrp_dhis2.sandbox.dhis2 import new_engine, old_engine
@@ -60,12 +61,22 @@ def run_import(server: Dhis2, call: Call, payload: Json, options: ImportOptions)
     import_values = new_engine.import_values if server.is_new else old_engine.import_values
     with server.store.transaction():
         result = import_values(payload, options, circumstances(server, call))
+        result = _lose_write(result, is_new=server.is_new) if call.is_write_lost else result
         server.store.put_values(result.writes)
         server.store.see_periods(key.period for key in result.writes)
         if result.completion:
             server.store.put_completion(result.completion, call.user.username)
             server.store.see_periods([result.completion.period])
     return result
+
+
+def _lose_write(result: ImportResult, *, is_new: bool) -> ImportResult:
+    """Fail in the database: 2.43 says success and stores nothing, 2.41 says error and has stored a part."""
+    if is_new:
+        summary = replace(result.summary, updated=0, deleted=0, ignored=result.summary.ignored + len(result.writes))
+        return ImportResult(summary, result.http_status)
+    kept = dict(list(result.writes.items())[: len(result.writes) // 2])
+    return ImportResult(old_engine.failed("Failed to flush BatchHandler").summary, 409, kept)
 
 
 def circumstances(server: Dhis2, call: Call) -> Circumstances:
