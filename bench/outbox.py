@@ -20,7 +20,10 @@ from opensrp_dhis2.dhis2.import_reply import interpret
 from opensrp_dhis2.dhis2.models import DataValue, SentValue, ServerVersion
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.ledger import Slice
+from opensrp_dhis2.outbox.pace import Pace
 from opensrp_dhis2.outbox.push import push
+from opensrp_dhis2.outbox.request import Sender
+from opensrp_dhis2.outbox.submission_hours import ANY_HOUR
 from opensrp_dhis2.warehouse.database import Warehouse
 
 VALUE_COUNT = 1_000_000
@@ -84,7 +87,7 @@ def _pushes(warehouse: Warehouse, url: str, count: int) -> list[dict[str, Any]]:
     _fill(warehouse, count, "pending")
     with Dhis2Client(url) as client, httpx.Client(base_url=url) as raw:
         started = time.perf_counter()
-        delivery = push(warehouse, client, OF, version=VERSION, run_id="bench", batch_size=BATCH_SIZE)
+        delivery = push(Sender(warehouse, client, VERSION, "bench"), OF, Pace(BATCH_SIZE), ANY_HOUR)
         pushing = time.perf_counter() - started
         assert delivery.accepted == count
         values = [{"dataElement": f"De{n:09d}", "period": "202509", "orgUnit": "Ou000000001", "value": "5",

@@ -128,3 +128,12 @@ returns void language sql as $$
   update outbox.value set state = 'pending', settled_at = null, reason = null, run_id = by_run
   where batch_id = any (of_batches) and state = 'refused'
 $$;
+
+-- Zeros that DHIS2 before 2.43 dropped by rule: a newer server stores them, so after an upgrade they go once more.
+create function outbox.offer_dropped(to_target text, of_data_set text, of_period text, by_run text)
+returns void language sql as $$
+  update outbox.value set state = 'pending', acknowledged = null, attempt = 0, settled_at = null, run_id = by_run
+  where target = to_target and data_set_id = of_data_set and period = of_period and state = 'dropped'
+$$;
+
+alter table outbox.delivery add column waiting bigint not null default 0;  -- until the submission hours begin again

@@ -15,6 +15,7 @@ from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.periods import Period
 from opensrp_dhis2.errors import OpenSrpDhis2Error
 from opensrp_dhis2.outbox.report import Report, Reporter, markdown
+from opensrp_dhis2.outbox.submission_hours import SubmissionHours
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.data_sets import DataSet
@@ -42,8 +43,15 @@ def report_assets(catalog: Catalog, settings: Settings) -> list[dg.AssetsDefinit
 def _reporter(
     context: dg.AssetExecutionContext, warehouse: Warehouse, dhis2: Dhis2Client, code: str, data_set: DataSet
 ) -> Reporter:
+    settings = read_settings()
     return Reporter(
-        warehouse, dhis2, code, data_set, run_id=context.run.run_id, batch_size=read_settings().dhis2_batch_size
+        warehouse,
+        dhis2,
+        code,
+        data_set,
+        run_id=context.run.run_id,
+        batch_size=settings.dhis2_batch_size,
+        hours=SubmissionHours.parse(settings.dhis2_submission_hours, settings.zone),
     )
 
 

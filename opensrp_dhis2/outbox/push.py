@@ -21,12 +21,12 @@ FIRST_BATCH_SIZE = 100  # into a period that DHIS2 has never seen
 
 @dataclass
 class Delivery:
-    """What one delivery did, in requests and values; `is_cut_short`: the submission hours ended, the rest waits."""
+    """What one delivery did, in requests and values; `waiting`: values left when the submission hours ended."""
 
     requests: int = 0
     sent: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
-    is_cut_short: bool = False
+    waiting: int = 0
 
     def add(self, verdicts: Counter[str]) -> None:
         """Count one more request and its verdicts."""
@@ -62,10 +62,10 @@ def push(
     with sender.warehouse.connect() as connection:
         pace.begin(None if ledger.is_period_known(connection, of) else FIRST_BATCH_SIZE)
     while True:
-        if not hours.is_open(datetime.now(UTC)):
-            delivery.is_cut_short = True
-            return delivery
         with sender.warehouse.connect() as connection:
+            if not hours.is_open(datetime.now(UTC)):
+                delivery.waiting = ledger.states(connection, of).get("pending", 0)
+                return delivery
             size, skip = pace.next_cut(ledger.count_next(connection, of))
             batch = ledger.cut_batch(connection, of, size, sender.run_id, skip=skip)
         if batch is None:

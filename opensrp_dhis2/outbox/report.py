@@ -7,18 +7,18 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, astuple, dataclass
-from datetime import UTC, date, timedelta
+from datetime import date
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.periods import Period, period_of
-from opensrp_dhis2.errors import ConfigurationError, MetadataNotFoundError
+from opensrp_dhis2.dhis2.periods import Period
 from opensrp_dhis2.outbox import ledger
+from opensrp_dhis2.outbox.known_data_set import is_open, known_data_set
 from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.outbox.pace import Pace
 from opensrp_dhis2.outbox.push import Delivery, push
 from opensrp_dhis2.outbox.request import Sender
 from opensrp_dhis2.outbox.settle import settle_unfinished
-from opensrp_dhis2.outbox.submission_hours import SubmissionHours
+from opensrp_dhis2.outbox.submission_hours import ANY_HOUR, SubmissionHours
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 
@@ -34,43 +34,41 @@ class Report:
     refused: int
     unchanged: int
     withheld: int
+    waiting: int  # the submission hours ended before their turn came
     request_count: int
     seconds: float
 
     def counts(self) -> dict[str, int]:
         numbers = asdict(self)
-        return {name: numbers[name] for name in ("sent", "accepted", "refused", "unchanged", "withheld")}
+        return {name: numbers[name] for name in ("sent", "accepted", "refused", "unchanged", "withheld", "waiting")}
 
     def line(self) -> str:
         said = ", ".join(f"{name} {number}" for name, number in self.counts().items())
         return f"{self.data_set} {self.period}: {said} ({self.request_count} requests)"
 
 
-@dataclass(frozen=True)
-class KnownDataSet:
-    """A data set as lookup.data_set has it."""
-
-    data_set_id: str
-    open_future_periods: int
-    expiry_days: float
-    has_input_periods: bool
-
-
 class Reporter:
     """Plans and delivers the periods of one data set for one run."""
 
     def __init__(
-        self, warehouse: Warehouse, client: Dhis2Client, code: str, data_set: DataSet, *, run_id: str, batch_size: int
+        self,
+        warehouse: Warehouse,
+        client: Dhis2Client,
+        code: str,
+        data_set: DataSet,
+        *,
+        run_id: str,
+        batch_size: int,
+        hours: SubmissionHours = ANY_HOUR,
     ) -> None:
         self._warehouse, self._client, self._code, self._policy = warehouse, client, code, data_set
-        self._run_id, self._pace = run_id, Pace(batch_size)
+        self._run_id, self._pace, self._hours = run_id, Pace(batch_size), hours
         self.target = client.base_url
         info = client.system_info()
         self._version, self._today = info.version, date.fromisoformat(info.server_date[:10])
         self._sender = Sender(warehouse, client, info.version, run_id)
-        self._hours = SubmissionHours.parse("", UTC)
         with warehouse.connect() as connection:
-            self._known = _known_data_set(connection, code)
+            self._known = known_data_set(connection, code)
 
     def plan(self, period: Period) -> ledger.States:
         """Bring the ledger up to the indicators for one period; nothing is sent. Give values by state."""
@@ -91,12 +89,14 @@ class Reporter:
         with self._locked():
             self._settle_unfinished()
             with self._warehouse.connect() as connection:
+                if self._version.has_group_import:
+                    ledger.offer_dropped(connection, of, self._run_id)
                 before = ledger.states(connection, of)
             delivery = push(self._sender, of, self._pace, self._hours, progress)
             report = Report(
                 self._code, period.id, delivery.sent, delivery.accepted, delivery.refused,
                 before.get("delivered", 0) + before.get("dropped", 0), before.get("withheld", 0),
-                delivery.requests, round(time.monotonic() - started, 3),
+                delivery.waiting, delivery.requests, round(time.monotonic() - started, 3),
             )  # fmt: skip
             with self._warehouse.connect() as connection:
                 _keep(connection, self._run_id, of, report)
@@ -112,20 +112,6 @@ class Reporter:
         return Slice(self.target, self._known.data_set_id, period.id)
 
 
-def is_open(period: Period, data_set: KnownDataSet, today: date) -> bool:
-    """Tell whether DHIS2 takes values of a period today, by the data set's future periods and expiry days.
-
-    Input periods are left to DHIS2: 2.43.0 and 2.43.1 read them the wrong way round.
-    """
-    if data_set.has_input_periods:
-        return True
-    first_closed = period_of(period.period_type, today)
-    for _ in range(data_set.open_future_periods):
-        first_closed = period_of(period.period_type, first_closed.end_on + timedelta(days=1))
-    is_expired = 0 < data_set.expiry_days < (today - period.end_on).days
-    return period.end_on < first_closed.end_on and not is_expired
-
-
 def markdown(reports: Iterable[Report]) -> str:
     """Draw the verdicts of some periods as a Markdown table."""
     header = (
@@ -139,29 +125,14 @@ def markdown(reports: Iterable[Report]) -> str:
     return header + "\n".join(rows)
 
 
-def _known_data_set(connection: Connection, code: str) -> KnownDataSet:
-    row = connection.execute(
-        "select data_set_id, open_future_periods, expiry_days, has_input_periods, can_write"
-        " from lookup.data_set where code = %s",
-        (code,),
-    ).fetchone()
-    if row is None:
-        raise MetadataNotFoundError(
-            f"data set {code} is not in lookup.data_set: run the job `extract`, which reads DHIS2's metadata, first"
-        )
-    if not row[4]:
-        raise ConfigurationError(
-            f"this account may not write data of data set {code}: ask the DHIS2 administrator for data write sharing"
-        )
-    return KnownDataSet(*row[:4])
-
-
 def _keep(connection: Connection, run_id: str, of: Slice, report: Report) -> None:
+    """Keep what a run did; a step that is tried again adds to what it did before."""
     connection.execute(
         "insert into outbox.delivery (run_id, target, data_set_id, period, sent, accepted, refused, unchanged,"
-        " withheld, request_count, seconds) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " withheld, waiting, request_count, seconds) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
         " on conflict (run_id, target, data_set_id, period) do update set sent = excluded.sent + delivery.sent,"
         " accepted = excluded.accepted + delivery.accepted, refused = excluded.refused + delivery.refused,"
+        " waiting = excluded.waiting, request_count = excluded.request_count + delivery.request_count,"
         " seconds = excluded.seconds + delivery.seconds",
         (run_id, of.target, of.data_set_id, of.period, *astuple(report)[2:]),
     )

@@ -5,7 +5,7 @@ Some ministries keep their DHIS2 for people by day. It knows clocks; what waits 
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 
 from opensrp_dhis2.errors import ConfigurationError
 
@@ -37,3 +37,6 @@ class SubmissionHours:
 
     def __str__(self) -> str:
         return f"{self.start:02d}:00-{self.end:02d}:00 {self.zone}"
+
+
+ANY_HOUR = SubmissionHours(0, 24, UTC)

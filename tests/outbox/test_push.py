@@ -16,6 +16,7 @@ from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2UnavailableError, ImportRejectedError
 from opensrp_dhis2.lookup.metadata import replace_metadata
 from opensrp_dhis2.outbox.report import Report, Reporter
+from opensrp_dhis2.outbox.submission_hours import SubmissionHours
 from opensrp_dhis2.sandbox.dhis2.app import create_app
 from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.views.data_sets import DataSet
@@ -25,6 +26,7 @@ from tests.outbox.conftest import SetTotals
 SEPTEMBER = parse_period("202509")
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 VERSIONS = ["2.41", "2.43"]
+MONTHLY = DataSet(period_type="Monthly")
 UNITS = [f"OuFacil{number:04d}" for number in range(1, 301)]
 KNOWN = [*UNITS, "OuFacility1", "OuFacility2", "OuFacility3"]
 
@@ -82,12 +84,11 @@ class Dhis2Site:
         with warehouse.connect() as connection:
             replace_metadata(connection, read_metadata(self.client, ["DS_M"]), self.client.base_url)
 
-    def reporter(self, run_id: str) -> Reporter:
-        data_set = DataSet(period_type="Monthly")
-        return Reporter(self.warehouse, self.client, "DS_M", data_set, run_id=run_id, batch_size=100)
+    def reporter(self, run_id: str, policy: DataSet = MONTHLY) -> Reporter:
+        return Reporter(self.warehouse, self.client, "DS_M", policy, run_id=run_id, batch_size=100)
 
-    def report(self, run_id: str = "run-1") -> Report:
-        reporter = self.reporter(run_id)
+    def report(self, run_id: str = "run-1", policy: DataSet = MONTHLY) -> Report:
+        reporter = self.reporter(run_id, policy)
         reporter.plan(SEPTEMBER)
         return reporter.deliver(SEPTEMBER)
 
@@ -100,9 +101,11 @@ class Dhis2Site:
 
 
 @contextmanager
-def site(warehouse: Warehouse, version: str, store: Path | None = None, **options: bool) -> Iterator[Dhis2Site]:
+def site(
+    warehouse: Warehouse, version: str, store: Path | None = None, *, port: int = 0, **options: bool
+) -> Iterator[Dhis2Site]:
     app = create_app(metadata(**options), version=version, clock=lambda: NOW, store_path=store)
-    with running(app) as url:
+    with running(app, port) as url:
         opened = Dhis2Site(url, warehouse)
         with opened.client:
             yield opened
@@ -246,11 +249,30 @@ def test_without_write_access_the_values_stay_pending_and_it_is_said_once(
 def test_the_ledger_stays_true_when_the_server_moves_to_2_43(
     warehouse: Warehouse, set_totals: SetTotals, tmp_path: Path
 ) -> None:
-    set_totals(totals_of(UNITS))
+    """No setting is changed; what changed meanwhile goes, and so do the zeros that the old server would not keep."""
+    zeros = {("visits", "OuFacility1"): 0, ("signed", "OuFacility1"): 7}
+    set_totals(totals_of(UNITS) | zeros)
+    reported = DataSet(period_type="Monthly", zeros="reported")
     with site(warehouse, "2.41", tmp_path / "dhis2.sqlite") as old:
-        old.report()
-    with site(warehouse, "2.43", tmp_path / "dhis2.sqlite") as new, warehouse.connect() as connection:
-        connection.execute("update outbox.value set target = %s", (new.client.base_url,))
-        connection.commit()
-        assert new.report("run-2").sent == 0
-        assert len(new.stored()) == 300
+        first = old.report(policy=reported)
+        assert (first.refused, first.accepted) == (0, first.sent)
+        assert ("DeVisits001", "OuFacility1") not in old.stored()
+        port = int(old.url.rsplit(":", 1)[1])
+    set_totals({**totals_of(UNITS), **zeros, ("visits", UNITS[0]): 1000})
+    with site(warehouse, "2.43", tmp_path / "dhis2.sqlite", port=port) as new:
+        second = new.report("run-2", policy=reported)
+        assert (second.sent, second.accepted) == (2, 2)
+        assert new.stored()[("DeVisits001", "OuFacility1")] == "0"
+        assert new.stored()[("DeVisits001", UNITS[0])] == "1000"
+        assert new.report("run-3", policy=reported).sent == 0
+
+
+def test_outside_the_submission_hours_the_values_wait(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
+    set_totals(totals_of(UNITS[:5]))
+    hour = datetime.now(UTC).hour
+    later = SubmissionHours((hour + 2) % 24, (hour + 3) % 24, UTC)
+    reporter = Reporter(dhis2.warehouse, dhis2.client, "DS_M", MONTHLY, run_id="1", batch_size=100, hours=later)
+    reporter.plan(SEPTEMBER)
+    report = reporter.deliver(SEPTEMBER)
+    assert (report.sent, report.waiting, dhis2.stored()) == (0, 5, {})
+    assert dhis2.report("run-2").accepted == 5

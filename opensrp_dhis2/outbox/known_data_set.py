@@ -1,0 +1,56 @@
+"""What DHIS2 said of a data set when its metadata were last read, and which periods it takes by that: pure but for one read.
+
+It knows rules; it refuses to know values.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from opensrp_dhis2.dhis2.periods import Period, period_of
+from opensrp_dhis2.errors import ConfigurationError, MetadataNotFoundError
+from opensrp_dhis2.warehouse.database import Connection
+
+
+@dataclass(frozen=True)
+class KnownDataSet:
+    """A data set as lookup.data_set has it."""
+
+    data_set_id: str
+    open_future_periods: int
+    expiry_days: float
+    has_input_periods: bool
+
+
+def known_data_set(connection: Connection, code: str) -> KnownDataSet:
+    """Find a data set by its code.
+
+    Raises: MetadataNotFoundError when DHIS2's metadata lack it; ConfigurationError when the account may not write it.
+    """
+    row = connection.execute(
+        "select data_set_id, open_future_periods, expiry_days, has_input_periods, can_write"
+        " from lookup.data_set where code = %s",
+        (code,),
+    ).fetchone()
+    if row is None:
+        raise MetadataNotFoundError(
+            f"data set {code} is not in lookup.data_set: run the job `extract`, which reads DHIS2's metadata, first"
+        )
+    if not row[4]:
+        raise ConfigurationError(
+            f"this account may not write data of data set {code}: ask the DHIS2 administrator for data write sharing"
+        )
+    return KnownDataSet(*row[:4])
+
+
+def is_open(period: Period, data_set: KnownDataSet, today: date) -> bool:
+    """Tell whether DHIS2 takes values of a period today, by the data set's future periods and expiry days.
+
+    Input periods are left to DHIS2: 2.43.0 and 2.43.1 read them the wrong way round.
+    """
+    if data_set.has_input_periods:
+        return True
+    first_closed = period_of(period.period_type, today)
+    for _ in range(data_set.open_future_periods):
+        first_closed = period_of(period.period_type, first_closed.end_on + timedelta(days=1))
+    is_expired = 0 < data_set.expiry_days < (today - period.end_on).days
+    return period.end_on < first_closed.end_on and not is_expired
