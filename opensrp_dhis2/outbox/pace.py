@@ -9,7 +9,9 @@ from math import ceil
 
 STRETCH = 1.15  # a request may be this much larger than asked for if that saves one
 MAX_SILENT_IN_A_ROW = 3
-MAX_GUILTY_IN_A_ROW = 3  # single values found guilty with nothing accepted between: perhaps it is not the values
+# single values found guilty with nothing accepted between: perhaps it is not the values
+MAX_GUILTY_AT_FIRST = 3  # while nothing of this period was ever accepted
+MAX_GUILTY_IN_A_ROW = 25
 
 
 class Outcome(StrEnum):
@@ -40,6 +42,7 @@ class Pace:
     search: Search | None = None
     silent_in_a_row: int = 0
     guilty_in_a_row: int = 0
+    has_accepted: bool = False
     is_hopeless: bool = False  # one cause for all: report it once
     _size: int = field(init=False)
 
@@ -48,7 +51,7 @@ class Pace:
 
     def begin(self, first: int | None) -> None:
         """Start on another data set or period; the size stays what the server made of it."""
-        self.first, self.search, self.is_hopeless = first, None, False
+        self.first, self.search, self.is_hopeless, self.has_accepted = first, None, False, False
         self.silent_in_a_row = self.guilty_in_a_row = 0
 
     @property
@@ -57,7 +60,7 @@ class Pace:
 
     @property
     def is_sampling(self) -> bool:
-        return self.guilty_in_a_row >= MAX_GUILTY_IN_A_ROW
+        return self.guilty_in_a_row >= (MAX_GUILTY_IN_A_ROW if self.has_accepted else MAX_GUILTY_AT_FIRST)
 
     def next_cut(self, pending: int) -> tuple[int, int]:
         """Give the size of the next request and how many pending values it passes over."""
@@ -72,7 +75,8 @@ class Pace:
         """Take in what became of a request of so many values, of which DHIS2 accepted some."""
         self.first = None
         self.silent_in_a_row = self.silent_in_a_row + 1 if outcome is Outcome.SILENT and not accepted else 0
-        if self.is_sampling and outcome is not Outcome.SILENT:
+        is_sample, self.has_accepted = self.is_sampling, self.has_accepted or accepted > 0
+        if is_sample and outcome is not Outcome.SILENT:
             self.is_hopeless, self.guilty_in_a_row = not accepted, 0
         elif outcome in (Outcome.SILENT, Outcome.TOO_LARGE):
             self._size = max(1, size // 2)
