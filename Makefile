@@ -5,8 +5,8 @@ BIN := .venv/bin
 run: install        ## the whole chain on the embedded default; DATA=folder takes other FHIR resources
 	@$(BIN)/opensrp-dhis2 demo $(if $(DATA),--data "$(DATA)")
 
-test: check         ## everything: check, then pytest on a real Postgres
-	@$(BIN)/pytest -q
+test: check         ## everything: check, then pytest on a real Postgres, one process a core
+	@$(BIN)/pytest -q -n auto
 
 check: install
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
