@@ -79,41 +79,44 @@ class FhirClient:
         return total
 
     def search_pages(self, resource_type: str, window: Window) -> Iterator[Page]:
-        """Give every page of a type in a window, by the server's own next links, until there is none.
-
-        Raises: CursorExpiredError when the server has forgotten the search: begin the window again.
-            IncompleteExtractError when its links go in a circle. Others as for any request.
-        """
-        parameters = [
-            *window.parameters(), ("_count", str(self._page_size)), ("_sort", "_lastUpdated,_id"), ("_pretty", "false"),
-        ]  # fmt: skip
-        bundle = self._bundle(self._get(f"/{resource_type}", parameters))
-        seen: set[str] = set()
-        while True:
+        """Give every page of a type in a window. Raises: as `bundles`."""
+        parameters = [*window.parameters(), ("_count", str(self._page_size)), ("_sort", "_lastUpdated,_id")]
+        for bundle in self.bundles(resource_type, parameters):
             page = Page()
             for entry in bundle.entry:
                 page.add(resource_type, bytes(entry.resource))
             yield page
+
+    def bundles(self, path: str, parameters: Sequence[tuple[str, str]]) -> Iterator[Bundle]:
+        """Give every Bundle of a search or a history, by the server's own next links, until there is none.
+
+        Raises: CursorExpiredError when the server has forgotten the search: begin the window again.
+            IncompleteExtractError when its links go in a circle. Others as for any request.
+        """
+        bundle = self._bundle(self._get(f"/{path}", [*parameters, ("_pretty", "false")]))
+        seen: set[str] = set()
+        while True:
+            yield bundle
             link = bundle.next_url
             if link is None:
                 return
             if link in seen:
                 raise IncompleteExtractError(
-                    f"{self.base_url} gives the same next link twice for {resource_type}: its paging goes in a circle; "
+                    f"{self.base_url} gives the same next link twice for {path}: its paging goes in a circle; "
                     "look at the server or the proxy before it",
-                    url=f"{self.base_url}/{resource_type}",
+                    url=f"{self.base_url}/{path}",
                 )
             seen.add(link)
-            bundle = self._bundle(self._follow(resource_type, link))
+            bundle = self._bundle(self._follow(path, link))
 
-    def _follow(self, resource_type: str, link: str) -> httpx.Response:
+    def _follow(self, asked: str, link: str) -> httpx.Response:
         """Ask for a next link at the configured base, whatever host and prefix the server believes to have."""
         parts = urlsplit(link)
         path, base_path = parts.path.rstrip("/"), urlsplit(self.base_url).path
         if f"{path}/".startswith(f"{base_path}/"):
             path = path[len(base_path) :]
         else:
-            path = f"/{resource_type}" if path.endswith(f"/{resource_type}") else ""  # HAPI pages at its base
+            path = f"/{asked}" if path.endswith(f"/{asked}") else ""  # HAPI pages at its base
         return self._get(path, parts.query)
 
     def _get(self, path: str, query: Sequence[tuple[str, str]] | str) -> httpx.Response:
