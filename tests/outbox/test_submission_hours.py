@@ -1,0 +1,27 @@
+"""The hours in which values may be sent."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from opensrp_dhis2.errors import ConfigurationError
+from opensrp_dhis2.outbox.submission_hours import SubmissionHours
+
+KAMPALA = ZoneInfo("Africa/Kampala")  # three hours ahead of UTC
+
+
+@pytest.mark.parametrize(
+    ("hours", "utc_hour", "is_open"),
+    [("20-06", 17, True), ("20-06", 16, False), ("20-06", 2, True), ("20-06", 3, False), ("8-17", 5, True),
+     ("8-17", 14, False), ("", 3, True), ("22-24", 20, True), ("22-24", 21, False)],
+)  # fmt: skip
+def test_hours_are_counted_in_the_countrys_zone_and_over_midnight(hours: str, utc_hour: int, is_open: bool) -> None:
+    at = datetime(2026, 11, 21, utc_hour, 30, tzinfo=UTC)
+    assert SubmissionHours.parse(hours, KAMPALA).is_open(at) is is_open
+
+
+@pytest.mark.parametrize("text", ["20", "25-3", "7-7", "a-b", "8-25"])
+def test_hours_that_are_none_say_how_to_write_them(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="such as 20-06"):
+        SubmissionHours.parse(text, UTC)
