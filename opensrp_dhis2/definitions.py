@@ -5,6 +5,7 @@ import warnings
 import dagster as dg
 
 from opensrp_dhis2.defs.checks import asset_checks
+from opensrp_dhis2.defs.forecasts import forecast_assets
 from opensrp_dhis2.defs.jobs import extract_job, report_jobs
 from opensrp_dhis2.defs.lookup import lookup_assets
 from opensrp_dhis2.defs.partitions import partitions_for
@@ -31,6 +32,7 @@ def defs() -> dg.Definitions:
             *lookup_assets(catalog),
             *relation_assets(catalog),
             *report_assets(catalog, settings),
+            *forecast_assets(catalog, settings),
         ],
         asset_checks=asset_checks(catalog, settings),
         jobs=[extract, *reports.values(), register_routes_job],

@@ -1,14 +1,28 @@
-"""The commands below `outbox`: where every value stands, why, and what to do."""
+"""The commands below `outbox`: where every value stands, why, and what to do.
 
-import json
+It asks and prints; how rows become tables stands in value_table.py.
+"""
+
+from dataclasses import asdict
+from difflib import get_close_matches
 from getpass import getuser
 
 import click
-from rich.table import Table
 
-from opensrp_dhis2.cli.console import console, opened_warehouse, read_settings
-from opensrp_dhis2.dhis2.codes import explain
-from opensrp_dhis2.outbox import ledger
+from opensrp_dhis2.cli import value_table
+from opensrp_dhis2.cli.console import opened_warehouse, read_settings
+from opensrp_dhis2.cli.forecast import outbox_forecast
+from opensrp_dhis2.cli.value_table import print_json, print_table, with_reasons
+from opensrp_dhis2.dhis2.codes import CODES, TEXTS, explain
+from opensrp_dhis2.outbox import inquiry, ledger
+from opensrp_dhis2.outbox.inquiry import Row, Wanted
+from opensrp_dhis2.outbox.run_summary import STANDINGS
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+data_set_option = click.option("--data-set", help="DHIS2 code of the data set; default: all.")
+period_option = click.option("--period", help="DHIS2 period, for example 202401; default: all.")
+code_option = click.option("--code", help="The reason, for example E8022; default: all.")
+org_unit_option = click.option("--org-unit", help="DHIS2 code or id of the org unit; default: all.")
 
 
 @click.group()
@@ -17,39 +31,143 @@ def outbox() -> None:
 
 
 @outbox.command("status")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@json_option
 def outbox_status(as_json: bool) -> None:
-    """Count the values by data set, period, state and reason."""
+    """Count the values by data set, period, state and reason; say what to do."""
+    target = _target()
     with opened_warehouse() as warehouse, warehouse.connect() as connection:
-        rows = ledger.status(connection)
+        rows = with_reasons(ledger.status(connection, target), read_settings().report_language)
+        elsewhere = inquiry.count_elsewhere(connection, target)
     if as_json:
-        for row in rows:
-            click.echo(json.dumps(row, default=str))
+        print_json(rows)
         return
-    table = Table("data set", "period", "state", "values", "why", "who can mend it, and how")
-    for row in rows:
-        table.add_row(row["data_set"], row["period"], row["state"], str(row["value_count"]), *_why(row["code"]))
-    console.print(table)
+    print_table(value_table.counts(rows))
+    if any(row["code"] for row in rows):
+        print_table(value_table.remedies(rows))
+    click.echo(f"{value_table.total(rows)} in the ledger of {target}")
+    for other, count in elsewhere.items():
+        click.echo(f"The ledger also holds {count:,} values of {other}, which DHIS2_BASE_URL does not name")
 
 
-def _why(code: str | None) -> tuple[str, str]:
-    if not code:
-        return "", ""
-    said = explain(code)
-    return f"{code}: {said.sentence}", f"{said.owner}: {said.remedy}"
+@outbox.command("list")
+@data_set_option
+@period_option
+@click.option("--state", type=click.Choice(STANDINGS), help="Where it stands; default: anywhere.")
+@code_option
+@org_unit_option
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="List so many at most.")
+@json_option
+def outbox_list(limit: int, as_json: bool, **wanted: str | None) -> None:
+    """List single values with their names, and where each stands."""
+    asked, target = Wanted(**wanted), _target()
+    with opened_warehouse() as warehouse, warehouse.connect() as connection:
+        count = inquiry.count_values(connection, target, asked)
+        rows = _named(inquiry.find_values(connection, target, asked, limit))
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(value_table.values(rows))
+    if count > len(rows):
+        click.echo(f"{count - len(rows):,} more of {count:,}: raise --limit, or ask for fewer", err=as_json)
+
+
+@outbox.command("show")
+@click.argument("value_id", type=int, required=False)
+@data_set_option
+@period_option
+@org_unit_option
+@click.option("--data-element", help="DHIS2 code or id of the data element.")
+@click.option("--category-option-combo", help="DHIS2 id; needed only where there are several.")
+@click.option("--attribute-option-combo", help="DHIS2 id; needed only where there are several.")
+@json_option
+def outbox_show(value_id: int | None, as_json: bool, **key: str | None) -> None:
+    """Show all that is known of one value: by its number in `outbox list`, or by the parts of its key."""
+    with opened_warehouse() as warehouse, warehouse.connect() as connection:
+        if value_id is None:
+            found = inquiry.find_values(connection, _target(), Wanted(**key), 20)
+        else:
+            found = inquiry.read_value(connection, value_id)
+        value = _only(_named(found))
+        history = inquiry.read_history(connection, value["value_id"])
+        batches = inquiry.read_batches(connection, value["value_id"])
+    if as_json:
+        print_json([{**value, "history": history, "batches": batches}])
+        return
+    print_table(value_table.facts(value))
+    print_table(value_table.history(history))
+    if batches:
+        print_table(value_table.batches(batches))
+    else:
+        click.echo("No request has carried it yet.")
+
+
+def _only(found: list[Row]) -> Row:
+    if not found:
+        raise click.UsageError(f"The ledger of {_target()} has no such value: `outbox list` shows what it has")
+    if len(found) > 1:
+        print_table(value_table.values(found))
+        raise click.UsageError("Several values fit: give the number of one, or more parts of its key")
+    return found[0]
+
+
+@outbox.command("explain")
+@click.argument("code")
+@click.option("--language", type=click.Choice(sorted(TEXTS)), help="Default: REPORT_LANGUAGE.")
+@json_option
+def outbox_explain(code: str, language: str | None, as_json: bool) -> None:
+    """Put a reason such as E8022 into plain words: what is wrong, who can mend it, and how."""
+    said = explain(_known_code(code), language or read_settings().report_language)
+    if as_json:
+        print_json([asdict(said)])
+    else:
+        click.echo(f"{said.code}: {said.sentence}\n{said.owner_label}: {said.remedy}")
+
+
+def _known_code(given: str) -> str:
+    lowered = {code.lower(): str(code) for code in CODES}
+    if given.lower() in lowered:
+        return lowered[given.lower()]
+    near = [code for code in lowered if code.startswith(given.lower())] or get_close_matches(given.lower(), lowered, 8)
+    hint = (
+        f"did you mean {', '.join(lowered[code] for code in near[:8])}?"
+        if near
+        else "`outbox status` shows the codes in use"
+    )
+    raise click.BadParameter(f"{given} is no code that this version knows; {hint}", param_hint="CODE")
 
 
 @outbox.command("requeue")
-@click.option("--data-set", help="DHIS2 code of the data set; default: all.")
-@click.option("--period", help="DHIS2 period, for example 202401; default: all.")
-def outbox_requeue(data_set: str | None, period: str | None) -> None:
+@data_set_option
+@period_option
+@code_option
+@json_option
+def outbox_requeue(data_set: str | None, period: str | None, code: str | None, as_json: bool) -> None:
     """Put refused values back to pending, once their cause is mended; the next report sends them."""
+    target = _target()
     with opened_warehouse() as warehouse, warehouse.connect() as connection:
+        held_back = inquiry.count_values(connection, target, Wanted(data_set, period, "withheld", code))
         count = ledger.requeue(
-            connection,
-            read_settings().dhis2_base_url,
-            data_set_code=data_set,
-            period=period,
-            run_id=f"requeue by {getuser()}",
+            connection, target, data_set_code=data_set, period=period, code=code, run_id=f"requeue by {getuser()}"
         )
-    console.print(f"{count} refused values are pending again")
+    if as_json:
+        print_json([{"requeued": count, "held_back": held_back}])
+        return
+    click.echo(
+        f"{count:,} refused values are pending again: the next report of their data set and period sends them"
+        if count
+        else "No refused value fits: `outbox status` shows what there is"
+    )
+    if held_back:
+        click.echo(f"{held_back:,} more are held back, not refused: every report checks these again by itself")
+
+
+def _target() -> str:
+    """Give the server as the ledger names it."""
+    return read_settings().dhis2_base_url.removesuffix("/api")
+
+
+def _named(rows: list[Row]) -> list[Row]:
+    return with_reasons(rows, read_settings().report_language)
+
+
+outbox.add_command(outbox_forecast)

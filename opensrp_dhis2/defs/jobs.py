@@ -34,7 +34,7 @@ def _report_job(code: str) -> Any:
     name = asset_name(code)
     return dg.define_asset_job(
         report_job_name(code),
-        selection=dg.AssetSelection.assets(["outbox", name], ["dhis2", name]),
+        selection=dg.AssetSelection.assets(["outbox", name], ["forecast", name], ["dhis2", name]),
         executor_def=dg.in_process_executor,
         tags={"opensrp_dhis2/data_set": code},
         description=f"Send data set {code} to DHIS2: one partition a period, a range of them in one run.",

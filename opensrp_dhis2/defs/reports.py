@@ -52,6 +52,7 @@ def _reporter(
         run_id=context.run.run_id,
         batch_size=settings.dhis2_batch_size,
         hours=SubmissionHours.parse(settings.dhis2_submission_hours, settings.zone),
+        is_async=settings.dhis2_async_import,
     )
 
 

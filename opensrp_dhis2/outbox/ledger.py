@@ -33,6 +33,7 @@ class Batch:
     period: str
     import_strategy: str
     value_count: int
+    job_id: str | None  # of the import, where DHIS2 runs it as a job
 
 
 @dataclass(frozen=True)
@@ -92,10 +93,15 @@ def unsettled_batches(connection: Connection, target: str) -> list[Batch]:
 
 
 def _batches(connection: Connection, condition: str, parameter: object) -> list[Batch]:
-    columns = "batch_id, target, data_set_id, period, import_strategy, value_count"
+    columns = "batch_id, target, data_set_id, period, import_strategy, value_count, job_id"
     with connection.cursor(row_factory=class_row(Batch)) as cursor:
         query = f"select {columns} from outbox.batch where {condition}"  # noqa: S608 - both parts are written above
         return cursor.execute(query, (parameter,)).fetchall()
+
+
+def keep_job(connection: Connection, batch: Batch, job_id: str) -> None:
+    """Keep the id of the job in which DHIS2 imports a batch."""
+    connection.execute("update outbox.batch set job_id = %s where batch_id = %s", (job_id, batch.batch_id))
 
 
 def payload(connection: Connection, batch: Batch) -> bytes:

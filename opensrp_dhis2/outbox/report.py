@@ -6,12 +6,14 @@ It knows the steps of a report; planning and sending stand in ledger.py and push
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.periods import Period
 from opensrp_dhis2.outbox import ledger
+from opensrp_dhis2.outbox.complete import Completed, complete_units
+from opensrp_dhis2.outbox.forecast import Score, score
 from opensrp_dhis2.outbox.known_data_set import is_open, known_data_set
 from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.outbox.pace import Pace
@@ -37,10 +39,13 @@ class Report:
     waiting: int  # the submission hours ended before their turn came
     request_count: int
     seconds: float
+    score: Score = field(default_factory=lambda: Score(()))
+    completed: Completed = field(default_factory=Completed)
 
     def counts(self) -> dict[str, int]:
-        numbers = asdict(self)
-        return {name: numbers[name] for name in ("sent", "accepted", "refused", "unchanged", "withheld", "waiting")}
+        """Give the counts of values, and of units told to be complete."""
+        names = ("sent", "accepted", "refused", "unchanged", "withheld", "waiting")
+        return {name: getattr(self, name) for name in names} | {"completed": self.completed.registered}
 
     def line(self) -> str:
         said = ", ".join(f"{name} {number}" for name, number in self.counts().items())
@@ -60,13 +65,14 @@ class Reporter:
         run_id: str,
         batch_size: int,
         hours: SubmissionHours = ANY_HOUR,
+        is_async: bool = False,
     ) -> None:
         self._warehouse, self._client, self._code, self._policy = warehouse, client, code, data_set
         self._run_id, self._pace, self._hours = run_id, Pace(batch_size), hours
         self.target = client.base_url
         info = client.system_info()
         self._version, self._today = info.version, date.fromisoformat(info.server_date[:10])
-        self._sender = Sender(warehouse, client, info.version, run_id)
+        self._sender = Sender(warehouse, client, info.version, run_id, is_async)
         with warehouse.connect() as connection:
             self._known = known_data_set(connection, code)
 
@@ -93,14 +99,27 @@ class Reporter:
                     ledger.offer_dropped(connection, of, self._run_id)
                 before = ledger.states(connection, of)
             delivery = push(self._sender, of, self._pace, self._hours, progress)
+            completed = self._complete(period)
+            with self._warehouse.connect() as connection:
+                scored = score(connection, of, self._run_id)
             report = Report(
                 self._code, period.id, delivery.sent, delivery.accepted, delivery.refused,
                 before.get("delivered", 0) + before.get("dropped", 0), before.get("withheld", 0),
-                delivery.waiting, delivery.requests, round(time.monotonic() - started, 3),
+                delivery.waiting, delivery.requests, round(time.monotonic() - started, 3), scored, completed,
             )  # fmt: skip
             with self._warehouse.connect() as connection:
                 _keep(connection, self._run_id, of, report)
         return report
+
+    def _complete(self, period: Period) -> Completed:
+        return complete_units(
+            self._warehouse,
+            self._client,
+            self._slice(period),
+            policy=self._policy.completion,
+            is_period_open=is_open(period, self._known, self._today),
+            run_id=self._run_id,
+        )
 
     def _settle_unfinished(self) -> None:
         settle_unfinished(self._warehouse, self._client, self.target, self._version, self._run_id)
@@ -134,5 +153,8 @@ def _keep(connection: Connection, run_id: str, of: Slice, report: Report) -> Non
         " accepted = excluded.accepted + delivery.accepted, refused = excluded.refused + delivery.refused,"
         " waiting = excluded.waiting, request_count = excluded.request_count + delivery.request_count,"
         " seconds = excluded.seconds + delivery.seconds",
-        (run_id, of.target, of.data_set_id, of.period, *astuple(report)[2:]),
+        (
+            *(run_id, of.target, of.data_set_id, of.period, report.sent, report.accepted, report.refused),
+            *(report.unchanged, report.withheld, report.waiting, report.request_count, report.seconds),
+        ),
     )

@@ -6,6 +6,7 @@ It knows one batch at a time; which batch comes next is decided in push.py and p
 from collections import Counter
 from dataclasses import dataclass
 
+from opensrp_dhis2.dhis2 import import_job
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.codes import Level, Reason, level_of
 from opensrp_dhis2.dhis2.import_reply import interpret
@@ -54,6 +55,7 @@ class Sender:
     client: Dhis2Client
     version: ServerVersion
     run_id: str
+    is_async: bool = False  # DHIS2 imports in a job of its own
 
     def send(self, batch: Batch) -> Answer:
         """Send one committed batch and settle it.
@@ -63,15 +65,31 @@ class Sender:
         with self.warehouse.connect() as connection:
             body, rows = ledger.payload(connection, batch), ledger.sent_rows(connection, batch)
         try:
-            reply = self.client.post_data_value_set(body, params=_parameters(batch, self.version))
+            answered = self._post(batch, body)
         except Dhis2UnavailableError as error:
             return self._settle_unanswered(batch, is_timeout=isinstance(error, Dhis2TimeoutError))
+        reply = self._await_job(batch, answered) if isinstance(answered, str) else answered
+        if reply is None:
+            return self._settle_unanswered(batch, is_timeout=False)
         read = interpret(reply, [_sent_value(row, batch, self.version) for row in rows], self.version)
         verdicts = self._verdicts(batch, rows, reply, read)
         with self.warehouse.connect() as connection:
             note = read.cause or ""
             ledger.settle(connection, batch, verdicts, http_status=reply.status, note=note, run_id=self.run_id)
         return _answer(reply, read, Counter(verdict.verdict for verdict in verdicts))
+
+    def _post(self, batch: Batch, body: bytes) -> Reply | str:
+        """Send a body and give the answer, or the id of the job that imports it."""
+        params = _parameters(batch, self.version)
+        if self.is_async:
+            return import_job.start(self.client, body, params)
+        return self.client.post_data_value_set(body, params=params)
+
+    def _await_job(self, batch: Batch, job_id: str) -> Reply | None:
+        """Keep a job's id and wait for its end; while DHIS2 does not answer the batch stays open for the next run."""
+        with self.warehouse.connect() as connection:
+            ledger.keep_job(connection, batch, job_id)
+        return import_job.await_reply(self.client, job_id)
 
     def _settle_unanswered(self, batch: Batch, *, is_timeout: bool) -> Answer:
         """Read back; a connection that broke after everything was stored has done no harm."""

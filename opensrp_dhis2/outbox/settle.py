@@ -5,6 +5,7 @@ It knows how to compare; it refuses to send.
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.codes import Reason
+from opensrp_dhis2.dhis2.import_job import await_reply
 from opensrp_dhis2.dhis2.models import ServerVersion
 from opensrp_dhis2.dhis2.zero_rule import is_droppable_zero
 from opensrp_dhis2.outbox import ledger
@@ -24,6 +25,8 @@ def settle_unfinished(
     with warehouse.connect() as connection:
         batches = ledger.unsettled_batches(connection, target)
     for batch in batches:
+        if batch.job_id:  # it may be running still: what is read before its end is not final
+            await_reply(client, batch.job_id)
         settle_by_reading(warehouse, client, batch, version, run_id)
     return len(batches)
 

@@ -279,3 +279,30 @@ def test_outside_the_submission_hours_the_values_wait(dhis2: Dhis2Site, set_tota
     report = reporter.deliver(SEPTEMBER)
     assert (report.sent, report.waiting, dhis2.stored()) == (0, 5, {})
     assert dhis2.report("run-2").accepted == 5
+
+
+def test_an_import_that_dhis2_runs_as_a_job_is_waited_for(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
+    set_totals(totals_of([*UNITS[:150], "OuFacility1"]))
+    reporter = Reporter(dhis2.warehouse, dhis2.client, "DS_M", MONTHLY, run_id="1", batch_size=1000, is_async=True)
+    reporter.plan(SEPTEMBER)
+    report = reporter.deliver(SEPTEMBER)
+    assert (report.accepted, len(dhis2.stored())) == (151, 151)
+    with dhis2.warehouse.connect() as connection:
+        jobs = connection.execute("select count(*), count(distinct job_id) from outbox.batch").fetchone()
+    assert jobs == (2, 2)
+
+
+def test_a_run_killed_while_a_job_runs_is_settled_by_asking_after_the_job(
+    dhis2: Dhis2Site, set_totals: SetTotals
+) -> None:
+    set_totals(totals_of(UNITS[:50]))
+    reporter = Reporter(dhis2.warehouse, dhis2.client, "DS_M", MONTHLY, run_id="1", batch_size=99, is_async=True)
+    reporter.plan(SEPTEMBER)
+    away = {"kind": "status", "status": 503, "method": "GET", "path": "/api/system/task"}
+    dhis2.strike(*[away] * 4)
+    with pytest.raises(Dhis2UnavailableError):
+        reporter.deliver(SEPTEMBER)
+    with dhis2.warehouse.connect() as connection:
+        assert connection.execute("select state from outbox.batch").fetchall() == [("sending",)]
+    report = dhis2.report("run-2")
+    assert (report.sent, report.unchanged, len(dhis2.stored())) == (0, 50, 50)

@@ -103,6 +103,8 @@ class Replay:
         return found
 
     def _learn_ids(self, recorded: Any, seen: Any) -> None:
+        if isinstance(recorded, list) and isinstance(seen, list) and all("uid" in one for one in (*recorded, *seen)):
+            self.ids |= {theirs["uid"]: ours["uid"] for theirs, ours in zip(recorded, seen, strict=False)}
         for name in ("uid", "id"):
             theirs, ours = (
                 (body.get("response") or {}).get(name) if isinstance(body, dict) else None for body in (recorded, seen)

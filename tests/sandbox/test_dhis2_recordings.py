@@ -19,8 +19,6 @@ UNSENT = {"49n-nul-last-of-2689": "its rows were trimmed by the recorder; rebuil
 BOTH = {
     "26b-xml-accept-xml": "the XML summary comes without importOptions",
     "27j-scheme-invalid": "Spring's own words about the bad value",
-    "29b-async-task": "of the job's messages only the last",
-    "29d-async-task-other-user": "of the job's messages only the last",
     "36d-pat-list": "tokens of earlier runs were listed, with all members of a metadata object",
     "36e-pat-me": "tokens of earlier runs were listed",
     "36q-pat-default-expiry-read": "30 days from another instant",

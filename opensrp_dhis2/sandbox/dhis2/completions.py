@@ -1,14 +1,23 @@
 """Registers data sets as complete: POST, GET and DELETE of completeDataSetRegistrations.
 
-It knows registrations; whether values are there does not concern it, as it does not concern DHIS2.
+It knows registrations; whether values are there does not concern it, as it does not concern DHIS2. What no recording
+shows (users, sharing, locks) is by DHIS2's source.
 """
 
 from opensrp_dhis2.sandbox.dhis2.http import Call, Dhis2, Reply, envelope_reply
-from opensrp_dhis2.sandbox.dhis2.imports import Completion, ImportResult, Json, Summary, summary_envelope
-from opensrp_dhis2.sandbox.dhis2.metadata import DEFAULT_OPTION_COMBO_ID
+from opensrp_dhis2.sandbox.dhis2.imports import (
+    Circumstances,
+    Completion,
+    ImportResult,
+    Json,
+    Summary,
+    summary_envelope,
+)
+from opensrp_dhis2.sandbox.dhis2.metadata import DATA_WRITE, DEFAULT_OPTION_COMBO_ID, DataSet
 from opensrp_dhis2.sandbox.dhis2.options import FLAGS
-from opensrp_dhis2.sandbox.dhis2.periods import parse_period
-from opensrp_dhis2.sandbox.dhis2.values import require_authority
+from opensrp_dhis2.sandbox.dhis2.periods import Period, parse_period
+from opensrp_dhis2.sandbox.dhis2.timeliness import is_approved, is_input_period_open, is_locked
+from opensrp_dhis2.sandbox.dhis2.values import circumstances, require_authority
 
 
 def post_completions(server: Dhis2, call: Call) -> Reply:
@@ -32,19 +41,12 @@ def post_completions(server: Dhis2, call: Call) -> Reply:
 
 
 def _register(server: Dhis2, call: Call, row: Json, summary: Summary) -> None:
-    metadata = server.metadata
-    problem = None
-    if row["dataSet"] not in metadata.data_sets:
-        problem = row["dataSet"], "Data set not found or not accessible"
-    elif row["organisationUnit"] not in metadata.org_units:
-        problem = row["organisationUnit"], "Organisation unit not found or not accessible"
-    elif parse_period(row["period"]) is None:
-        problem = row["period"], "Invalid period"
-    if problem:
-        summary.ignored += 1
-        summary.conflicts.append({"object": problem[0], "value": problem[1]})
-        return
     combo_id = row.get("attributeOptionCombo") or DEFAULT_OPTION_COMBO_ID
+    conflict = _conflict(server, call, row)
+    if conflict:
+        summary.ignored += 1
+        summary.conflicts.append(conflict)
+        return
     day = row.get("date") or server.clock().date().isoformat()
     completion = Completion(row["dataSet"], row["period"], row["organisationUnit"], combo_id, day)
     was_there = server.store.put_completion(completion, call.user.username, row.get("completed", True))
@@ -53,6 +55,23 @@ def _register(server: Dhis2, call: Call, row: Json, summary: Summary) -> None:
         summary.updated += 1
     else:
         summary.imported += 1
+
+
+def _conflict(server: Dhis2, call: Call, row: Json) -> Json | None:
+    """Say why a registration is ignored; expiry, approval and assignment are no reason here."""
+    metadata = server.metadata
+    data_set, unit = metadata.data_sets.get(row["dataSet"]), metadata.org_units.get(row["organisationUnit"])
+    if data_set is None:
+        return {"object": row["dataSet"], "value": "Data set not found or not accessible"}
+    if parse_period(row["period"]) is None:
+        return {"object": row["period"], "value": "Period not valid"}
+    if unit is None:
+        return {"object": row["organisationUnit"], "value": "Organisation unit not found or not accessible"}
+    if call.user.capture_unit_ids.isdisjoint(unit.path):
+        return {"object": unit.id, "value": f"Organisation unit is not in hierarchy of user: {call.user.username}"}
+    if not call.user.may(data_set.sharing, DATA_WRITE):
+        return {"object": "dataSet", "value": f"User has no data write access for DataSet: {data_set.id}"}
+    return None
 
 
 def get_completions(server: Dhis2, call: Call) -> Reply:
@@ -90,9 +109,35 @@ def _json(each: Completion, stored_by: str, is_completed: bool) -> Json:
 
 
 def delete_completions(server: Dhis2, call: Call) -> Reply:
-    """Take registrations back; also when there are none."""
-    for data_set in call.all("ds"):
-        for period in call.all("pe"):
-            for unit in call.all("ou"):
-                server.store.drop_completion((data_set, period, unit, DEFAULT_OPTION_COMBO_ID))
+    """Take registrations back, where the data set is not locked; also when there are none."""
+    combo_id = _combo_id(server, call)
+    data_sets = [server.metadata.data_sets[uid] for uid in call.all("ds")]
+    period, unit = parse_period(call.one("pe")), call.one("ou")
+    if period is None:
+        return envelope_reply(409, f"Illegal period identifier: {call.one('pe')}")
+    where = circumstances(server, call)
+    locked = [each.id for each in data_sets if _is_locked(each, period, unit, combo_id, where)]
+    if locked:
+        return envelope_reply(409, f"Locked Data set(s) : {', '.join(locked)}")
+    for each in data_sets:
+        if unit in each.org_unit_ids:
+            server.store.drop_completion((each.id, period.iso, unit, combo_id))
     return Reply(None, 204)
+
+
+def _combo_id(server: Dhis2, call: Call) -> str:
+    """Find the attribute option combo by its category combo and options; without them it is the default."""
+    combo_id, options = call.one("cc"), set(call.one("cp").split(";"))
+    if not combo_id:
+        return DEFAULT_OPTION_COMBO_ID
+    combos = server.metadata.option_combos.values()
+    found = [each.id for each in combos if each.category_combo_id == combo_id and set(each.option_ids) == options]
+    return found[0] if found else ""
+
+
+def _is_locked(data_set: DataSet, period: Period, unit: str, combo_id: str, where: Circumstances) -> bool:
+    return (
+        is_locked(data_set, period, unit, where)
+        or is_approved(data_set, period, unit, combo_id, where)
+        or not is_input_period_open(data_set, period, where.today)
+    )

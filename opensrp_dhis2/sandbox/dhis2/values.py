@@ -18,6 +18,7 @@ from opensrp_dhis2.sandbox.dhis2.imports import (
     summary_json,
     web_message,
 )
+from opensrp_dhis2.sandbox.dhis2.job_messages import job_messages
 from opensrp_dhis2.sandbox.dhis2.metadata import DEFAULT_OPTION_COMBO_ID
 from opensrp_dhis2.sandbox.dhis2.options import ImportOptions, read_options
 from opensrp_dhis2.sandbox.dhis2.payload import UnreadableBody, read_payload
@@ -152,17 +153,9 @@ def _advance(server: Dhis2, call: Call, job_id: str) -> Json | None:
         starter = Call(**{**vars(call), "user": server.metadata.users[job["user"]]})
         summary = run_import(server, starter, job["payload"], options).summary
         job["summary"] = summary_json(summary, options.echo, is_new=server.is_new)
-        created = f"{summary.imported} created, {summary.updated} updated"
-        counts = f"{created}, {summary.deleted} deleted, {summary.ignored} ignored"
-        job["messages"] = [_message(server, f"Import complete with status {summary.status}, {counts}")]
+        job["messages"] = job_messages(server, JOB, job["payload"], options, summary)
     server.store.put_document("job", job_id, job)
     return job
-
-
-def _message(server: Dhis2, text: str) -> Json:
-    name = server.new_id()
-    body: Json = {"uid": name, "level": "INFO", "category": JOB, "time": server.timestamp(), "message": text}
-    return body | {"completed": True, "id": name}
 
 
 def get_single_value(server: Dhis2, call: Call) -> Reply:

@@ -1,0 +1,75 @@
+"""The command `outbox forecast`: what the next report will do to each value of a period, before anything is sent."""
+
+import json
+from dataclasses import asdict
+from getpass import getuser
+
+import click
+from rich import box
+from rich.table import Table
+
+from opensrp_dhis2.cli.console import opened_warehouse, read_settings
+from opensrp_dhis2.cli.value_table import print_table
+from opensrp_dhis2.dhis2.codes import Explanation, explain
+from opensrp_dhis2.dhis2.periods import parse_period_of_type
+from opensrp_dhis2.outbox.forecast import Example, Forecast, examples, forecast_period
+from opensrp_dhis2.outbox.report import Reporter
+from opensrp_dhis2.sources import open_dhis2
+from opensrp_dhis2.views.catalog import load_catalog
+
+
+@click.command("forecast")
+@click.argument("data_set")
+@click.argument("period")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def outbox_forecast(data_set: str, period: str, as_json: bool) -> None:
+    """Say what the next report of DATA_SET for PERIOD (such as 202401) will do to each value; nothing is sent."""
+    settings, who = read_settings(), f"forecast by {getuser()}"
+    policy = load_catalog(settings.project).data_sets.of(data_set)
+    wanted = parse_period_of_type(policy.period_type, period)
+    with opened_warehouse() as warehouse, open_dhis2(settings) as client:
+        size = settings.dhis2_batch_size
+        Reporter(warehouse, client, data_set, policy, run_id=who, batch_size=size).plan(wanted)
+        made = forecast_period(warehouse, client, data_set, wanted.id, run_id=who)
+        with warehouse.connect() as connection:
+            shown = examples(connection, made.of)
+    reasons = {share.code: explain(share.code, settings.report_language) for share in made.shares if share.code}
+    if as_json:
+        click.echo(json.dumps(_document(data_set, made, reasons, shown), ensure_ascii=False))
+    else:
+        _show(data_set, made, reasons, shown)
+
+
+def _document(
+    data_set: str, made: Forecast, reasons: dict[str, Explanation], shown: list[Example]
+) -> dict[str, object]:
+    stopped = [
+        {"fate": share.fate, "values": share.value_count, **asdict(reasons[share.code])}
+        for share in made.shares
+        if share.code
+    ]
+    return {
+        "data_set": data_set, "period": made.of.period, "values": made.counts, "edited": made.edited,
+        "drifted": made.drifted, "stopped": stopped, "examples": [asdict(one) for one in shown],
+    }  # fmt: skip
+
+
+def _show(data_set: str, made: Forecast, reasons: dict[str, Explanation], shown: list[Example]) -> None:
+    table = Table("fate", "values", "why", "who can mend it, and how", box=box.SIMPLE)
+    for share in made.shares:
+        said = reasons.get(share.code or "")
+        why = (f"{said.code}: {said.sentence}", f"{said.owner}: {said.remedy}") if said else ()
+        table.add_row(share.fate, f"{share.value_count:,}", *why)
+    print_table(table)
+    if shown:
+        listed = Table("for example", "why", "org unit", "data element", "wanted", box=box.SIMPLE)
+        for one in shown:
+            listed.add_row(one.fate, one.code, one.org_unit, one.data_element, one.wanted or "to be deleted")
+        print_table(listed)
+    if made.edited:
+        click.echo(f"{made.edited:,} values stand otherwise in DHIS2 than it last confirmed: see `outbox reconcile`")
+    if made.drifted:
+        click.echo(
+            f"{made.drifted:,} values meet metadata that changed in DHIS2: run the job `extract`, then plan again"
+        )
+    click.echo(f"{data_set} {made.of.period}: a forecast; nothing was sent")

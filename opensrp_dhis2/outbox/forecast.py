@@ -1,0 +1,252 @@
+"""The forecast: what the next push will do to each value of a data set and period, and afterwards how right it was.
+
+It knows the ledger, what DHIS2 holds and what DHIS2 says of the data set now; it refuses to send.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from psycopg.rows import class_row
+
+from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.dhis2.codes import explain
+from opensrp_dhis2.dhis2.models import DataValue, ServerVersion
+from opensrp_dhis2.dhis2.zero_rule import is_droppable_zero
+from opensrp_dhis2.errors import MetadataNotFoundError
+from opensrp_dhis2.outbox.ledger import Slice
+from opensrp_dhis2.warehouse.database import Connection, Warehouse
+
+FATES = ("create", "change", "same", "delete", "zero_dropped", "refused", "closed")
+_NOW_FIELDS = "id,access,organisationUnits[id],dataSetElements[dataElement[id]]"
+
+
+@dataclass(frozen=True)
+class Share:
+    """The values of one fate and code; `drifted`: refused by what DHIS2 says now, and the lookup tables do not yet."""
+
+    fate: str
+    code: str | None
+    value_count: int
+    edited_count: int
+    drifted_count: int
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What will become of the values of one slice; nothing is sent by it."""
+
+    of: Slice
+    shares: tuple[Share, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Values by fate, every fate named."""
+        return {fate: sum(share.value_count for share in self.shares if share.fate == fate) for fate in FATES}
+
+    @property
+    def edited(self) -> int:
+        """Values of which DHIS2 holds something else than it last confirmed: for reconcile to judge."""
+        return sum(share.edited_count for share in self.shares)
+
+    @property
+    def drifted(self) -> int:
+        """Values that DHIS2 will refuse for metadata that changed since the lookup tables were filled."""
+        return sum(share.drifted_count for share in self.shares)
+
+    def markdown(self, language: str = "en") -> str:
+        """Draw the fates as a Markdown table, with the reason and whose job it is."""
+        lines = ["| fate | values | why | who can mend it, and how |", "|---|---|---|---|"]
+        for share in self.shares:
+            said = explain(share.code, language) if share.code else None
+            why = (f"{share.code}: {said.sentence}", f"{said.owner}: {said.remedy}") if said else ("", "")
+            lines.append(f"| {share.fate} | {share.value_count} | {why[0]} | {why[1]} |")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A value that will be refused or is closed, by the names that people know."""
+
+    fate: str
+    code: str | None
+    org_unit: str
+    data_element: str
+    wanted: str | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Values of one forecast fate and what they came to; `is_right` None: not sent yet, so not scored."""
+
+    fate: str
+    foreseen_code: str | None
+    state: str
+    code: str | None
+    is_right: bool | None
+    value_count: int
+
+
+@dataclass(frozen=True)
+class Score:
+    """How right the forecast of a slice was; all 0 when there was none to score."""
+
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def right(self) -> int:
+        return sum(one.value_count for one in self.outcomes if one.is_right)
+
+    @property
+    def wrong(self) -> int:
+        return sum(one.value_count for one in self.misses)
+
+    @property
+    def open(self) -> int:
+        return sum(one.value_count for one in self.outcomes if one.is_right is None)
+
+    @property
+    def share(self) -> float | None:
+        scored = self.right + self.wrong
+        return self.right / scored if scored else None
+
+    @property
+    def misses(self) -> list[Outcome]:
+        return [one for one in self.outcomes if one.is_right is False]
+
+    def markdown(self) -> str:
+        """Draw what was forecast wrongly as a Markdown table, below the share of what was right."""
+        if self.share is None:
+            return "No forecast to score."
+        said = f"{self.right} of {self.right + self.wrong} values as forecast ({self.share:.2%})"
+        said += f", {self.open} not sent yet" if self.open else ""
+        if not self.wrong:
+            return said
+        rows = [
+            f"| {' '.join(filter(None, (one.fate, one.foreseen_code)))} "
+            f"| {' '.join(filter(None, (one.state, one.code)))} | {one.value_count} |"
+            for one in self.misses
+        ]
+        return "\n".join([said, "", "| forecast | came to | values |", "|---|---|---|", *rows])
+
+
+@dataclass(frozen=True)
+class _DataSetNow:
+    """The data set and the account as DHIS2 has them now; `root_ids` None: the account's org units do not matter."""
+
+    can_write: bool
+    org_unit_ids: list[str]
+    data_element_ids: list[str]
+    root_ids: list[str] | None
+
+
+def forecast(warehouse: Warehouse, client: Dhis2Client, of: Slice, *, version: ServerVersion, run_id: str) -> Forecast:
+    """Say what the next push will do to each value of a slice, and keep it for the score.
+
+    The caller holds the target's lock, has settled what was open, and has planned. DHIS2 is asked three things:
+    the account, the data set, and the values that stand in it.
+
+    Raises: Dhis2UnavailableError (transient); Dhis2AuthenticationError when the account may not read the values.
+    """
+    now = _ask(client, of.data_set_id, version)
+    with warehouse.connect() as connection:
+        units = _readable_units(connection, of, now)
+        _copy_values(connection, client.read_data_values(of.data_set_id, of.period, units, include_deleted=True))
+        with connection.cursor(row_factory=class_row(Share)) as cursor:
+            shares = cursor.execute(
+                "select * from outbox.foresee(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                (
+                    *(of.target, of.data_set_id, of.period, version.has_group_import, now.can_write),
+                    *(
+                        now.org_unit_ids,
+                        now.data_element_ids,
+                        now.root_ids,
+                        _droppable(connection, of, version),
+                        run_id,
+                    ),
+                ),
+            ).fetchall()
+        connection.execute("drop table there")
+    return Forecast(of, tuple(sorted(shares, key=lambda share: (FATES.index(share.fate), share.code or ""))))
+
+
+def forecast_period(warehouse: Warehouse, client: Dhis2Client, code: str, period_id: str, *, run_id: str) -> Forecast:
+    """Forecast one period of a data set, by its code, under the target's lock. Raises: as `forecast`."""
+    with warehouse.lock(f"dhis2 {client.base_url}"):
+        with warehouse.connect() as connection:
+            row = connection.execute("select data_set_id from lookup.data_set where code = %s", (code,)).fetchone()
+        if row is None:
+            raise MetadataNotFoundError(
+                f"data set {code} is not in lookup.data_set: run the job `extract`, which reads DHIS2's metadata, first"
+            )
+        version = client.system_info().version
+        return forecast(warehouse, client, Slice(client.base_url, row[0], period_id), version=version, run_id=run_id)
+
+
+def examples(connection: Connection, of: Slice, at_most: int = 3) -> list[Example]:
+    """Give some values of each reason for which the slice's forecast has them refused or closed."""
+    with connection.cursor(row_factory=class_row(Example)) as cursor:
+        return cursor.execute(
+            "select * from outbox.forecast_example(%s, %s, %s, %s)", (of.target, of.data_set_id, of.period, at_most)
+        ).fetchall()
+
+
+def score(connection: Connection, of: Slice, run_id: str) -> Score:
+    """Hold a slice's forecast to the verdicts that the ledger has now, and keep the score as a row.
+
+    What is still pending is not scored, nor what was planned anew since; nor a forecast that an earlier run has
+    scored to its end.
+    """
+    with connection.cursor(row_factory=class_row(Outcome)) as cursor:
+        rows = cursor.execute(
+            "select * from outbox.score_forecast(%s, %s, %s, %s)", (of.target, of.data_set_id, of.period, run_id)
+        ).fetchall()
+    return Score(tuple(rows))
+
+
+def _ask(client: Dhis2Client, data_set_id: str, version: ServerVersion) -> _DataSetNow:
+    me = client.me()
+    found = client.get_json(f"dataSets/{data_set_id}", {"fields": _NOW_FIELDS})
+    is_everywhere = version.has_group_import and "ALL" in me.authorities  # older servers bind a superuser too
+    return _DataSetNow(
+        found.get("access", {}).get("data", {}).get("write") is True,
+        [unit["id"] for unit in found.get("organisationUnits", ())],
+        [one["dataElement"]["id"] for one in found.get("dataSetElements", ())],
+        None if is_everywhere else list(me.org_unit_ids),
+    )
+
+
+def _readable_units(connection: Connection, of: Slice, now: _DataSetNow) -> list[str]:
+    rows = connection.execute(
+        "select * from outbox.readable_unit(%s, %s, %s, %s, %s)",
+        (of.target, of.data_set_id, of.period, now.org_unit_ids, now.root_ids),
+    )
+    return [unit for (unit,) in rows]
+
+
+def _copy_values(connection: Connection, values: Iterable[DataValue]) -> None:
+    connection.execute(
+        "create temporary table there (data_element_id text, org_unit_id text, category_option_combo_id text,"
+        " attribute_option_combo_id text, value text) on commit drop"
+    )
+    with connection.cursor().copy("copy there from stdin") as copy:
+        for one in values:
+            cell = (one.data_element, one.org_unit, one.category_option_combo, one.attribute_option_combo)
+            copy.write_row((*cell, None if one.is_deleted else one.value or ""))
+
+
+def _droppable(connection: Connection, of: Slice, version: ServerVersion) -> list[str]:
+    """Give the elements of which this server throws a zero away."""
+    if version.has_group_import:
+        return []
+    rows = connection.execute(
+        "select data_element_id, value_type, aggregation_type, zero_is_significant from lookup.data_element"
+        " join lookup.data_set_element using (data_element_id) where data_set_id = %s",
+        (of.data_set_id,),
+    )
+    return [
+        element
+        for element, value_type, aggregation, is_significant in rows
+        if is_droppable_zero(
+            "0", value_type=value_type, aggregation_type=aggregation, is_zero_significant=is_significant
+        )
+    ]

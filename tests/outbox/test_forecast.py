@@ -1,0 +1,307 @@
+"""The forecast of a slice: each value's fate before the push, held to what the sandbox DHIS2 then does."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from opensrp_dhis2.cli.forecast import outbox_forecast
+from opensrp_dhis2.errors import Dhis2UnavailableError, MetadataNotFoundError
+from opensrp_dhis2.outbox import forecast as forecasts
+from opensrp_dhis2.outbox.forecast import Forecast, Score, examples, forecast_period
+from opensrp_dhis2.outbox.ledger import Slice
+from opensrp_dhis2.outbox.report import Reporter
+from opensrp_dhis2.views.data_sets import DataSet
+from opensrp_dhis2.warehouse.database import Warehouse
+from tests.outbox.conftest import SetTotals
+from tests.outbox.test_push import SEPTEMBER, UNITS, Dhis2Site, dhis2, site, totals_of
+
+__all__ = ["dhis2"]  # a fixture
+NEW, CHANGED, KEPT, GONE, ZERO, THERE, OTHER, WITHHELD, CLOSED = UNITS[:9]
+
+
+def of(here: Dhis2Site) -> Slice:
+    return Slice(here.client.base_url, "DsMonthly01", "202509")
+
+
+def plan(here: Dhis2Site, run_id: str) -> None:
+    """Plan September's visits, zeros too."""
+    execute(here, "delete from lookup.target where measure = 'signed'")
+    policy = DataSet(period_type="Monthly", zeros="reported")
+    Reporter(here.warehouse, here.client, "DS_M", policy, run_id=run_id, batch_size=100).plan(SEPTEMBER)
+
+
+def made(here: Dhis2Site, run_id: str = "run-2") -> Forecast:
+    """Plan and forecast September."""
+    plan(here, run_id)
+    return forecast_period(here.warehouse, here.client, "DS_M", "202509", run_id=run_id)
+
+
+def scored(here: Dhis2Site, run_id: str = "run-2") -> Score:
+    with here.warehouse.connect() as connection:
+        return forecasts.score(connection, of(here), run_id)
+
+
+def edit(here: Dhis2Site, unit: str, value: str | None) -> None:
+    """Write a value, or delete it, as somebody else would who works in DHIS2."""
+    cell = {"dataElement": "DeVisits001", "period": "202509", "orgUnit": unit, "value": value or "1"}
+    combos = dict.fromkeys(("categoryOptionCombo", "attributeOptionCombo"), "HllvX50cXC0")
+    body = {"dataSet": "DsMonthly01", "dataValues": [cell | combos]}
+    params = {} if value else {"importStrategy": "DELETE"}
+    assert here.client.post_data_value_set(json.dumps(body).encode(), params=params).status == 200
+
+
+def fates(here: Dhis2Site) -> dict[str, tuple[str, str | None]]:
+    with here.warehouse.connect() as connection:
+        rows = connection.execute(
+            "select v.org_unit_id, f.fate, f.code from outbox.forecast f join outbox.value v using (value_id)"
+        ).fetchall()
+    return {unit: (fate, code) for unit, fate, code in rows}
+
+
+def execute(here: Dhis2Site, statement: str) -> None:
+    with here.warehouse.connect() as connection:
+        connection.execute(statement.encode())
+
+
+@pytest.fixture
+def mixed(dhis2: Dhis2Site, set_totals: SetTotals) -> Dhis2Site:
+    """September with a value of every fate, one of them stopped only by what DHIS2 changed since it was read."""
+    set_totals({("visits", unit): 5 for unit in (CHANGED, KEPT, GONE, OTHER)})
+    assert dhis2.report().accepted == 4
+    edit(dhis2, THERE, "8")
+    edit(dhis2, OTHER, "55")
+    execute(dhis2, "insert into lookup.data_set_org_unit values ('DsMonthly01', 'OuFacility3')")
+    totals = {NEW: 3, CHANGED: 6, KEPT: 5, ZERO: 0, THERE: 8, OTHER: 5, WITHHELD: -1, CLOSED: 9, "OuFacility3": 4}
+    set_totals({("visits", unit): value for unit, value in totals.items()})
+    plan(dhis2, "run-2")
+    execute(dhis2, f"update outbox.value set state = 'withheld', code = 'E8030' where org_unit_id = '{CLOSED}'")
+    return dhis2
+
+
+def test_every_fate_is_foreseen_and_the_push_bears_the_forecast_out(mixed: Dhis2Site) -> None:
+    found = forecast_period(mixed.warehouse, mixed.client, "DS_M", "202509", run_id="run-2")
+    is_new = mixed.client.system_info().version.has_group_import
+    assert fates(mixed) == {
+        NEW: ("create", None),
+        CHANGED: ("change", None),
+        KEPT: ("same", None),
+        THERE: ("same", None),
+        OTHER: ("same", None),
+        GONE: ("delete", None),
+        ZERO: ("create" if is_new else "zero_dropped", None),
+        WITHHELD: ("refused", "E8122"),
+        "OuFacility3": ("refused", "E8022" if is_new else "E7636"),
+        CLOSED: ("closed", "E8030"),
+    }
+    assert found.counts == {
+        "create": 2 if is_new else 1, "change": 1, "same": 3, "delete": 1,
+        "zero_dropped": 0 if is_new else 1, "refused": 2, "closed": 1,
+    }  # fmt: skip
+    assert (found.edited, found.drifted) == (1, 1)
+    mixed.reporter("run-2").deliver(SEPTEMBER)
+    result = scored(mixed)
+    assert (result.right, result.wrong, result.open, result.share) == (10, 0, 0, 1.0)
+    with mixed.warehouse.connect() as connection:
+        [row] = connection.execute(
+            "select run_id, right_count, wrong_count, share, by_fate -> 'refused' from outbox.forecast_score"
+        ).fetchall()
+    assert row == ("run-2", 10, 0, 1.0, {"right": 2, "wrong": 0})
+
+
+def test_a_forecast_sends_nothing_and_changes_nothing(mixed: Dhis2Site) -> None:
+    before = mixed.stored()
+    with mixed.warehouse.connect() as connection:
+        query = "select value_id, state, code, wanted, acknowledged, batch_id from outbox.value order by 1"
+        ledger = connection.execute(query).fetchall()
+        batches = connection.execute("select count(*) from outbox.batch").fetchone()
+    mixed.strike({"kind": "status", "status": 503, "path": "/api"})  # would strike the first POST, wherever it went
+    forecast_period(mixed.warehouse, mixed.client, "DS_M", "202509", run_id="run-2")
+    assert mixed.client.send("POST", "dataValueSets", content=b"{}").status == 503
+    assert mixed.stored() == before
+    with mixed.warehouse.connect() as connection:
+        assert connection.execute(query).fetchall() == ledger
+        assert connection.execute("select count(*) from outbox.batch").fetchone() == batches
+
+
+def test_metadata_that_changed_behind_our_back_shows_in_the_score(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
+    execute(dhis2, "update lookup.data_element set value_type = 'INTEGER'")  # DHIS2 takes no negative visits any more
+    set_totals({("visits", NEW): 3, ("visits", WITHHELD): -1})
+    assert made(dhis2).counts["create"] == 2
+    dhis2.reporter("run-2").deliver(SEPTEMBER)
+    result = scored(dhis2)
+    assert (result.right, result.wrong, result.share) == (1, 1, 0.5)
+    [miss] = result.misses
+    assert (miss.fate, miss.state, miss.value_count) == ("create", "refused", 1)
+    assert miss.code in {"E8122", "E7619"}
+    assert f"| create | refused {miss.code} | 1 |" in result.markdown()
+
+
+def test_a_closed_period_is_foreseen_for_what_changed_and_for_nothing_else(
+    dhis2: Dhis2Site, set_totals: SetTotals
+) -> None:
+    set_totals(totals_of([CHANGED, KEPT]))
+    dhis2.report()
+    execute(dhis2, "update lookup.data_set set expiry_days = 5")
+    set_totals({("visits", CHANGED): 9, ("visits", KEPT): 2})
+    found = made(dhis2)
+    assert {fate: count for fate, count in found.counts.items() if count} == {"same": 1, "closed": 1}
+    dhis2.reporter("run-2").deliver(SEPTEMBER)
+    assert scored(dhis2).share == 1.0
+
+
+def test_a_zero_over_a_deleted_value_is_stored_by_old_servers_too(warehouse: Warehouse, set_totals: SetTotals) -> None:
+    set_totals(totals_of([KEPT]))
+    with site(warehouse, "2.41") as here:
+        here.report()
+        edit(here, ZERO, "7")
+        edit(here, ZERO, None)
+        set_totals({("visits", KEPT): 1, ("visits", ZERO): 0})
+        made(here)
+        assert fates(here)[ZERO] == ("create", None)
+        here.reporter("run-2").deliver(SEPTEMBER)
+        assert here.stored()["DeVisits001", ZERO] == "0"
+        assert scored(here).share == 1.0
+
+
+def test_a_deletion_of_what_is_gone_already_is_the_same(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
+    set_totals(totals_of([KEPT, GONE]))
+    dhis2.report()
+    edit(dhis2, GONE, None)
+    set_totals(totals_of([KEPT]))
+    found = made(dhis2)
+    assert (found.counts["same"], found.counts["delete"], found.edited) == (2, 0, 1)
+    dhis2.reporter("run-2").deliver(SEPTEMBER)
+    assert scored(dhis2).share == 1.0
+
+
+def test_units_outside_the_account_and_a_data_set_it_may_not_write_are_foreseen(
+    warehouse: Warehouse, set_totals: SetTotals
+) -> None:
+    set_totals(totals_of([KEPT, NEW]))
+    with site(warehouse, "2.43", writable=False) as here:
+        execute(here, "update lookup.data_set set can_write = true")
+        found = made(here)
+        assert [(s.fate, s.code, s.value_count, s.drifted_count) for s in found.shares] == [("refused", "E8010", 2, 2)]
+    with site(warehouse, "2.43") as here:
+        execute(here, f"update lookup.org_unit set path = '/{NEW}' where org_unit_id = '{NEW}'")
+        made(here)
+        with warehouse.connect() as connection:
+            codes = connection.execute(
+                "select v.org_unit_id, f.fate, f.code from outbox.forecast f join outbox.value v using (value_id)"
+                " where f.target = %s",
+                (here.client.base_url,),
+            ).fetchall()
+        assert set(codes) == {(NEW, "refused", "E8011"), (KEPT, "create", None)}
+
+
+def test_what_an_interrupted_push_left_pending_is_scored_by_the_run_that_sends_it(
+    dhis2: Dhis2Site, set_totals: SetTotals
+) -> None:
+    set_totals(totals_of(UNITS[:150]))
+    made(dhis2)
+    execute(
+        dhis2, "update outbox.value set state = 'delivered', acknowledged = wanted where org_unit_id < 'OuFacil0051'"
+    )
+    half = scored(dhis2)
+    assert (half.right, half.wrong, half.open, half.share) == (50, 0, 100, 1.0)
+    assert "100 not sent yet" in half.markdown()
+    dhis2.reporter("run-3").deliver(SEPTEMBER)
+    assert scored(dhis2, "run-3").right == 150
+    assert scored(dhis2, "run-4").outcomes == ()
+    with dhis2.warehouse.connect() as connection:
+        rows = connection.execute("select run_id, right_count, open_count from outbox.forecast_score order by 1")
+        assert rows.fetchall() == [("run-2", 50, 100), ("run-3", 150, 0)]
+
+
+def test_a_value_planned_anew_after_the_forecast_is_not_scored(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
+    set_totals(totals_of([KEPT, GONE]))
+    made(dhis2)
+    set_totals(totals_of([KEPT]))
+    dhis2.report("run-2")
+    result = scored(dhis2)
+    assert (result.right, result.wrong, result.open) == (1, 0, 0)
+
+
+def test_without_a_forecast_there_is_no_score(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
+    set_totals(totals_of([KEPT]))
+    dhis2.report()
+    result = scored(dhis2)
+    assert (result.share, result.markdown()) == (None, "No forecast to score.")
+    with dhis2.warehouse.connect() as connection:
+        assert connection.execute("select count(*) from outbox.forecast_score").fetchone() == (0,)
+
+
+def test_a_second_forecast_replaces_the_first(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
+    set_totals(totals_of([NEW]))
+    made(dhis2, "run-1")
+    dhis2.reporter("run-1").deliver(SEPTEMBER)
+    made(dhis2, "run-2")
+    with dhis2.warehouse.connect() as connection:
+        assert connection.execute("select fate, run_id from outbox.forecast").fetchall() == [("same", "run-2")]
+
+
+def test_a_forecast_that_cannot_read_dhis2_leaves_the_last_one_as_it_was(
+    dhis2: Dhis2Site, set_totals: SetTotals
+) -> None:
+    set_totals(totals_of([NEW]))
+    made(dhis2, "run-1")
+    dhis2.strike(*[{"kind": "status", "status": 503, "method": "GET"}] * 4)
+    with pytest.raises(Dhis2UnavailableError):
+        forecast_period(dhis2.warehouse, dhis2.client, "DS_M", "202509", run_id="run-2")
+    with dhis2.warehouse.connect() as connection:
+        assert connection.execute("select run_id from outbox.forecast").fetchall() == [("run-1",)]
+
+
+def test_a_data_set_that_was_never_read_is_named(dhis2: Dhis2Site) -> None:
+    with pytest.raises(MetadataNotFoundError, match=r"data set NOWHERE is not in lookup\.data_set"):
+        forecast_period(dhis2.warehouse, dhis2.client, "NOWHERE", "202509", run_id="run-1")
+
+
+def test_examples_name_the_unit_and_the_element_of_what_is_stopped(mixed: Dhis2Site) -> None:
+    found = forecast_period(mixed.warehouse, mixed.client, "DS_M", "202509", run_id="run-2")
+    with mixed.warehouse.connect() as connection:
+        shown = examples(connection, of(mixed), 1)
+    assert {(one.fate, one.org_unit, one.data_element, one.wanted) for one in shown} == {
+        ("refused", WITHHELD, "DeVisits001", "-1"),
+        ("refused", "OuFacility3", "DeVisits001", "4"),
+        ("closed", CLOSED, "DeVisits001", "9"),
+    }
+    assert "| closed | 1 | E8030: " in found.markdown()
+
+
+@pytest.fixture
+def environment(mixed: Dhis2Site, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dhis2Site:
+    """The command line's settings for the mixed slice: a country's folder that reports DS_M alone."""
+    folder = tmp_path / "dbt_like_views"
+    folder.mkdir()
+    (folder / "data_sets.yaml").write_text("DS_M: {period_type: Monthly, zeros: reported}\n")
+    settings = {
+        "PROJECT_DIR": str(tmp_path), "WAREHOUSE_URL": database_url, "REPORT_TIMEZONE": "Africa/Kampala",
+        "DHIS2_BASE_URL": mixed.client.base_url, "DHIS2_USERNAME": "pusher", "DHIS2_PASSWORD": "secret",
+    }  # fmt: skip
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    return mixed
+
+
+def test_the_command_plans_and_forecasts_and_sends_nothing(environment: Dhis2Site) -> None:
+    before = environment.stored()
+    environment.strike({"kind": "status", "status": 503, "path": "/api"})  # would strike the first POST
+    result = CliRunner().invoke(outbox_forecast, ["DS_M", "202509", "--json"], catch_exceptions=False)
+    said = json.loads(result.output)
+    assert said["values"]["refused"] == 2
+    assert said["values"]["closed"] == 0  # the command planned anew, and the period is open
+    assert {one["code"] for one in said["stopped"]} >= {"E8122"}
+    assert all(one["sentence"] and one["remedy"] for one in said["stopped"])
+    assert {one["org_unit"] for one in said["examples"]} == {WITHHELD, "OuFacility3"}
+    assert environment.client.send("POST", "dataValueSets", content=b"{}").status == 503
+    assert environment.stored() == before
+
+
+def test_the_command_shows_the_reasons_in_plain_words(environment: Dhis2Site) -> None:
+    result = CliRunner().invoke(outbox_forecast, ["DS_M", "202509"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "nothing was sent" in result.output
+    assert "E8122" in result.output
