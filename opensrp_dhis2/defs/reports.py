@@ -14,7 +14,10 @@ from opensrp_dhis2.defs.resources import read_settings
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.periods import Period
 from opensrp_dhis2.errors import OpenSrpDhis2Error
+from opensrp_dhis2.outbox.page import write_page
+from opensrp_dhis2.outbox.refused import write_refused
 from opensrp_dhis2.outbox.report import Report, Reporter, markdown
+from opensrp_dhis2.outbox.run_summary import run_markdown
 from opensrp_dhis2.outbox.submission_hours import SubmissionHours
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.views.catalog import Catalog
@@ -54,6 +57,18 @@ def _reporter(
         hours=SubmissionHours.parse(settings.dhis2_submission_hours, settings.zone),
         is_async=settings.dhis2_async_import,
     )
+
+
+def _files(warehouse: Warehouse, target: str, run_id: str) -> dict[str, Any]:
+    """Write the page of the run, and the list of values that somebody must mend; give links to them."""
+    settings = read_settings()
+    folder = settings.data_dir.absolute() / "reports"
+    with warehouse.connect() as connection:
+        page = write_page(connection, run_id, target, folder, settings.report_language)
+        refused = write_refused(connection, run_id, target, folder, settings.report_language)
+        said = run_markdown(connection, run_id, target, settings.report_language)
+    found: dict[str, Any] = {"run": dg.MetadataValue.md(said), "report": dg.MetadataValue.path(page)}
+    return found | ({"refused": dg.MetadataValue.path(refused)} if refused else {})
 
 
 def _record_done(context: dg.AssetExecutionContext, periods: list[Period], reports: list[Report]) -> None:
@@ -115,11 +130,16 @@ def _delivered(code: str, data_set: DataSet, partitions: dg.TimeWindowPartitions
                     context.add_asset_metadata(reports[-1].counts(), partition_key=period.start_on.isoformat())
             except OpenSrpDhis2Error:
                 _record_done(context, periods, reports)
+                context.log.error(
+                    f"how far it got: {_files(warehouse, dhis2.base_url, context.run.run_id)['report'].value}"
+                )
                 raise
+            files = _files(warehouse, dhis2.base_url, context.run.run_id)
         return dg.MaterializeResult(
             metadata={
                 "verdicts": dg.MetadataValue.md(markdown(reports)),
                 "seconds": round(time.monotonic() - started, 2),
+                **files,
             }
         )
 
