@@ -80,7 +80,7 @@ class Settings(BaseModel):
     @field_validator("fhir_base_url", "dhis2_base_url")
     @classmethod
     def _base_url(cls, value: str) -> str:
-        return _http_url(value).rstrip("/")
+        return _http_url(value).rstrip("/").removesuffix("/api")  # as the ledger names the server
 
     @field_validator("fhir_token_url", "dhis2_token_url")
     @classmethod

@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 SCRIPT = """
+from importlib.resources import files
 import opensrp_dhis2
 from opensrp_dhis2.definitions import defs
 from opensrp_dhis2.project import Project
@@ -15,6 +16,7 @@ assert opensrp_dhis2.__file__.startswith({target!r}), opensrp_dhis2.__file__
 assert sorted(path.name for path in Project().sql_dir.glob("*.sql"))[0] == "0001_schemas.sql"
 assert str(Project().sql_dir).startswith({target!r})
 assert len(load_catalog(Project()).indicators) >= 6
+assert files("opensrp_dhis2.outbox").joinpath("page.html").is_file()
 assert "extract" in [job.name for job in defs().jobs]
 print("the wheel works")
 """
