@@ -58,7 +58,7 @@ def _show(data_set: str, made: Forecast, reasons: dict[str, Explanation], shown:
     table = Table("fate", "values", "why", "who can mend it, and how", box=box.SIMPLE)
     for share in made.shares:
         said = reasons.get(share.code or "")
-        why = (f"{said.code}: {said.sentence}", f"{said.owner}: {said.remedy}") if said else ()
+        why = (f"{said.code}: {said.sentence}", f"{said.owner_label}: {said.remedy}") if said else ()
         table.add_row(share.fate, f"{share.value_count:,}", *why)
     print_table(table)
     if shown:

@@ -1,15 +1,17 @@
 """Every reason for which a value may not be stored: how far it reaches, whose job it is, and where its text stands.
 
 It knows DHIS2's codes of both import engines and our own words for what has no code; the sentences are in
-codes_en.py, one file a language, so that none of them stands between two lines of logic.
+codes_en.py and codes_fr.py, one file a language, so that none of them stands between two lines of logic.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from opensrp_dhis2.dhis2.codes_en import ENGLISH
+from opensrp_dhis2.dhis2.codes_en import ENGLISH, ENGLISH_OWNERS
+from opensrp_dhis2.dhis2.codes_fr import FRENCH, FRENCH_OWNERS
 
-TEXTS = {"en": ENGLISH}  # language -> code -> (sentence, remedy)
+TEXTS = {"en": ENGLISH, "fr": FRENCH}  # language -> code -> (sentence, remedy)
+OWNER_LABELS = {"en": ENGLISH_OWNERS, "fr": FRENCH_OWNERS}  # language -> owner -> what to call them
 
 
 class Level(StrEnum):
@@ -34,25 +36,32 @@ class Reason(StrEnum):
     """Our own words for what DHIS2 says without a code, or does not say at all."""
 
     BAD_REQUEST = "bad_request"
+    BEYOND_OPEN_PERIODS = "beyond_open_periods"
+    COMPLETION_REFUSED = "completion_refused"
     COUNTS_DISAGREE = "counts_disagree"
     DRY_RUN = "dry_run"
     DUPLICATE_KEY = "duplicate_key"
     EMPTY_REPLY = "empty_reply"
     FLUSH_FAILED = "flush_failed"
     FORBIDDEN = "forbidden"
+    FOREIGN_EDIT = "foreign_edit"
     IMPORT_FAILED = "import_failed"
     NOTHING_COUNTED = "nothing_counted"
     NOT_A_SUMMARY = "not_a_summary"
     NOT_JSON = "not_json"
     OTHER_STRATEGY = "other_strategy"
+    OUTSIDE_SUBMISSION_HOURS = "outside_submission_hours"
     REDIRECTED = "redirected"
+    REQUEST_TIMEOUT = "request_timeout"
     SERVER_ERROR = "server_error"
+    SERVER_SILENT = "server_silent"
     TOO_LARGE = "too_large"
     TOO_MANY_REQUESTS = "too_many_requests"
     UNAUTHORIZED = "unauthorized"
     UNEXPLAINED_REJECTION = "unexplained_rejection"
     UNQUOTED_MEMBER = "unquoted_member"
     UNREADABLE_PERIOD = "unreadable_period"
+    VALUE_VANISHED = "value_vanished"
     WRITE_LOST = "write_lost"
 
 
@@ -63,6 +72,7 @@ class Explanation:
     code: str
     sentence: str
     owner: Owner
+    owner_label: str
     remedy: str
 
 
@@ -96,11 +106,14 @@ CODES: dict[str, tuple[Level | None, Owner]] = {
     **dict.fromkeys(("E1003", "E1004", "E1005"), (None, _US)),
     **dict.fromkeys(("E1006", "E2010", "E2011", "E2012"), (None, _ADM)),
     **dict.fromkeys(("E2001", "E2002", "E2003", "E2006", "E2009"), (None, _US)),
+    **dict.fromkeys(("E2030", "E4000", "E4002", "E7622"), (None, _US)),
     "E5003": (None, _ADM),
+    "E7605": (None, _OWN),
     # without a code
     **dict.fromkeys(Reason, (None, _US)),
     **dict.fromkeys(
         (
+            Reason.COMPLETION_REFUSED,
             Reason.REDIRECTED,
             Reason.UNAUTHORIZED,
             Reason.FORBIDDEN,
@@ -111,6 +124,9 @@ CODES: dict[str, tuple[Level | None, Owner]] = {
         ),
         (None, _ADM),
     ),
+    Reason.OUTSIDE_SUBMISSION_HOURS: (_R, _US),
+    **dict.fromkeys((Reason.REQUEST_TIMEOUT, Reason.SERVER_SILENT), (_R, _ADM)),
+    **dict.fromkeys((Reason.BEYOND_OPEN_PERIODS, Reason.FOREIGN_EDIT, Reason.VALUE_VANISHED), (_V, _OWN)),
 }
 USER_CAUSES = frozenset({"E7601", "E8010", "E8011", "E8012", Reason.UNAUTHORIZED, Reason.FORBIDDEN, Reason.REDIRECTED})
 
@@ -124,4 +140,5 @@ def explain(code: str, language: str = "en") -> Explanation:
     """Put a code into plain words; one that is not known gets words too."""
     texts = TEXTS[language]
     sentence, remedy = texts.get(code) or texts["unknown_code"]
-    return Explanation(code, sentence.format(code=code), CODES.get(code, (None, _ADM))[1], remedy)
+    owner = CODES.get(code, (None, _ADM))[1]
+    return Explanation(code, sentence.format(code=code), owner, OWNER_LABELS[language][owner], remedy)

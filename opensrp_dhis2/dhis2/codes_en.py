@@ -1,10 +1,20 @@
-"""The English sentence and remedy for every code of codes.py; another language is another file of the same shape."""
+"""The English sentence and remedy for every code of codes.py.
 
-_PUSH_AGAIN = "Nothing to do: the next run reads DHIS2 back and sends what is missing."
-_REPORT_US = "A defect of this pipeline: report it with the run log."
+It knows words; whose job a code is and how far it reaches stand in codes.py. Another language is such a file too.
+"""
+
+_PUSH_AGAIN = "Wait for the next run: it reads DHIS2 back and sends what is missing."
+_REPORT_US = "Report this defect of the pipeline, with the log of the run."
 _FIX_UNIT = "Map the place to an org unit that exists in DHIS2 (place.csv, or the identifier on the Location)."
 _FIX_FRONT_MATTER = "Correct the code in the front matter of the indicator, or add the object in DHIS2."
 _LET_METADATA_REFRESH = "Materialise the lookup assets again; if it stays, correct the mapping."
+
+ENGLISH_OWNERS = {
+    "us": "Pipeline team",
+    "mapping": "Keeper of codes and mapping",
+    "DHIS2 administrator": "DHIS2 administrator",
+    "data owner": "Data owner",
+}
 
 ENGLISH: dict[str, tuple[str, str]] = {
     # before 2.43: the whole request
@@ -19,11 +29,15 @@ ENGLISH: dict[str, tuple[str, str]] = {
     "E7602": ("DHIS2 wants a data set and got none.", _REPORT_US),
     "E7603": ("DHIS2 does not know the org unit of the request, or hides it from the account.", _FIX_UNIT),
     "E7604": ("DHIS2 does not know the attribute option combo of the request.", _LET_METADATA_REFRESH),
+    "E7605": (
+        "The data set is not complete: a compulsory field is empty.",
+        "Fill the compulsory fields, or lift the rule in DHIS2.",
+    ),
     # before 2.43: one value
     "E7610": ("DHIS2 does not know this data element, or hides it from the account.", _FIX_FRONT_MATTER),
     "E7611": (
         "DHIS2 did not accept the period.",
-        "If the period reads well it was being created by another: push again.",
+        "Push again if the period reads well: another request was just creating it. Else correct it.",
     ),
     "E7612": ("DHIS2 does not know this org unit, or hides it from the account.", _FIX_UNIT),
     "E7613": ("The category option combo does not exist or may not be written.", _LET_METADATA_REFRESH),
@@ -38,6 +52,7 @@ ENGLISH: dict[str, tuple[str, str]] = {
     "E7619": ("The value does not fit the data element's value type.", "Correct the indicator or the value type."),
     "E7620": ("The comment is too long or not allowed.", _REPORT_US),
     "E7621": ("The value is not a code of the data element's option set.", "Send option codes, not names."),
+    "E7622": ("DHIS2 did not accept the value, with a code that no import is known to give.", _REPORT_US),
     "E7630": ("DHIS2 wants a category option combo and got none.", _REPORT_US),
     "E7631": ("DHIS2 wants an attribute option combo and got none.", _REPORT_US),
     "E7632": ("The period has another type than the data set.", "Correct period_type in data_sets.yaml."),
@@ -128,28 +143,59 @@ ENGLISH: dict[str, tuple[str, str]] = {
     "E2010": ("The account may not read data of this data set.", "Give the account data read access to the data set."),
     "E2011": ("The account may not read this attribute option.", "Share the category option for data read."),
     "E2012": ("The org unit lies outside the account's data view units.", "Give the account a unit above it."),
+    "E2030": ("The value does not fit the data element's value type.", "Correct the indicator or the value type."),
+    "E4000": ("The object lacks a member that DHIS2 requires.", "Complete the object that the message names."),
+    "E4002": ("A member of the object is too short or too long.", "Correct the member that the message names."),
     "E5003": ("Another object has this code or name already.", "Rename one of them."),
     # without a code
     "bad_request": ("DHIS2 could not read the request.", _REPORT_US),
+    "beyond_open_periods": (
+        "The number changed after its period had left those that late data may still change.",
+        "Raise open_periods of the data set in data_sets.yaml, or enter the number in DHIS2 by hand.",
+    ),
+    "completion_refused": (
+        "DHIS2 did not take, or did not give up, the completion of this unit.",
+        "Look in DHIS2 whether the period is locked or approved for the unit, then requeue it.",
+    ),
     "counts_disagree": ("DHIS2's counters do not add up to what was sent.", _PUSH_AGAIN),
     "dry_run": ("A dry run: DHIS2 checked the value and did not store it.", "Send it without dryRun."),
     "duplicate_key": ("Two values of one request fall into the same cell; DHIS2 kept one of them.", _REPORT_US),
     "empty_reply": ("DHIS2 answered nothing.", "Check that the account may read and write the data set."),
     "flush_failed": ("DHIS2's database refused part of the request; the rest is stored.", _PUSH_AGAIN),
     "forbidden": ("The account lacks an authority.", "Give the account F_DATAVALUE_ADD."),
+    "foreign_edit": (
+        "Somebody changed the value in DHIS2 after we had delivered it.",
+        "Agree on the right number: correct it at its source, or choose overwrite or accept in data_sets.yaml.",
+    ),
     "import_failed": ("DHIS2 gave up on the import without saying what it stored.", _PUSH_AGAIN),
     "nothing_counted": ("DHIS2 calls it a success and counted nothing.", _PUSH_AGAIN),
     "not_a_summary": ("DHIS2 answered, but not with an import summary.", _PUSH_AGAIN),
     "not_json": ("Something in front of DHIS2 answered, or the answer broke off.", "Check the proxy; push again."),
     "other_strategy": ("The import strategy leaves this value alone.", _REPORT_US),
+    "outside_submission_hours": (
+        "The submission hours are over, and the value waits.",
+        "Wait for the next submission hours, or change DHIS2_SUBMISSION_HOURS.",
+    ),
     "redirected": ("DHIS2 sent us to its login page.", "Check the credentials and DHIS2_BASE_URL."),
+    "request_timeout": (
+        "DHIS2 took too long to answer.",
+        "Look at the load of the server if it happens again; the next run reads back and sends what is missing.",
+    ),
     "server_error": ("DHIS2 failed.", "Look into the server's log; the next run reads back and sends what is missing."),
+    "server_silent": (
+        "DHIS2 gave no usable answer several times in a row.",
+        "Check that the server and its proxy run; the values wait for the next run.",
+    ),
     "too_large": ("The request is too large for the proxy.", "Raise its body limit, or send fewer values a request."),
-    "too_many_requests": ("The proxy asks us to slow down.", "Nothing to do: it is sent again later."),
+    "too_many_requests": ("The proxy asks us to slow down.", "Wait: it is sent again later."),
     "unauthorized": ("DHIS2 does not accept the credentials.", "Renew the token or password of the account."),
     "unexplained_rejection": ("DHIS2 rejected the value and does not say why.", _PUSH_AGAIN),
     "unknown_code": ("DHIS2 refused it with {code}, which this version does not know.", "Look the code up; report it."),
     "unquoted_member": ("A value was sent as a JSON number; this server wants text.", _REPORT_US),
     "unreadable_period": ("The period cannot be read.", "Correct the period."),
+    "value_vanished": (
+        "The value is no longer counted and is to be deleted in DHIS2.",
+        "Check the records if the number should stand; else let the next run delete it.",
+    ),
     "write_lost": ("DHIS2 calls it a success and stored nothing.", _PUSH_AGAIN),
 }

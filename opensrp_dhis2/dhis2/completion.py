@@ -18,7 +18,6 @@ from opensrp_dhis2.errors import Dhis2Error
 PATH = "completeDataSetRegistrations"
 REGISTRATIONS_PER_REQUEST = 500
 MAX_SPLIT_REQUESTS = 40  # enough to find two guilty ones among 500, and an end where all fail
-COMPLETION_REFUSED = "completion_refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +143,7 @@ def _settled(client: Dhis2Client, completions: Sequence[Completion], answer: Com
 def _refusal(answer: CompletionAnswer, completion: Completion) -> CompletionVerdict:
     own = [text for about, text in answer.conflicts if about == completion.org_unit]
     said = own or [text for _, text in answer.conflicts]
-    return CompletionVerdict(Verdict.REFUSED, COMPLETION_REFUSED, "; ".join(dict.fromkeys(said))[:500] or None)
+    return CompletionVerdict(Verdict.REFUSED, Reason.COMPLETION_REFUSED, "; ".join(dict.fromkeys(said))[:500] or None)
 
 
 def take_back(client: Dhis2Client, completions: Iterable[tuple[Completion, str | None, Sequence[str]]]) -> Verdicts:
@@ -158,7 +157,7 @@ def take_back(client: Dhis2Client, completions: Iterable[tuple[Completion, str |
     """
     asked = {one: _delete(client, one, combo, options) for one, combo, options in completions}
     there = read_registrations(client, [one for one, said in asked.items() if said.verdict is Verdict.UNKNOWN])
-    kept = CompletionVerdict(Verdict.REFUSED, COMPLETION_REFUSED, "DHIS2 keeps it without a word")
+    kept = CompletionVerdict(Verdict.REFUSED, Reason.COMPLETION_REFUSED, "DHIS2 keeps it without a word")
     return {
         one: said if said.verdict is Verdict.REFUSED else kept if one in there else CompletionVerdict(Verdict.DELETED)
         for one, said in asked.items()
@@ -170,7 +169,7 @@ def _delete(client: Dhis2Client, one: Completion, combo: str | None, options: Se
     reply = client.send("DELETE", PATH, params=params | ({"cc": combo, "cp": ";".join(options)} if combo else {}))
     envelope = read_envelope(reply)
     if reply.status == 409 and envelope:
-        return CompletionVerdict(Verdict.REFUSED, envelope.error_code or COMPLETION_REFUSED, envelope.message)
+        return CompletionVerdict(Verdict.REFUSED, envelope.error_code or Reason.COMPLETION_REFUSED, envelope.message)
     if reply.status != 204:
         check_readable(reply, client.base_url, PATH)
     return CompletionVerdict(Verdict.UNKNOWN)

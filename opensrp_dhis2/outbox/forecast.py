@@ -58,7 +58,7 @@ class Forecast:
         lines = ["| fate | values | why | who can mend it, and how |", "|---|---|---|---|"]
         for share in self.shares:
             said = explain(share.code, language) if share.code else None
-            why = (f"{share.code}: {said.sentence}", f"{said.owner}: {said.remedy}") if said else ("", "")
+            why = (f"{share.code}: {said.sentence}", f"{said.owner_label}: {said.remedy}") if said else ("", "")
             lines.append(f"| {share.fate} | {share.value_count} | {why[0]} | {why[1]} |")
         return "\n".join(lines)
 

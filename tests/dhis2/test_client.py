@@ -194,6 +194,38 @@ def test_a_forbidden_read_back_is_an_error_and_never_no_values(
         list(client.read_data_values("DsMonthly01", "202509", ["OuFacility1"]))
 
 
+@pytest.mark.parametrize(
+    ("version", "name", "error"),
+    [
+        ("2.41.9.1", "14c2-superuser-no-ou-read", Dhis2AuthenticationError),
+        ("2.41.9.1", "39i-read-no-time", Dhis2Error),
+        ("2.43.1", "39i-read-no-time", Dhis2Error),
+        ("2.41.9.1", "39j-read-unknown-ds", Dhis2Error),
+    ],
+)
+def test_a_read_back_that_was_not_done_is_told_from_an_empty_one_and_from_a_missing_right(
+    server: CannedDhis2, client: Dhis2Client, version: str, name: str, error: type[Dhis2Error]
+) -> None:
+    server.on("GET", VALUES, recorded(version, name))
+    with pytest.raises(error, match="dataValueSets") as caught:
+        list(client.read_data_values("DsMonthly01", "202509", ["OuFacility1"]))
+    assert caught.type is error
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_60d_oauth2_client_list_no_answer_is_quoted_in_an_error_since_dhis2_gives_client_secrets_in_clear(
+    server: CannedDhis2, client: Dhis2Client, version: str
+) -> None:
+    listed = recorded(version, "60d-oauth2-client-list")
+    secret = b"1e6db50c-0fee-11e5-98d0-3c15c2c6caf6"
+    assert secret in listed.body
+    for status, body in ((409, listed.body), (200, listed.body[:-1]), (500, listed.body)):
+        server.on("GET", "/api/oAuth2Clients", Answer(status, body))
+        with pytest.raises(Dhis2Error) as caught:
+            client.get_json("oAuth2Clients", {"fields": "*"})
+        assert secret.decode() not in str(caught.value) + repr(caught.value.__cause__)
+
+
 def test_many_org_units_are_read_in_several_requests(server: CannedDhis2, client: Dhis2Client) -> None:
     def rows(asked: Asked) -> Answer:
         members = {"dataElement": "De", "period": "202509", "categoryOptionCombo": DEFAULT_COMBO, "value": "1"}

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.dhis2.codes import Reason
 from opensrp_dhis2.dhis2.completion import (
-    COMPLETION_REFUSED,
     MAX_SPLIT_REQUESTS,
     Completion,
     CompletionAnswer,
@@ -127,7 +127,7 @@ def test_30l_a_success_that_left_one_out_is_settled_by_what_is_there(
     found = register(client, [ONE, OTHER])
     assert found[ONE] == STORED
     assert found[OTHER] == CompletionVerdict(
-        Verdict.REFUSED, COMPLETION_REFUSED, "Data set not found or not accessible"
+        Verdict.REFUSED, Reason.COMPLETION_REFUSED, "Data set not found or not accessible"
     )
 
 
@@ -275,6 +275,6 @@ def test_a_locked_data_set_keeps_its_completion_and_says_so(server: CannedDhis2,
     server.on("DELETE", PATH, said(locked, 409))
     combo = Completion("DsMonthly01", "201907", "OuFacility1", "AocFunder01")
     found = take_back(client, [(combo, "CcFunder001", ["CoFunder001", "CoPlace0001"])])
-    assert found == {combo: CompletionVerdict(Verdict.REFUSED, COMPLETION_REFUSED, "Locked Data set(s) : Ds")}
+    assert found == {combo: CompletionVerdict(Verdict.REFUSED, Reason.COMPLETION_REFUSED, "Locked Data set(s) : Ds")}
     (asked,) = server.asked
     assert (asked.params["cc"], asked.params["cp"]) == (["CcFunder001"], ["CoFunder001;CoPlace0001"])

@@ -72,12 +72,16 @@ def test_random_imports_are_never_read_wrongly_and_seldom_not_at_all(version: st
     assert tally[Verdict.UNKNOWN] < 0.03 * tally.total()
 
 
-# FINDINGS section 2: each surprise by the name of its recording
+# FINDINGS section 2: each surprise by the name of its recording; test_surprises.py is the index
 
 
 @pytest.mark.parametrize(
-    "name", ["10-text-nul", "49-nul-with-good-rows", "49b-implicit-and-explicit-default-with-good-rows"]
-)
+    "name",
+    [
+        "10-text-nul", "49-nul-with-good-rows", "49b-implicit-and-explicit-default-with-good-rows",
+        "21c-duplicate-implicit-default",
+    ],
+)  # fmt: skip
 def test_success_that_ignored_every_row_is_a_lost_write(name: str) -> None:
     recorded = exchange("2.43.1", name)
     read = interpret(recorded.reply, recorded.sent, recorded.version, asked=recorded.asked)
@@ -85,13 +89,13 @@ def test_success_that_ignored_every_row_is_a_lost_write(name: str) -> None:
     assert read.is_retryable
 
 
-def test_a_whole_large_request_can_be_lost_in_a_success() -> None:
+def test_49n_nul_last_of_2689_a_whole_large_request_can_be_lost_in_a_success() -> None:
     recording = recordings.load("2.43.1", "49n-nul-last-of-2689")
     read = interpret(recordings.reply_of(recording), [a_value(n) for n in range(2689)], NEW)
     assert read.tally() == {Verdict.UNKNOWN: 2689}
 
 
-def test_a_failed_flush_leaves_every_row_unknown_since_some_are_stored() -> None:
+def test_49n_nul_last_of_2689_a_failed_flush_leaves_every_row_unknown_since_some_are_stored() -> None:
     recording = recordings.load("2.41.9.1", "49n-nul-last-of-2689")
     read = interpret(recordings.reply_of(recording), [a_value(n) for n in range(2689)], OLD)
     assert (read.tally(), read.cause, read.is_retryable) == ({Verdict.UNKNOWN: 2689}, "flush_failed", True)
@@ -131,7 +135,9 @@ def test_an_unreadable_period_blocks_the_good_rows_and_does_not_refuse_them() ->
     assert read.tally() == {Verdict.REFUSED: 1, Verdict.BLOCKED: 1}
 
 
-@pytest.mark.parametrize("name", ["23-json-number", "23b-json-boolean", "23c-period-json-number"])
+@pytest.mark.parametrize(
+    "name", ["23-json-number", "23b-json-boolean", "23c-period-json-number", "30e-completedate-true"]
+)
 def test_an_unquoted_member_is_a_permanent_failure(name: str) -> None:
     recorded = exchange("2.43.1", name)
     read = interpret(recorded.reply, recorded.sent, recorded.version, asked=recorded.asked)
@@ -159,6 +165,7 @@ def test_success_that_counted_nothing_stored_nothing(version: str, name: str) ->
         ("20b-mixed-refs", "E8020"),
         ("34b-no-ou-access", "E8011"),
         ("08-unknown-coc", "E8024"),
+        ("09-coc-default-on-disaggregated", "E8024"),
         ("08b-unknown-aoc", "E8023"),
         ("12-period-weekly-in-monthly", "E8021"),
         ("32h-aoc-ended", "E8032"),
@@ -183,7 +190,7 @@ def test_both_rows_of_a_doubled_cell_are_refused_and_no_other() -> None:
 
 
 @pytest.mark.parametrize(("version", "code"), [("2.41.9.1", "E7601"), ("2.43.1", "E8010")])
-def test_missing_write_access_is_the_users_and_not_retried(version: str, code: str) -> None:
+def test_34c_no_data_write_is_the_users_and_not_retried(version: str, code: str) -> None:
     recorded = exchange(version, "34c-no-data-write")
     read = interpret(recorded.reply, recorded.sent, recorded.version, asked=recorded.asked)
     assert (read.cause, read.is_user_cause, read.is_retryable) == (code, True, False)
@@ -197,13 +204,13 @@ def test_a_good_period_that_another_request_was_creating_may_go_again() -> None:
 
 
 @pytest.mark.parametrize("version", recordings.VERSIONS)
-def test_a_warning_is_read_alike_at_200_and_at_409(version: str) -> None:
+def test_20_mixed_values_is_read_alike_at_200_and_at_409(version: str) -> None:
     assert [verdict for verdict, _ in verdicts(version, "20-mixed-values")] == [
         "stored", "refused", "stored", "refused", "stored",
     ]  # fmt: skip
 
 
-def test_a_repeated_push_is_unchanged_before_2_43_and_stored_after() -> None:
+def test_02_reimport_identical_is_unchanged_before_2_43_and_stored_after() -> None:
     assert {verdict for verdict, _ in verdicts("2.41.9.1", "02-reimport-identical")} == {"unchanged"}
     assert {verdict for verdict, _ in verdicts("2.43.1", "02-reimport-identical")} == {"stored"}
 

@@ -1,4 +1,4 @@
-"""Routes: routes.yaml, registering against a server that forgets secrets as DHIS2 does, and calling an upstream."""
+"""Routes: routes.yaml, and registering against a server that forgets secrets as DHIS2 does."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.routes import Route, load_routes, register_routes, run_route
+from opensrp_dhis2.dhis2.routes import Route, load_routes, register_routes
 from opensrp_dhis2.errors import ConfigurationError, Dhis2AuthenticationError, Dhis2Error
 from tests.dhis2.conftest import Answer, Asked, CannedDhis2, recorded, said
 from tests.dhis2.recordings import VERSIONS
@@ -79,7 +79,7 @@ def test_a_new_route_is_made_private_and_carries_its_secret(server: CannedDhis2,
 
 
 @pytest.mark.parametrize("scheme", AUTHS)
-def test_a_change_keeps_every_kind_of_secret_and_the_sharing(
+def test_52_patch_54_put_a_change_keeps_every_kind_of_secret_and_the_sharing(
     server: CannedDhis2, client: Dhis2Client, scheme: str
 ) -> None:
     store = RouteStore(server)
@@ -92,7 +92,9 @@ def test_a_change_keeps_every_kind_of_secret_and_the_sharing(
     assert stored["sharing"] == {"public": "r-------", "owner": "UsOther0001"}
 
 
-def test_a_server_that_makes_routes_public_is_corrected_at_once(server: CannedDhis2, client: Dhis2Client) -> None:
+def test_54b_put_noauth_a_server_that_makes_routes_public_is_corrected_at_once(
+    server: CannedDhis2, client: Dhis2Client
+) -> None:
     store = RouteStore(server)
     store.public = "rw------"
     (result,) = register_routes(client, [a_route(auth=AUTHS["api-token"])])
@@ -169,54 +171,6 @@ def test_a_route_that_the_server_refuses_is_an_error_that_names_it(
     server.on("POST", "/api/routes", recorded(version, name))
     with pytest.raises(error, match="route fhir"):
         register_routes(client, [a_route()])
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize(
-    ("name", "status", "is_from_dhis2"),
-    [
-        ("56-target-404", 404, False),
-        ("56-target-401", 401, False),
-        ("56-target-409", 409, False),
-        ("56-target-500", 500, False),
-        ("56c-target-text", 200, False),
-        ("58i-run-unknown", 404, True),
-        ("58h-run-disabled", 404, True),
-        ("58b-no-access-run", 403, True),
-        ("57f-subpath-non-wildcard", None, True),
-        ("57b-run-refused", None, True),
-        ("35b-no-auth", 302, True),
-    ],
-)
-def test_an_upstreams_answer_is_told_from_dhis2s_own(
-    server: CannedDhis2, client: Dhis2Client, version: str, name: str, status: int | None, is_from_dhis2: bool
-) -> None:
-    server.on("POST", "/api/routes/fhir/run/sub/path", recorded(version, name))
-    reply = run_route(client, "fhir", method="POST", sub_path="/sub/path", body=b"{}")
-    assert status in (None, reply.status)
-    assert reply.is_from_dhis2 is is_from_dhis2
-
-
-def test_a_timeout_behind_2_43_has_no_body_and_is_dhis2s_own(server: CannedDhis2, client: Dhis2Client) -> None:
-    server.on("POST", "/api/routes/fhir/run", recorded("2.43.1", "56d-target-slow"))
-    reply = run_route(client, "fhir", method="POST")
-    assert (reply.status, reply.is_from_dhis2) == (504, True)
-
-
-def test_a_run_hands_through_method_query_body_and_bytes(server: CannedDhis2, client: Dhis2Client) -> None:
-    server.on("PUT", "/api/routes/fhir/run/Patient/1", Answer(201, b"\x00\xff", {"Content-Type": "image/png"}))
-    reply = run_route(
-        client,
-        "fhir",
-        method="PUT",
-        sub_path="Patient/1",
-        params={"a": ["1", "2"]},
-        body=b"<x/>",
-        content_type="text/xml",
-    )
-    (asked,) = server.asked
-    assert (asked.params, asked.body, asked.headers["content-type"]) == ({"a": ["1", "2"]}, b"<x/>", "text/xml")
-    assert (reply.status, reply.body, reply.headers["content-type"]) == (201, b"\x00\xff", "image/png")
 
 
 ROUTES = """
