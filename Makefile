@@ -18,6 +18,9 @@ dev: install        ## Dagster's webserver and daemon with the sandbox servers b
 golden: install     ## rewrite the golden files, to be reviewed in the diff
 	@REWRITE_GOLDEN=1 $(BIN)/pytest -q -k golden
 
+chaos: install      ## the push killed at 200 seeded points, or POINTS=n of them, while DHIS2 misbehaves
+	@CHAOS_POINTS=$(or $(POINTS),200) $(BIN)/pytest -q -s tests/chaos
+
 bench: install
 	@$(BIN)/python -m bench
 
@@ -28,4 +31,4 @@ install: .venv/installed
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: run test check dev golden bench install
+.PHONY: run test check dev golden chaos bench install
