@@ -17,7 +17,10 @@ _DATA_SET_FIELDS = (
     "dataSetElements[categoryCombo[id],dataElement[id,code,name,valueType,aggregationType,zeroIsSignificant,"
     "categoryCombo[id],optionSet[id,options[code]]]],organisationUnits[id]"
 )
-_CATEGORY_COMBO_FIELDS = "id,code,name,isDefault,categoryOptionCombos[id,code,name,categoryOptions[id,code,name]]"
+_CATEGORY_COMBO_FIELDS = (
+    "id,code,name,isDefault,categoryOptionCombos[id,code,name,categoryOptions[id,code,name,"
+    "startDate,endDate,access,organisationUnits[id]]]"
+)
 
 
 class OrgUnit(NamedTuple):
@@ -46,6 +49,17 @@ class CategoryOptionCombo(NamedTuple):
     category_combo_id: str
     option_codes: list[str]
     option_ids: list[str]
+
+
+class CategoryOption(NamedTuple):
+    """`can_write` None: the server does not say; `org_unit_ids` None: it may be used everywhere."""
+
+    category_option_id: str
+    code: str | None
+    start_on: date | None
+    end_on: date | None
+    can_write: bool | None
+    org_unit_ids: list[str] | None
 
 
 class DataElement(NamedTuple):
@@ -93,6 +107,7 @@ class Metadata(NamedTuple):
     org_units: list[OrgUnit]
     category_combos: list[CategoryCombo]
     category_option_combos: list[CategoryOptionCombo]
+    category_options: list[CategoryOption]
     data_elements: list[DataElement]
     data_sets: list[DataSet]
     data_set_elements: list[DataSetElement]
@@ -121,6 +136,14 @@ def read_metadata(client: Dhis2Client, data_set_codes: Iterable[str]) -> Metadat
             for one in combos
         ],
         category_option_combos=[_option_combo(one, combo) for combo in combos for one in combo["categoryOptionCombos"]],
+        category_options=list(
+            {
+                found["id"]: _category_option(found)
+                for combo in combos
+                for one in combo["categoryOptionCombos"]
+                for found in one["categoryOptions"]
+            }.values()
+        ),
         data_elements=list(elements.values()),
         data_sets=[_data_set(one) for one in sets],
         data_set_elements=set_elements,
@@ -212,6 +235,17 @@ def _option_combo(found: Json, combo: Json) -> CategoryOptionCombo:
         combo["id"],
         [code for code, _ in options],
         [one for _, one in options],
+    )
+
+
+def _category_option(found: Json) -> CategoryOption:
+    return CategoryOption(
+        found["id"],
+        _code(found),
+        _day(found.get("startDate")),
+        _day(found.get("endDate")),
+        found.get("access", {}).get("data", {}).get("write"),
+        [unit["id"] for unit in found.get("organisationUnits", ())] or None,
     )
 
 

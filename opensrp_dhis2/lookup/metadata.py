@@ -13,6 +13,7 @@ TABLES = (
     "org_unit",
     "category_combo",
     "category_option_combo",
+    "category_option",
     "data_element",
     "data_set",
     "data_set_element",

@@ -26,10 +26,17 @@ def changed_periods(
     connection: Connection, target: str, code: str, data_set: DataSet, today: date
 ) -> list[ChangedPeriod]:
     """List the periods within the data set's open_periods whose totals differ from the ledger."""
+    first_on = first_open_on(data_set, today)
+    with connection.cursor(row_factory=class_row(ChangedPeriod)) as cursor:
+        return cursor.execute(
+            "select * from outbox.changed_periods(%s, %s, %s, %s, %s)",
+            (target, code, data_set.zeros, data_set.vanished, first_on),
+        ).fetchall()
+
+
+def first_open_on(data_set: DataSet, today: date) -> date:
+    """Give the first day of the oldest period that late data may still change."""
     first = period_of(data_set.period_type, today)
     for _ in range(data_set.open_periods):
         first = period_of(data_set.period_type, first.start_on - timedelta(days=1))
-    with connection.cursor(row_factory=class_row(ChangedPeriod)) as cursor:
-        return cursor.execute(
-            "select * from outbox.changed_periods(%s, %s, %s, %s)", (target, code, data_set.zeros, first.start_on)
-        ).fetchall()
+    return first.start_on

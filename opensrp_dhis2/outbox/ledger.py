@@ -63,11 +63,23 @@ class RowVerdict:
     reason: str | None = None
 
 
-def plan(connection: Connection, of: Slice, *, zeros: str, is_period_open: bool, run_id: str) -> States:
-    """Bring the ledger up to what the indicators say now; give the number of values by state."""
+def plan(
+    connection: Connection,
+    of: Slice,
+    *,
+    zeros: str,
+    is_period_open: bool,
+    run_id: str,
+    vanished: str = "delete",
+    is_beyond: bool = False,
+) -> States:
+    """Bring the ledger up to what the indicators say now; give the number of values by state.
+
+    Args: `is_period_open` by DHIS2; `is_beyond` the data set's open_periods.
+    """
     rows = connection.execute(
-        "select * from outbox.plan(%s, %s, %s, %s, %s, %s)",
-        (of.target, of.data_set_id, of.period, zeros, is_period_open, run_id),
+        "select * from outbox.plan(%s, %s, %s, %s, %s, %s, %s, %s)",
+        (of.target, of.data_set_id, of.period, zeros, vanished, is_period_open, is_beyond, run_id),
     )
     return dict(rows.fetchall())
 

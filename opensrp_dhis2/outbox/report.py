@@ -15,6 +15,7 @@ from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.complete import Completed, complete_units
 from opensrp_dhis2.outbox.forecast import Score, score
 from opensrp_dhis2.outbox.known_data_set import is_open, known_data_set
+from opensrp_dhis2.outbox.late import first_open_on
 from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.outbox.pace import Pace
 from opensrp_dhis2.outbox.push import Delivery, push
@@ -85,7 +86,9 @@ class Reporter:
                     connection,
                     self._slice(period),
                     zeros=self._policy.zeros,
+                    vanished=self._policy.vanished,
                     is_period_open=is_open(period, self._known, self._today),
+                    is_beyond=period.start_on < first_open_on(self._policy, self._today),
                     run_id=self._run_id,
                 )
 

@@ -43,7 +43,7 @@ def report(run: Run) -> None:
 def _report(run: Run) -> None:
     warehouse = Warehouse(run.warehouse_url)
     auth = make_auth(read_auth("basic", {"username": "pusher", "password": "secret"}), run.dhis2_url)
-    policy = DataSet(period_type="Monthly", zeros=run.zeros)
+    policy = DataSet(period_type="Monthly", zeros=run.zeros, open_periods=36)
     with Dhis2Client(run.dhis2_url, auth=auth, read_timeout_seconds=READ_TIMEOUT_SECONDS) as client:
         reporter = Reporter(warehouse, client, "DS_M", policy, run_id=run.run_id, batch_size=run.batch_size)
         for period in map(parse_period, run.periods):

@@ -15,6 +15,8 @@ insert into lookup.org_unit values
   ('OuFacility2', 'F2', 'Two', 4, '/OuFacility2', '2015-01-01', null),
   ('OuFacility3', 'F3', 'Not assigned', 4, '/OuFacility3', '2015-01-01', null),
   ('OuFacility4', 'F4', 'Closed', 4, '/OuFacility4', '2015-01-01', '2025-06-30');
+insert into lookup.category_combo values ('CcDefault01', 'default', 'default', true);
+insert into lookup.category_option_combo values ('HllvX50cXC0', 'default', 'default', 'CcDefault01', '{}', '{}');
 insert into lookup.data_set values ('DsMonthly01', 'DS_M', 'Monthly', 'Monthly', 'CcDefault01', 0, 0, false, true);
 insert into lookup.data_set_org_unit
   select 'DsMonthly01', u from unnest(array['OuFacility1', 'OuFacility2', 'OuFacility4']) u;

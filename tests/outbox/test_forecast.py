@@ -28,7 +28,7 @@ def of(here: Dhis2Site) -> Slice:
 def plan(here: Dhis2Site, run_id: str) -> None:
     """Plan September's visits, zeros too."""
     execute(here, "delete from lookup.target where measure = 'signed'")
-    policy = DataSet(period_type="Monthly", zeros="reported")
+    policy = DataSet(period_type="Monthly", zeros="reported", open_periods=36)
     Reporter(here.warehouse, here.client, "DS_M", policy, run_id=run_id, batch_size=100).plan(SEPTEMBER)
 
 
@@ -276,7 +276,7 @@ def environment(mixed: Dhis2Site, database_url: str, tmp_path: Path, monkeypatch
     """The command line's settings for the mixed slice: a country's folder that reports DS_M alone."""
     folder = tmp_path / "dbt_like_views"
     folder.mkdir()
-    (folder / "data_sets.yaml").write_text("DS_M: {period_type: Monthly, zeros: reported}\n")
+    (folder / "data_sets.yaml").write_text("DS_M: {period_type: Monthly, zeros: reported, open_periods: 36}\n")
     settings = {
         "PROJECT_DIR": str(tmp_path), "WAREHOUSE_URL": database_url, "REPORT_TIMEZONE": "Africa/Kampala",
         "DHIS2_BASE_URL": mixed.client.base_url, "DHIS2_USERNAME": "pusher", "DHIS2_PASSWORD": "secret",

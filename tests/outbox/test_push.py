@@ -26,7 +26,7 @@ from tests.outbox.conftest import SetTotals
 SEPTEMBER = parse_period("202509")
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 VERSIONS = ["2.41", "2.43"]
-MONTHLY = DataSet(period_type="Monthly")
+MONTHLY = DataSet(period_type="Monthly", open_periods=36)
 UNITS = [f"OuFacil{number:04d}" for number in range(1, 301)]
 KNOWN = [*UNITS, "OuFacility1", "OuFacility2", "OuFacility3"]
 
@@ -224,7 +224,7 @@ def test_a_zero_that_old_servers_drop_is_no_refusal(warehouse: Warehouse, set_to
             warehouse,
             dhis2.client,
             "DS_M",
-            DataSet(period_type="Monthly", zeros="reported"),
+            DataSet(period_type="Monthly", zeros="reported", open_periods=36),
             run_id="1",
             batch_size=100,
         )
@@ -255,7 +255,7 @@ def test_the_ledger_stays_true_when_the_server_moves_to_2_43(
     """No setting is changed; what changed meanwhile goes, and so do the zeros that the old server would not keep."""
     zeros = {("visits", "OuFacility1"): 0, ("signed", "OuFacility1"): 7}
     set_totals(totals_of(UNITS) | zeros)
-    reported = DataSet(period_type="Monthly", zeros="reported")
+    reported = DataSet(period_type="Monthly", zeros="reported", open_periods=36)
     with site(warehouse, "2.41", tmp_path / "dhis2.sqlite") as old:
         first = old.report(policy=reported)
         assert (first.refused, first.accepted) == (0, first.sent)

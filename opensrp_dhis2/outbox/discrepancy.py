@@ -1,0 +1,213 @@
+"""The kinds of discrepancy between the ledger and DHIS2, in plain words, and what one reconciliation found of them.
+
+It knows what people are told, in English and French; it refuses to find anything (reconcile.py does).
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from opensrp_dhis2.dhis2.codes import OWNER_LABELS, Owner
+from opensrp_dhis2.outbox.ledger import Slice
+from opensrp_dhis2.outbox.words import Words
+
+OWNERS = {
+    "foreign_edit": Owner.DATA_OWNER,
+    "silent_drop": Owner.ADMINISTRATOR,
+    "default_combo": Owner.ADMINISTRATOR,
+    "orphan": Owner.US,
+    "stranger": Owner.DATA_OWNER,
+    "behind": Owner.US,
+}
+KINDS = tuple(OWNERS)
+HARMLESS = frozenset({"stranger", "behind"})  # nothing of ours is wrong or missing there
+_ENGLISH = {
+    "foreign_edit": (
+        "Somebody changed the value in DHIS2 after we had delivered it.",
+        "Agree on the right number: correct it at its source, or choose overwrite or accept in data_sets.yaml.",
+    ),
+    "silent_drop": (
+        "DHIS2 confirmed the value, and nothing is there now: it was deleted, or lost.",
+        "Find out who deleted it, or whether DHIS2 was restored from a backup; overwrite in data_sets.yaml resends it.",
+    ),
+    "default_combo": (
+        "A value stands under the default category option combo of an element that is disaggregated.",
+        "Delete it in DHIS2, or move it to the right combo: DHIS2 adds it to the element's total.",
+    ),
+    "orphan": (
+        "A value that we once sent is still there, and no indicator has it any more.",
+        "Delete it in DHIS2, or choose overwrite in data_sets.yaml: the next delivery deletes it, while DHIS2 allows it.",
+    ),
+    "stranger": (
+        "Somebody else entered a value where an indicator may have one, and we never sent one there.",
+        "Agree on who reports this place; it is left alone until an indicator counts something there.",
+    ),
+    "behind": (
+        "DHIS2 already holds what is wanted, and the ledger does not know it.",
+        "Nothing: a value that waits goes with the next delivery; overwrite or accept in data_sets.yaml settles it at once.",
+    ),
+}
+_FRENCH = {
+    "foreign_edit": (
+        "Quelqu’un a modifié la valeur dans DHIS2 après sa livraison.",
+        "Convenez du bon nombre : corrigez-le à la source, ou choisissez overwrite ou accept dans data_sets.yaml.",
+    ),
+    "silent_drop": (
+        "DHIS2 avait confirmé la valeur, et il n’y a plus rien : elle a été supprimée, ou perdue.",
+        "Cherchez qui l’a supprimée, ou si DHIS2 a été restauré ; overwrite dans data_sets.yaml la renvoie.",
+    ),
+    "default_combo": (
+        "Une valeur se trouve sous la combinaison par défaut d’un élément qui est désagrégé.",
+        "Supprimez-la dans DHIS2, ou déplacez-la sous la bonne combinaison : elle s’ajoute au total de l’élément.",
+    ),
+    "orphan": (
+        "Une valeur que nous avons envoyée est encore là, et plus aucun indicateur ne la donne.",
+        "Supprimez-la dans DHIS2, ou choisissez overwrite dans data_sets.yaml : la prochaine livraison la supprime.",
+    ),
+    "stranger": (
+        "Quelqu’un d’autre a saisi une valeur là où un indicateur peut en avoir une, et nous n’y avons rien envoyé.",
+        "Convenez de qui déclare ce lieu ; la valeur reste tant qu’aucun indicateur n’y compte quelque chose.",
+    ),
+    "behind": (
+        "DHIS2 contient déjà ce qui est voulu, et le registre ne le sait pas.",
+        "Rien : une valeur en attente part à la prochaine livraison ; overwrite ou accept la règle tout de suite.",
+    ),
+}
+TEXTS = {"en": _ENGLISH, "fr": _FRENCH}  # language -> kind -> (sentence, remedy)
+DONE = {
+    "en": {
+        "overwritten": "Done: ours goes with the next delivery.",
+        "accepted": "Done: what stands in DHIS2 is accepted until the indicator says something new.",
+        "settled": "Done: the ledger knows it now.",
+        "gone": "Found before, and true no longer.",
+    },
+    "fr": {
+        "overwritten": "Fait : la nôtre part à la prochaine livraison.",
+        "accepted": "Fait : ce qui est dans DHIS2 est accepté tant que l’indicateur ne change pas.",
+        "settled": "Fait : le registre le sait maintenant.",
+        "gone": "Constaté auparavant, et ce n’est plus vrai.",
+    },
+}
+AGREES = {
+    "en": "DHIS2 holds what the ledger says, in all {count} values compared.",
+    "fr": "DHIS2 contient ce que dit le registre, pour les {count} valeurs comparées.",
+}
+_LABELS = {
+    "en": {"wanted": "wanted", "acknowledged": "confirmed", "there": "in DHIS2 now", "found_at": "found"},
+    "fr": {"wanted": "voulu", "acknowledged": "confirmé", "there": "dans DHIS2", "found_at": "constaté"},
+}
+LONGEST_SHOWN = 40  # what somebody typed into DHIS2 may be long
+
+
+@dataclass(frozen=True)
+class KindText:
+    """A kind in plain words, for the person who must act."""
+
+    kind: str
+    sentence: str
+    owner: Owner
+    owner_label: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Values of one kind, and what was done about them: None, they stand; `gone`: found before, true no longer."""
+
+    kind: str
+    resolution: str | None
+    value_count: int
+
+
+@dataclass(frozen=True)
+class Discrepancy:
+    """One cell of which DHIS2 holds something else than the ledger says, by the names that people know."""
+
+    kind: str
+    period: str
+    org_unit: str
+    data_element: str
+    combo: str
+    wanted: str | None
+    acknowledged: str | None
+    there: str | None
+    found_at: datetime
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """What one data set and period were found to be; `unread`: values of the ledger that could not be compared.
+
+    `rows`: the first discrepancies that stand.
+    """
+
+    of: Slice
+    compared: int
+    unread: int
+    findings: tuple[Finding, ...]
+    rows: tuple[Discrepancy, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Values found now by kind, every kind named, whatever was done about them."""
+        return {kind: self._count(lambda one: one.kind == kind and one.resolution != "gone") for kind in KINDS}
+
+    @property
+    def standing(self) -> int:
+        """Discrepancies about which nothing was done."""
+        return self._count(lambda one: one.resolution is None)
+
+    def resolved(self, resolution: str) -> int:
+        """Discrepancies that are gone, or were overwritten, accepted or settled."""
+        return self._count(lambda one: one.resolution == resolution)
+
+    def markdown(self, language: str = "en") -> str:
+        """Draw what was found as a Markdown table, and below it the first discrepancies that stand."""
+        words = Words(language)
+        if not self.findings:
+            return AGREES[language].format(count=words.number(self.compared))
+        heads = (words(name) for name in ("discrepancy_kind", "values", "who", "what_to_do"))
+        lines = [_line(heads), "|---|---:|---|---|"]
+        for one in self.findings:
+            said = explain_kind(one.kind, language)
+            todo = DONE[language][one.resolution] if one.resolution else said.remedy
+            lines.append(_line((f"{one.kind}: {said.sentence}", words.number(one.value_count), said.owner_label, todo)))
+        return "\n".join([*lines, *self._drawn_rows(words)])
+
+    def _drawn_rows(self, words: Words) -> list[str]:
+        if not self.rows:
+            return []
+        heads = (words(name) for name in ("discrepancy_kind", "org_unit", "csv.data_element_name"))
+        labels = _LABELS[words.language].values()
+        lines = ["", _line((*heads, words("csv.category_option_combo"), *labels)), "|---" * 8 + "|"]
+        lines += [
+            _line(
+                (
+                    *(row.kind, row.org_unit, row.data_element, row.combo),
+                    *(shown(value) for value in (row.wanted, row.acknowledged, row.there)),
+                    f"{row.found_at:%Y-%m-%d}",
+                )
+            )
+            for row in self.rows
+        ]
+        hidden = self.standing - len(self.rows)
+        return [*lines, "", words("and_more", count=words.number(hidden))] if hidden > 0 else lines
+
+    def _count(self, fits: Callable[[Finding], bool]) -> int:
+        return sum(one.value_count for one in self.findings if fits(one))
+
+
+def explain_kind(kind: str, language: str = "en") -> KindText:
+    """Put a kind of discrepancy into plain words."""
+    sentence, remedy = TEXTS[language][kind]
+    return KindText(kind, sentence, OWNERS[kind], OWNER_LABELS[language][OWNERS[kind]], remedy)
+
+
+def shown(value: str | None) -> str:
+    """Give a value as a table shows it: nothing as a dash, and not too much of a long text."""
+    return "-" if value is None else value[:LONGEST_SHOWN] + "…" * (len(value) > LONGEST_SHOWN)
+
+
+def _line(cells: Iterable[str]) -> str:
+    escaped = (cell.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ") for cell in cells)
+    return f"| {' | '.join(escaped)} |"
