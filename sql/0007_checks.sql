@@ -157,9 +157,9 @@ begin
 end $$;
 drop function outbox.objection(text, text, boolean, boolean, boolean, boolean, boolean);
 
--- Periods once reported whose totals now differ from the ledger, among those that start on a day or later: late data.
+-- Periods once reported whose totals now differ from the ledger: late data.
 drop function outbox.changed_periods(text, text, text, date);
-create function outbox.changed_periods(of_target text, of_data_set_code text, zeros text, vanished text, since date)
+create function outbox.changed_periods(of_target text, of_data_set_code text, zeros text, vanished text)
 returns table (period text, value_count bigint, digest text)
 language plpgsql stable as $$
 begin
@@ -171,8 +171,7 @@ begin
   from (
     select distinct v.period, v.data_set_id from outbox.value v
     join lookup.data_set s using (data_set_id)
-    join lookup.period p on p.period_type = s.period_type and p.period = v.period
-    where v.target = of_target and s.code = of_data_set_code and p.start_on >= since
+    where v.target = of_target and s.code = of_data_set_code
   ) reported
   cross join lateral outbox.difference(of_target, reported.data_set_id, reported.period, zeros, vanished) c
   group by reported.period;

@@ -1,6 +1,5 @@
 """The sensor for late data: it asks for past periods whose totals differ from what was planned and sent."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -21,10 +20,9 @@ def late_data_sensor(catalog: Catalog, jobs: dict[str, Any]) -> dg.SensorDefinit
     @dg.sensor(name="late_data", jobs=list(jobs.values()), minimum_interval_seconds=EVERY_SECONDS)
     def late_data(context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.SensorResult:
         settings, requests = read_settings(), list[dg.RunRequest]()
-        today = datetime.now(UTC).astimezone(settings.zone).date()
         for code, job in jobs.items():
             with warehouse.connect() as connection:
-                changed = changed_periods(connection, settings.dhis2_base_url, code, catalog.data_sets.of(code), today)
+                changed = changed_periods(connection, settings.dhis2_base_url, code, catalog.data_sets.of(code))
             for change in changed:
                 start = parse_period(change.period).start_on
                 requests.append(

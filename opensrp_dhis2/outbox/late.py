@@ -22,15 +22,14 @@ class ChangedPeriod:
     digest: str
 
 
-def changed_periods(
-    connection: Connection, target: str, code: str, data_set: DataSet, today: date
-) -> list[ChangedPeriod]:
-    """List the periods within the data set's open_periods whose totals differ from the ledger."""
-    first_on = first_open_on(data_set, today)
+def changed_periods(connection: Connection, target: str, code: str, data_set: DataSet) -> list[ChangedPeriod]:
+    """List the periods of the ledger whose totals differ from it.
+
+    Those beyond the open periods too: planning them keeps the difference as one that cannot be sent, and it is seen.
+    """
     with connection.cursor(row_factory=class_row(ChangedPeriod)) as cursor:
         return cursor.execute(
-            "select * from outbox.changed_periods(%s, %s, %s, %s, %s)",
-            (target, code, data_set.zeros, data_set.vanished, first_on),
+            "select * from outbox.changed_periods(%s, %s, %s, %s)", (target, code, data_set.zeros, data_set.vanished)
         ).fetchall()
 
 

@@ -63,7 +63,7 @@ def test_a_vanished_value_is_zeroed_where_the_data_set_says_so(
         assert dhis2.stored() == kept | ({} if version == "2.41" else {("DeVisits001", "OuFacility1"): "0"})
         assert dhis2.report("run-3", policy=zeroed).sent == 0
         with warehouse.connect() as connection:
-            assert changed_periods(connection, dhis2.client.base_url, "DS_M", zeroed, NOW.date()) == []
+            assert changed_periods(connection, dhis2.client.base_url, "DS_M", zeroed) == []
 
 
 @BOTH
