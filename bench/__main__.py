@@ -7,9 +7,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import extract, load, outbox, staging
+from bench import extract, hapi, ledger, load, outbox, staging
 
-BENCHES = {"load": load, "extract": extract, "staging": staging, "outbox": outbox}
+BENCHES = {"load": load, "extract": extract, "staging": staging, "outbox": outbox, "ledger": ledger}
+ON_REQUEST = {"hapi": hapi}  # starts a server of Java
 FILE = Path(".data/bench.json")
 
 
@@ -18,7 +19,7 @@ def main(names: list[str]) -> int:
     console, rows = Console(), []
     for name in names or BENCHES:
         with console.status(f"measuring {name}"):
-            rows += BENCHES[name].run(1.0)
+            rows += {**BENCHES, **ON_REQUEST}[name].run(1.0)
     table = Table("what; its reference", "value", "reference", "ratio", "at least", "ok")
     for row in rows:
         said = "yes" if row["ok"] else "[red]no"

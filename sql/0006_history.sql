@@ -17,8 +17,9 @@ create table outbox.history (
 );
 create index on outbox.history (value_id);
 
+-- No nested loops: the plan is kept from a first statement of few rows, and a later one may have a million.
 create function outbox.keep_history()
-returns trigger language plpgsql as $$
+returns trigger language plpgsql set enable_nestloop = off as $$
 begin
   if tg_op = 'INSERT' then
     insert into outbox.history (value_id, run_id, state_to, wanted_to, acknowledged_to, code, attempt, batch_id)

@@ -45,10 +45,10 @@ $$;
 -- Judge what waits to be sent, and what was held back before: what DHIS2 would refuse, store in the wrong place, or
 -- block others for is withheld with DHIS2's own code. One cell cannot stand twice: it is the ledger's key.
 -- `is_beyond`: the period lies before the data set's open periods and was reported before; what changed just now in it,
--- and what was held back for that, stays held back.
+-- and what was held back for that, stays held back. No nested loops: what was just planned is in no statistics yet.
 create function outbox.check_values(to_target text, of_data_set text, of_period text, is_period_open boolean,
   is_beyond boolean, by_run text)
-returns void language plpgsql as $$
+returns void language plpgsql set enable_nestloop = off as $$
 begin
   update outbox.value v
   set state = case when o.objection is null then 'pending' else 'withheld' end, code = o.objection,
@@ -89,7 +89,7 @@ end $$;
 create function outbox.difference(to_target text, of_data_set text, of_period text, zeros text, vanished text)
 returns table (value_id bigint, org_unit_id text, data_element_id text, category_option_combo_id text,
   attribute_option_combo_id text, wanted text)
-language plpgsql stable as $$
+language plpgsql stable set enable_nestloop = off as $$
 #variable_conflict use_column
 begin
   return query
