@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from opensrp_dhis2.cli.console import ErrorGroup, console, read_settings
+from opensrp_dhis2.cli.dhis2 import dhis2
 from opensrp_dhis2.cli.outbox import outbox
 from opensrp_dhis2.cli.sandbox import sandbox
 from opensrp_dhis2.cli.views import views
@@ -50,5 +51,5 @@ def dev(data: Path | None) -> None:
         subprocess.run([str(Path(sys.executable).parent / "dagster"), "dev"], check=False)  # noqa: S603
 
 
-for group in (sandbox, views, outbox):
+for group in (sandbox, views, outbox, dhis2):
     main.add_command(group)

@@ -12,7 +12,8 @@ from opensrp_dhis2.dhis2.conflicts import Marks, mark_conflicts
 from opensrp_dhis2.dhis2.failed_reply import interpret_failure
 from opensrp_dhis2.dhis2.import_summary import ImportCount, ImportSummary, read_summary
 from opensrp_dhis2.dhis2.models import Reply, SentValue, ServerVersion
-from opensrp_dhis2.dhis2.old_counts import CREATE_ONLY, judge_old_counts, rows_by_cell
+from opensrp_dhis2.dhis2.old_cell import CREATE_ONLY
+from opensrp_dhis2.dhis2.old_counts import judge_old_counts, rows_by_cell
 from opensrp_dhis2.dhis2.periods import is_period
 from opensrp_dhis2.dhis2.verdict import Interpretation, RowVerdict, Verdict
 

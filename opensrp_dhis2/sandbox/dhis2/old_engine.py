@@ -52,7 +52,8 @@ def import_values(payload: Json, options: ImportOptions, where: Circumstances) -
         text = text_or_none(payload, "completeDate")
         return failed(f"Text '{text}' could not be parsed, unparsed text found at index 10")
     except BrokenImportError as error:
-        return ImportResult(failed(str(error)).summary, 409, result.writes, result.completion)
+        writes = {} if is_dry_run else result.writes
+        return ImportResult(failed(str(error)).summary, 409, writes, result.completion)
     if summary.conflicts:
         summary.status, result.http_status = "WARNING", 409
     if is_dry_run:
