@@ -9,6 +9,7 @@ from opensrp_dhis2.defs.forecasts import forecast_assets
 from opensrp_dhis2.defs.jobs import extract_job, report_jobs
 from opensrp_dhis2.defs.lookup import lookup_assets
 from opensrp_dhis2.defs.partitions import partitions_for
+from opensrp_dhis2.defs.reconcile import reconcile_assets, reconcile_checks, reconcile_jobs, reconcile_schedule
 from opensrp_dhis2.defs.relations import relation_assets
 from opensrp_dhis2.defs.reports import report_assets
 from opensrp_dhis2.defs.resources import Dhis2Resource, FhirResource, WarehouseResource, read_settings
@@ -25,7 +26,7 @@ def defs() -> dg.Definitions:
     warnings.simplefilter("ignore", dg.BetaWarning)  # backfill policies; decision 5
     settings = read_settings()
     catalog = load_catalog(settings.project)
-    extract, reports = extract_job(), report_jobs(catalog)
+    extract, reports, reconciles = extract_job(), report_jobs(catalog), reconcile_jobs(catalog)
     return dg.Definitions(
         assets=[
             *raw_assets(settings),
@@ -33,15 +34,17 @@ def defs() -> dg.Definitions:
             *relation_assets(catalog),
             *report_assets(catalog, settings),
             *forecast_assets(catalog, settings),
+            *reconcile_assets(catalog, settings),
         ],
-        asset_checks=asset_checks(catalog, settings),
-        jobs=[extract, *reports.values(), register_routes_job],
+        asset_checks=[*asset_checks(catalog, settings), *reconcile_checks(catalog)],
+        jobs=[extract, *reports.values(), *reconciles.values(), register_routes_job],
         schedules=[
             extract_schedule(extract, settings),
             *(
                 report_schedule(code, job, partitions_for(catalog.data_sets.of(code).period_type, settings))
                 for code, job in reports.items()
             ),
+            *(reconcile_schedule(code, catalog.data_sets.of(code), job, settings) for code, job in reconciles.items()),
         ],
         sensors=[late_data_sensor(catalog, reports)],
         resources={"warehouse": WarehouseResource(), "fhir": FhirResource(), "dhis2": Dhis2Resource()},

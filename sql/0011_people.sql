@@ -204,3 +204,15 @@ returns setof outbox.named_value language sql stable as $$
   where v.state in ('refused', 'withheld', 'closed')
   order by v.data_set, v.period, v.org_unit_name, v.data_element_name, v.category_option_combo, v.value_id
 $$;
+
+-- The discrepancies that stand in what a run delivered, by kind, since it was last reconciled.
+create function outbox.run_discrepancy(of_run text, of_target text)
+returns table (kind text, value_count bigint)
+language sql stable as $$
+  select d.kind, count(*)
+  from outbox.run_slice(of_run, of_target) r
+  join outbox.discrepancy d on d.target = of_target and d.data_set_id = r.data_set_id and d.period = r.period
+  where d.resolved_at is null
+  group by d.kind
+  order by count(*) desc
+$$;

@@ -8,7 +8,21 @@ import pytest
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "opensrp_dhis2"
-TOP = {"errors", "http", "project", "settings", "sources", "extract", "demo", "cli", "definitions"}
+TOP = {
+    "errors",
+    "http",
+    "project",
+    "settings",
+    "sources",
+    "extract",
+    "deletes",
+    "scan",
+    "demo",
+    "cli",
+    "definitions",
+    "recording",
+    "replay",
+}
 ALLOWED = {
     "errors": set(),
     "http": {"errors"},
@@ -18,11 +32,15 @@ ALLOWED = {
     "dhis2": {"http", "errors"},
     "warehouse": {"errors"},
     "views": {"warehouse", "errors", "project", "dhis2.periods"},
+    "scan": {"warehouse", "errors"},
     "extract": {"fhir", "warehouse", "errors"},
+    "deletes": {"fhir", "warehouse", "errors"},
     "lookup": {"warehouse", "views", "errors", "dhis2.models", "dhis2.metadata", "dhis2.periods"},
     "outbox": {"warehouse", "lookup", "views", "dhis2", "errors"},
     "sources": {"settings", "fhir", "dhis2", "warehouse", "errors"},
     "sandbox": {"errors", "project", "dhis2.models", "dhis2.periods", "fhir.models"},
+    "recording": {"errors", "dhis2.models", "sandbox.dhis2"},
+    "replay": {"recording", "dhis2", "sandbox.dhis2"},
     "defs": None,
     "demo": None,
     "cli": None,

@@ -14,6 +14,7 @@ from opensrp_dhis2.cli.console import ErrorGroup, console, read_settings
 from opensrp_dhis2.cli.dhis2 import dhis2
 from opensrp_dhis2.cli.outbox import outbox
 from opensrp_dhis2.cli.sandbox import sandbox
+from opensrp_dhis2.cli.scan import scan
 from opensrp_dhis2.cli.views import views
 
 
@@ -51,5 +52,5 @@ def dev(data: Path | None) -> None:
         subprocess.run([str(Path(sys.executable).parent / "dagster"), "dev"], check=False)  # noqa: S603
 
 
-for group in (sandbox, views, outbox, dhis2):
-    main.add_command(group)
+for command in (sandbox, views, outbox, dhis2, scan):
+    main.add_command(command)

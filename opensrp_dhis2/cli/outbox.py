@@ -12,6 +12,7 @@ import click
 from opensrp_dhis2.cli import value_table
 from opensrp_dhis2.cli.console import opened_warehouse, read_settings
 from opensrp_dhis2.cli.forecast import outbox_forecast
+from opensrp_dhis2.cli.reconcile import outbox_reconcile
 from opensrp_dhis2.cli.value_table import print_json, print_table, with_reasons
 from opensrp_dhis2.dhis2.codes import CODES, TEXTS, explain
 from opensrp_dhis2.outbox import inquiry, ledger
@@ -171,3 +172,4 @@ def _named(rows: list[Row]) -> list[Row]:
 
 
 outbox.add_command(outbox_forecast)
+outbox.add_command(outbox_reconcile)

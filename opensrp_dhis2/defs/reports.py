@@ -68,7 +68,7 @@ def _files(warehouse: Warehouse, target: str, run_id: str) -> dict[str, Any]:
         refused = write_refused(connection, run_id, target, folder, settings.report_language)
         said = run_markdown(connection, run_id, target, settings.report_language)
     found: dict[str, Any] = {"run": dg.MetadataValue.md(said), "report": dg.MetadataValue.path(page)}
-    return found | ({"refused": dg.MetadataValue.path(refused)} if refused else {})
+    return found | ({"to_mend": dg.MetadataValue.path(refused)} if refused else {})
 
 
 def _record_done(context: dg.AssetExecutionContext, periods: list[Period], reports: list[Report]) -> None:

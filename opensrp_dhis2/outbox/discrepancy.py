@@ -3,7 +3,7 @@
 It knows what people are told, in English and French; it refuses to find anything (reconcile.py does).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -88,13 +88,25 @@ DONE = {
         "gone": "Constaté auparavant, et ce n’est plus vrai.",
     },
 }
-AGREES = {
-    "en": "DHIS2 holds what the ledger says, in all {count} values compared.",
-    "fr": "DHIS2 contient ce que dit le registre, pour les {count} valeurs comparées.",
+_NOTES = {
+    "en": {
+        "agrees": "DHIS2 holds what the ledger says, in all {count} values compared.",
+        "unread": "{count} values of the ledger could not be compared: this account may not read their org unit, or "
+        "their data element has left the data set.",
+    },
+    "fr": {
+        "agrees": "DHIS2 contient ce que dit le registre, pour les {count} valeurs comparées.",
+        "unread": "{count} valeurs du registre n’ont pu être comparées : ce compte ne peut lire leur unité "
+        "d’organisation, ou leur élément a quitté l’ensemble de données.",
+    },
 }
-_LABELS = {
-    "en": {"wanted": "wanted", "acknowledged": "confirmed", "there": "in DHIS2 now", "found_at": "found"},
-    "fr": {"wanted": "voulu", "acknowledged": "confirmé", "there": "dans DHIS2", "found_at": "constaté"},
+_KIND_HEADS = {
+    "en": ("what was found", "values", "who can mend it", "what to do"),
+    "fr": ("constat", "valeurs", "qui peut corriger", "que faire"),
+}
+_ROW_HEADS = {
+    "en": ("kind", "org unit", "data element", "combo", "wanted", "confirmed", "in DHIS2 now", "found"),
+    "fr": ("sorte", "unité d’organisation", "élément", "combinaison", "voulu", "confirmé", "dans DHIS2", "constaté"),
 }
 LONGEST_SHOWN = 40  # what somebody typed into DHIS2 may be long
 
@@ -150,36 +162,36 @@ class Reconciliation:
     @property
     def counts(self) -> dict[str, int]:
         """Values found now by kind, every kind named, whatever was done about them."""
-        return {kind: self._count(lambda one: one.kind == kind and one.resolution != "gone") for kind in KINDS}
+        found = [one for one in self.findings if one.resolution != "gone"]
+        return {kind: sum(one.value_count for one in found if one.kind == kind) for kind in KINDS}
 
     @property
-    def standing(self) -> int:
-        """Discrepancies about which nothing was done."""
-        return self._count(lambda one: one.resolution is None)
-
-    def resolved(self, resolution: str) -> int:
-        """Discrepancies that are gone, or were overwritten, accepted or settled."""
-        return self._count(lambda one: one.resolution == resolution)
+    def resolutions(self) -> dict[str, int]:
+        """Values by what was done about them or has become of them, each named; `standing`: nothing."""
+        return {
+            name or "standing": sum(one.value_count for one in self.findings if one.resolution == name)
+            for name in (None, *DONE["en"])
+        }
 
     def markdown(self, language: str = "en") -> str:
         """Draw what was found as a Markdown table, and below it the first discrepancies that stand."""
-        words = Words(language)
-        if not self.findings:
-            return AGREES[language].format(count=words.number(self.compared))
-        heads = (words(name) for name in ("discrepancy_kind", "values", "who", "what_to_do"))
-        lines = [_line(heads), "|---|---:|---|---|"]
+        words, notes = Words(language), _NOTES[language]
+        lines = [] if self.findings else [notes["agrees"].format(count=words.number(self.compared))]
+        if self.findings:
+            lines += [_line(_KIND_HEADS[language]), "|---|---:|---|---|"]
         for one in self.findings:
             said = explain_kind(one.kind, language)
             todo = DONE[language][one.resolution] if one.resolution else said.remedy
             lines.append(_line((f"{one.kind}: {said.sentence}", words.number(one.value_count), said.owner_label, todo)))
-        return "\n".join([*lines, *self._drawn_rows(words)])
+        lines += self._drawn_rows(words)
+        if self.unread:
+            lines += ["", notes["unread"].format(count=words.number(self.unread))]
+        return "\n".join(lines)
 
     def _drawn_rows(self, words: Words) -> list[str]:
         if not self.rows:
             return []
-        heads = (words(name) for name in ("discrepancy_kind", "org_unit", "csv.data_element_name"))
-        labels = _LABELS[words.language].values()
-        lines = ["", _line((*heads, words("csv.category_option_combo"), *labels)), "|---" * 8 + "|"]
+        lines = ["", _line(_ROW_HEADS[words.language]), "|---" * 8 + "|"]
         lines += [
             _line(
                 (
@@ -190,11 +202,8 @@ class Reconciliation:
             )
             for row in self.rows
         ]
-        hidden = self.standing - len(self.rows)
+        hidden = self.resolutions["standing"] - len(self.rows)
         return [*lines, "", words("and_more", count=words.number(hidden))] if hidden > 0 else lines
-
-    def _count(self, fits: Callable[[Finding], bool]) -> int:
-        return sum(one.value_count for one in self.findings if fits(one))
 
 
 def explain_kind(kind: str, language: str = "en") -> KindText:

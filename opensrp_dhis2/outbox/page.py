@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from opensrp_dhis2.dhis2.codes import explain
 from opensrp_dhis2.errors import ConfigurationError
+from opensrp_dhis2.outbox.discrepancy import TEXTS
 from opensrp_dhis2.outbox.run_summary import STANDINGS, RunSummary, Standings, headline, read_run
 from opensrp_dhis2.outbox.words import Words
 from opensrp_dhis2.warehouse.database import Connection
@@ -84,6 +85,7 @@ def draw(run: RunSummary, language: str) -> str:
         standings=[name for name in STANDINGS if run.total[name]],
         owners=run.causes_by_owner(language).values(),
         csv_name=report_name(run.run_id, ".csv"),
+        kinds=TEXTS[language],
         segments=segments,
         columns=columns,
         explain=lambda code: explain(code, language),

@@ -99,6 +99,14 @@ class TrendRun:
 
 
 @dataclass(frozen=True)
+class StandingKind:
+    """A kind of discrepancy that stands, and how many values it concerns."""
+
+    kind: str
+    value_count: int
+
+
+@dataclass(frozen=True)
 class RunSummary:
     """All that people are told of one run."""
 
@@ -109,6 +117,7 @@ class RunSummary:
     causes: list[Cause]
     units: list[WorstUnit]
     trend: list[TrendRun]  # the newest last
+    discrepancies: list[StandingKind]  # as last reconciled
 
     @property
     def total(self) -> Standings:
@@ -141,6 +150,7 @@ def read_run(connection: Connection, run_id: str, target: str) -> RunSummary:
         _read(connection, Cause, "outbox.run_cause(%s, %s, %s)", (*of, EXAMPLES)),
         _read(connection, WorstUnit, "outbox.run_unit(%s, %s, %s)", (*of, WORST_UNITS)),
         _read(connection, TrendRun, "outbox.run_trend(%s, %s, %s)", (*of, TREND_RUNS))[::-1],
+        _read(connection, StandingKind, "outbox.run_discrepancy(%s, %s)", of),
     )
 
 

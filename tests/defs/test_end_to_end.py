@@ -14,7 +14,6 @@ import pytest
 from opensrp_dhis2.definitions import defs
 from opensrp_dhis2.defs.runs import QUIET
 from opensrp_dhis2.dhis2.periods import period_of
-from opensrp_dhis2.sandbox.district.people import CANARIES
 from tests.conftest import ROOT
 from tests.defs.conftest import MONTHS, NOW, PARTITIONS, QUARTERS, Chain
 
@@ -93,16 +92,6 @@ def test_materialisations_carry_their_counts(chain: Chain) -> None:
         pushed.metadata["verdicts"].value
     )
     assert pushed.metadata["refused"].value == 0
-
-
-def test_nothing_of_a_person_leaves_or_is_logged(chain: Chain, caplog: pytest.LogCaptureFixture) -> None:
-    chain.run_all()
-    leaving = str(chain.stored()) + str(chain.query("select * from outbox.value")) + caplog.text
-    leaving += str(chain.query("select * from outbox.batch")) + str(chain.query("select * from indicator.value"))
-    entries = [entry for run in chain.instance.get_runs() for entry in chain.instance.all_logs(run.run_id)]
-    leaving += "".join(map(str, entries))
-    assert len(entries) > 100
-    assert [canary for canary in CANARIES if canary in leaving] == []
 
 
 def test_a_partition_key_that_is_no_date_is_refused_by_dagster_itself(chain: Chain) -> None:

@@ -228,3 +228,17 @@ def test_a_folder_that_cannot_be_written_is_named(ledger: Warehouse, tmp_path: P
     (tmp_path / "file").write_text("in the way")
     with ledger.connect() as connection, pytest.raises(ConfigurationError, match="DATA_DIR"):
         write_page(connection, RUN, TARGET, tmp_path / "file")
+
+
+def test_what_reconcile_found_is_on_the_page(warehouse: Warehouse, tmp_path: Path) -> None:
+    with warehouse.connect() as connection:
+        seed(connection)
+        connection.execute(
+            "insert into outbox.discrepancy (target, data_set_id, period, org_unit_id, data_element_id,"
+            " category_option_combo_id, attribute_option_combo_id, kind, wanted, acknowledged, there, is_deleted, run_id)"
+            " select target, data_set_id, period, org_unit_id, data_element_id, category_option_combo_id,"
+            " attribute_option_combo_id, 'foreign_edit', wanted, acknowledged, '77', false, 'r' from outbox.value"
+            " where state = 'delivered' limit 2"
+        )
+        page = Page(write_page(connection, RUN, TARGET, tmp_path).read_text())
+    assert "Somebody changed the value in DHIS2 after we had delivered it." in " ".join(page.words)

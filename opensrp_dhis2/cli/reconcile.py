@@ -1,0 +1,78 @@
+"""The command `outbox reconcile`: what DHIS2 holds otherwise than the ledger says, and what was done about it."""
+
+import json
+from dataclasses import asdict
+from getpass import getuser
+
+import click
+from rich import box
+from rich.table import Table
+
+from opensrp_dhis2.cli.console import opened_warehouse, read_settings
+from opensrp_dhis2.cli.value_table import print_table
+from opensrp_dhis2.dhis2.periods import parse_period_of_type
+from opensrp_dhis2.outbox.discrepancy import DONE, Reconciliation, explain_kind, shown
+from opensrp_dhis2.outbox.reconcile import reconcile_period
+from opensrp_dhis2.sources import open_dhis2
+from opensrp_dhis2.views.catalog import load_catalog
+
+
+@click.command("reconcile")
+@click.argument("data_set")
+@click.argument("period", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a period.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Markdown tables.")
+def outbox_reconcile(data_set: str, period: tuple[str, ...], as_json: bool, as_markdown: bool) -> None:
+    """Read DATA_SET back from DHIS2 for each PERIOD (such as 202401) and compare it with the ledger.
+
+    Nothing is sent; what differs is handled as `foreign_edits` in data_sets.yaml says.
+    """
+    settings, who = read_settings(), f"reconcile by {getuser()}"
+    policy = load_catalog(settings.project).data_sets.of(data_set)
+    periods = [parse_period_of_type(policy.period_type, each).id for each in period]
+    with opened_warehouse() as warehouse, open_dhis2(settings) as client:
+        for each in periods:
+            made = reconcile_period(warehouse, client, data_set, each, foreign_edits=policy.foreign_edits, run_id=who)
+            if as_json:
+                click.echo(json.dumps(_document(data_set, made), default=str, ensure_ascii=False))
+            elif as_markdown:
+                click.echo(f"## {data_set} {each}\n\n{made.markdown(settings.report_language)}\n")
+            else:
+                _show(data_set, made, settings.report_language)
+
+
+def _document(data_set: str, made: Reconciliation) -> dict[str, object]:
+    return {
+        "data_set": data_set, "period": made.of.period, "compared": made.compared, "unread": made.unread,
+        "found": made.counts, **made.resolutions, "rows": [asdict(row) for row in made.rows],
+    }  # fmt: skip
+
+
+def _show(data_set: str, made: Reconciliation, language: str) -> None:
+    if made.findings:
+        print_table(_kinds(made, language))
+    if made.rows:
+        print_table(_rows(made))
+    standing = made.resolutions["standing"]
+    if standing > len(made.rows):
+        click.echo(f"and {standing - len(made.rows):,} more")
+    click.echo(f"{data_set} {made.of.period}: {made.compared:,} values compared, {standing:,} discrepancies stand")
+    if made.unread:
+        click.echo(f"{made.unread:,} values could not be compared: their org unit or element is out of sight")
+
+
+def _kinds(made: Reconciliation, language: str) -> Table:
+    table = Table("kind", "values", "what is wrong", "who can mend it, and how", box=box.SIMPLE)
+    for one in made.findings:
+        said = explain_kind(one.kind, language)
+        todo = DONE[language][one.resolution] if one.resolution else f"{said.owner_label}: {said.remedy}"
+        table.add_row(one.kind, f"{one.value_count:,}", said.sentence, todo)
+    return table
+
+
+def _rows(made: Reconciliation) -> Table:
+    table = Table("kind", "org unit", "data element", "combo", "wanted", "confirmed", "in DHIS2", box=box.SIMPLE)
+    for row in made.rows:
+        values = (shown(value) for value in (row.wanted, row.acknowledged, row.there))
+        table.add_row(row.kind, row.org_unit, row.data_element, row.combo, *values)
+    return table

@@ -1,0 +1,108 @@
+"""The command `scan`: proof that nothing of a person, and no secret, stands where others read.
+
+It knows where this deployment keeps what is shared; how a word is found stands in scan.py.
+"""
+
+import os
+import sys
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import psycopg
+import yaml
+from rich import box
+from rich.table import Table
+from sqlalchemy import make_url
+
+from opensrp_dhis2.cli.console import opened_warehouse, read_settings
+from opensrp_dhis2.cli.value_table import print_table
+from opensrp_dhis2.errors import ConfigurationError
+from opensrp_dhis2.scan import Needles, Scan, read_needles, scan_paths, scan_tables
+from opensrp_dhis2.settings import Settings
+
+SHOWN = 100
+
+
+@click.command("scan")
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+def scan(paths: tuple[Path, ...]) -> None:
+    """Search all that is shared, and PATHS, for names, phones, identifiers, positions, cursors and tokens.
+
+    Looks into indicator, lookup and outbox, the reports, Dagster's records and logs. No word is ever shown. Exit code 1
+    when something was found, or could not be read.
+    """
+    settings, done = read_settings(), Scan()
+    with opened_warehouse() as warehouse:
+        needles = read_needles(warehouse, _secrets(settings), _program(settings))
+        with warehouse.connect() as connection:
+            scan_tables(done, needles, connection)
+    home = Path(os.environ.get("DAGSTER_HOME") or settings.data_dir / "dagster")
+    scan_paths(done, needles, {path.absolute(): None for path in (settings.data_dir / "reports", home, *paths)})
+    _scan_dagster_database(done, needles, home)
+    _show(done, needles)
+    sys.exit(0 if done.is_clean else 1)
+
+
+def _secrets(settings: Settings) -> dict[str, str]:
+    """Give the secrets of the settings by name, but for defaults, which are public."""
+    fields = {name: field.default for name, field in Settings.model_fields.items()}
+    found = {
+        name.upper(): str(getattr(settings, name))
+        for name, default in fields.items()
+        if name.endswith(("_password", "_token", "_secret")) and getattr(settings, name) != default
+    }
+    for server in ("FHIR", "DHIS2"):
+        if password := found.get(f"{server}_PASSWORD"):
+            user = getattr(settings, f"{server.lower()}_username")
+            found[f"{server}_PASSWORD as sent"] = b64encode(f"{user}:{password}".encode()).decode()
+    if settings.warehouse_url and (password := make_url(settings.warehouse_url).password):
+        found["WAREHOUSE_URL's password"] = password
+    return found
+
+
+def _program(settings: Settings) -> Iterator[Path]:
+    """Give the files whose words are this program's own; the sandbox's made-up people are not among them."""
+    package = Path(__file__).parent.parent
+    yield from (path for path in package.rglob("*.py") if "sandbox" not in path.parts)
+    yield from package.rglob("*.html")
+    yield from settings.project.sql_dir.glob("*.sql")
+    yield from settings.project.view_files.values()
+
+
+def _scan_dagster_database(done: Scan, needles: Needles, home: Path) -> None:
+    """Search Dagster's own Postgres, where its dagster.yaml names one."""
+    file = home / "dagster.yaml"
+    storage = (yaml.safe_load(file.read_text()) or {}).get("storage", {}) if file.is_file() else {}
+    if "postgres" not in storage:
+        return
+    given = storage["postgres"].get("postgres_url")
+    url = os.environ.get(given.get("env", ""), "") if isinstance(given, dict) else given
+    if not url:
+        done.unread.append(f"Dagster's Postgres: {file} gives no postgres_url, or its variable is not set here")
+        return
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    try:
+        with psycopg.connect(plain) as connection:
+            scan_tables(done, needles, connection, ["public"])
+    except psycopg.OperationalError:
+        raise ConfigurationError(f"Dagster's Postgres, named in {file}, cannot be reached: check its URL") from None
+
+
+def _show(done: Scan, needles: Needles) -> None:
+    table = Table("place", "column", "kind", "digest", "times", box=box.SIMPLE)
+    for finding, count in sorted(done.findings.items())[:SHOWN]:
+        table.add_row(finding.place, finding.column, finding.kind, finding.digest, f"{count:,}")
+    if done.findings:
+        print_table(table)
+    if len(done.findings) > SHOWN:
+        click.echo(f"{len(done.findings) - SHOWN:,} more places are not listed")
+    for file in done.unread:
+        click.echo(f"not read: {file}")
+    click.echo("Looked for: " + ", ".join(f"{count:,} {kind}" for kind, count in sorted(needles.counts.items())))
+    if needles.known:
+        left_out = ", ".join(f"{count:,} {kind}" for kind, count in sorted(needles.known.items()))
+        click.echo(f"Not looked for, being words of places, DHIS2 or this program too: {left_out}")
+    found = sum(done.findings.values())
+    click.echo(f"{found:,} found in {done.text_count:,} texts of {len(done.places):,} tables and files")

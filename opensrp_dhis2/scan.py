@@ -1,0 +1,201 @@
+"""The search for what must not leave: names, phones, identifiers, positions, free text, cursors, tokens.
+
+It knows how words are found in tables and files; it refuses to show one: a finding says where, of which kind, and how often.
+"""
+
+import gzip
+import hashlib
+import html
+import re
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+from urllib.parse import unquote
+
+from psycopg.sql import SQL, Identifier
+
+from opensrp_dhis2.errors import ConfigurationError
+from opensrp_dhis2.warehouse.database import Connection, Warehouse
+
+OPEN_SCHEMAS = ("indicator", "lookup", "outbox", "warehouse")
+NEWEST = 50_000  # resources of each type whose words are looked for: what leaks, leaks for all of a kind
+SHORTEST, SHORTEST_NUMBER, POSITION_DECIMALS = 4, 7, 4
+_TOKEN = re.compile(r"[^\W_]+")
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\[nrtbf]")
+_PATTERNS = {
+    "cursor": re.compile(r"_getpages(?:=|%3D)[\w-]{8,}"),
+    "token": re.compile(
+        r"\bBearer [\w.~+/-]{20,}|\bBasic [A-Za-z0-9+/]{12,}=*|\beyJ[\w-]{10,}\.[\w-]{10,}|\bd2pat_\w{20,}"
+    ),
+}
+_COLUMNS = """select n.nspname, c.relname, a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid
+join pg_namespace n on n.oid = c.relnamespace where n.nspname = any (%s) and c.relkind in ('r', 'm', 'p')
+and a.attnum > 0 and not a.attisdropped and a.atttypid::regtype::text not in ('boolean', 'smallint', 'integer',
+'bigint', 'date', 'timestamp with time zone', 'timestamp without time zone') order by 1, 2, a.attnum"""
+
+Phrase = tuple[str, ...]
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """One private word at one place; `digest` begins its sha256, too short to guess the word from."""
+
+    place: str
+    column: str
+    kind: str
+    digest: str
+
+
+@dataclass
+class Needles:
+    """The words to look for, as rows of letters and digits by the first of them.
+
+    known: how many words are not looked for, because DHIS2's metadata or this program have all their parts too.
+    """
+
+    by_first: dict[str, list[tuple[Phrase, str]]] = field(default_factory=lambda: defaultdict(list))
+    counts: Counter[str] = field(default_factory=Counter)
+    known: Counter[str] = field(default_factory=Counter)
+
+    def add(self, kind: str, word: str, vocabulary: set[str]) -> None:
+        phrase = tuple(_TOKEN.findall(word))
+        if not phrase or (phrase, kind) in self.by_first.get(phrase[0], ()) or not _is_telling(kind, word, phrase):
+            return
+        if vocabulary.issuperset(phrase):
+            self.known[kind] += 1
+            return
+        self.by_first[phrase[0]].append((phrase, kind))
+        self.counts[kind] += 1
+
+    def found_in(self, text: str) -> Iterator[tuple[str, str]]:
+        """Give kind and digest of each private word in a text."""
+        text = _plain(text)
+        for kind, pattern in _PATTERNS.items():
+            yield from ((kind, _digest(match)) for match in pattern.findall(text))
+        tokens = _TOKEN.findall(text)
+        if self.by_first.keys().isdisjoint(tokens):
+            return
+        for index, token in enumerate(tokens):
+            for phrase, kind in self.by_first.get(token, ()):
+                if tuple(tokens[index : index + len(phrase)]) == phrase:
+                    yield kind, _digest(" ".join(phrase))
+
+
+@dataclass
+class Scan:
+    """What a search found, how much it read, and the files that it could not read."""
+
+    findings: Counter[Finding] = field(default_factory=Counter)
+    text_count: int = 0
+    places: Counter[str] = field(default_factory=Counter)
+    unread: list[str] = field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        return not self.findings and not self.unread
+
+    def look(self, needles: Needles, place: str, column: str, text: str) -> None:
+        self.text_count += 1
+        self.findings.update(Finding(place, column, kind, digest) for kind, digest in needles.found_in(text))
+
+
+def read_needles(warehouse: Warehouse, secrets: Mapping[str, str], program: Iterable[Path]) -> Needles:
+    """Read the words to look for out of the warehouse's own raw data, and the secrets of the settings.
+
+    Args: secrets by the name of their setting; the program's own files, whose words prove nothing.
+    Raises: ConfigurationError (terminal) when raw holds no person's word: such a search would prove nothing.
+    """
+    needles = Needles()
+    vocabulary = {token for path in program for token in _TOKEN.findall(path.read_text(errors="replace"))}
+    with warehouse.connect() as connection:
+        for (name,) in connection.execute("select name from lookup.known_name where name is not null"):
+            vocabulary.update(_TOKEN.findall(name))
+        for kind, word in connection.execute("select kind, word from raw.private_word(%s)", (NEWEST,)):
+            needles.add(kind, word, vocabulary)
+    if not needles.counts:
+        raise ConfigurationError("raw has no person's words to look for: run the job `extract` first")
+    for setting, secret in secrets.items():
+        needles.add(f"secret {setting}", secret, vocabulary)
+    return needles
+
+
+def scan_tables(scan: Scan, needles: Needles, connection: Connection, schemas: Sequence[str] = OPEN_SCHEMAS) -> None:
+    """Search every distinct value of every column of some schemas, but for whole numbers, times and truth values."""
+    columns = connection.execute(_COLUMNS, (list(schemas),)).fetchall()
+    for schema, table, column in columns:
+        place = f"{schema}.{table}"
+        query = SQL("select distinct {0}::text from {1} where {0} is not null")
+        with connection.cursor("scan") as cursor:
+            cursor.execute(query.format(Identifier(column), Identifier(schema, table)))
+            for (text,) in cursor:
+                scan.look(needles, place, column, text)
+        scan.places[place] += 1
+
+
+def scan_paths(scan: Scan, needles: Needles, paths: Iterable[Path]) -> None:
+    """Search files, and folders with all that is below them; SQLite files column by column, .gz unpacked."""
+    for path in paths:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                _scan_file(scan, needles, file)
+
+
+def _scan_file(scan: Scan, needles: Needles, file: Path) -> None:
+    scan.look(needles, str(file), "file name", file.name)
+    try:
+        with file.open("rb") as opened:
+            is_sqlite = opened.read(16) == b"SQLite format 3\0"
+        if is_sqlite:
+            _scan_sqlite(scan, needles, file)
+        elif not file.name.endswith(("-wal", "-shm", "-journal")):
+            _scan_lines(scan, needles, file)
+    except (OSError, EOFError, sqlite3.Error) as error:
+        scan.unread.append(f"{file}: {type(error).__name__}")
+    scan.places[str(file)] += 1
+
+
+def _scan_lines(scan: Scan, needles: Needles, file: Path) -> None:
+    with _open(file) as lines:
+        for number, line in enumerate(lines, 1):
+            scan.look(needles, str(file), f"line {number}", line.decode(errors="replace"))
+
+
+def _open(file: Path) -> IO[bytes]:
+    return gzip.open(file) if file.suffix == ".gz" else file.open("rb")  # type: ignore[return-value]
+
+
+def _scan_sqlite(scan: Scan, needles: Needles, file: Path) -> None:
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        for (table,) in connection.execute("select name from sqlite_master where type = 'table'").fetchall():
+            rows = connection.execute(f'select * from "{table}"')  # noqa: S608 - the name is the file's own
+            columns = [column for column, *_ in rows.description]
+            for row in rows:
+                for column, value in zip(columns, row, strict=True):
+                    if isinstance(value, str | bytes):
+                        text = value if isinstance(value, str) else value.decode(errors="replace")
+                        scan.look(needles, f"{file}:{table}", column, text)
+
+
+def _plain(text: str) -> str:
+    """Undo what JSON, URLs and HTML make of a word."""
+    if "\\" in text:
+        text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else " ", text)
+    if "%" in text:
+        text = unquote(text, errors="replace")
+    return html.unescape(text) if "&" in text else text
+
+
+def _is_telling(kind: str, word: str, phrase: Phrase) -> bool:
+    """Say whether a word is long enough to be nobody's count, year or rounded position."""
+    letters = "".join(phrase)
+    if kind == "position":
+        return len(word.partition(".")[2]) >= POSITION_DECIMALS
+    return len(letters) >= (SHORTEST_NUMBER if letters.isdecimal() else SHORTEST)
+
+
+def _digest(word: str) -> str:
+    return hashlib.sha256(word.encode()).hexdigest()[:6]

@@ -1,0 +1,251 @@
+-- outbox.discrepancy: where DHIS2 holds something else than the ledger says, found by reading it back.
+
+create table outbox.discrepancy (
+  discrepancy_id bigint generated always as identity primary key,
+  target text not null, data_set_id text not null, period text not null, org_unit_id text not null,
+  data_element_id text not null, category_option_combo_id text not null, attribute_option_combo_id text not null,
+  kind text not null check (kind in
+    ('foreign_edit', 'silent_drop', 'default_combo', 'orphan', 'stranger', 'behind')),
+  wanted text, acknowledged text,       -- what the ledger said when it was last found
+  there text,                           -- what DHIS2 held then; null: nothing
+  is_deleted boolean not null,          -- somebody deleted it: DHIS2 keeps a trace of the value
+  found_at timestamptz not null default now(),   -- first
+  run_id text not null,                 -- who found it last, or resolved it
+  resolved_at timestamptz,
+  resolution text check (resolution in ('gone', 'overwritten', 'accepted', 'settled')),
+  check ((resolved_at is null) = (resolution is null))
+);
+create unique index discrepancy_open on outbox.discrepancy (target, data_set_id, period, data_element_id, org_unit_id,
+  category_option_combo_id, attribute_option_combo_id) where resolved_at is null;
+
+create view outbox.named_discrepancy as
+select
+  d.*,
+  coalesce(s.code, d.data_set_id) as data_set,
+  coalesce(u.name, d.org_unit_id) as org_unit,
+  coalesce(e.name, d.data_element_id) as data_element,
+  concat_ws(' / ', coalesce(c.name, d.category_option_combo_id),
+    nullif(coalesce(a.name, d.attribute_option_combo_id), coalesce(c.name, d.category_option_combo_id))) as combo
+from outbox.discrepancy d
+left join lookup.data_set s using (data_set_id)
+left join lookup.org_unit u using (org_unit_id)
+left join lookup.data_element e using (data_element_id)
+left join lookup.category_option_combo c on d.category_option_combo_id = c.category_option_combo_id
+left join lookup.category_option_combo a on d.attribute_option_combo_id = a.category_option_combo_id;
+
+-- The first discrepancies of a data set and period that stand, kind by kind, by the names that people know.
+create function outbox.standing_discrepancy(of_target text, of_data_set text, of_period text, at_most integer)
+returns table (kind text, period text, org_unit text, data_element text, combo text, wanted text, acknowledged text,
+  there text, found_at timestamptz)
+language sql stable as $$
+  select d.kind, d.period, d.org_unit, d.data_element, d.combo, d.wanted, d.acknowledged, d.there, d.found_at
+  from outbox.named_discrepancy d
+  where d.target = of_target and d.data_set_id = of_data_set and d.period = of_period and d.resolved_at is null
+  order by d.kind, d.org_unit, d.data_element, d.combo, d.discrepancy_id
+  limit at_most
+$$;
+
+-- The org units of a data set and period that can be read back: assigned or in the ledger, and below a root of the
+-- account. `roots` null: the account may read them all.
+create function outbox.comparable_unit(to_target text, of_data_set text, of_period text, assigned text [],
+  roots text [])
+returns table (org_unit_id text) language sql stable as $$
+  select u.org_unit_id from lookup.org_unit u
+  where (roots is null or string_to_array(u.path, '/') && roots)
+    and u.org_unit_id in (
+      select unnest(assigned)
+      union
+      select v.org_unit_id from outbox.value v
+      where v.target = to_target and v.data_set_id = of_data_set and v.period = of_period)
+  order by 1
+$$;
+
+-- How many values of the ledger can be compared, and how many not: their unit or element is out of sight.
+create function outbox.count_comparable(to_target text, of_data_set text, of_period text, units text [],
+  elements text [])
+returns table (compared_count bigint, unread_count bigint) language sql stable as $$
+  select count(*) filter (where u is not null and e is not null), count(*) filter (where u is null or e is null)
+  from outbox.value v
+  left join unnest(units) u on u = v.org_unit_id
+  left join unnest(elements) e on e = v.data_element_id
+  where v.target = to_target and v.data_set_id = of_data_set and v.period = of_period
+$$;
+
+-- Whether DHIS2 would call two values the same: numbers by what they are worth, so that 5.0 is 5.
+create function outbox.is_same(one text, other text, value_type text)
+returns boolean language sql immutable parallel safe as $$
+  select case
+    when one is null or other is null or one = other then one is not distinct from other
+    when value_type ~ '^(INTEGER|NUMBER|PERCENTAGE|UNIT_INTERVAL)' and one ~ '^-?[0-9]+(\.[0-9]+)?$'
+      and other ~ '^-?[0-9]+(\.[0-9]+)?$' then one::numeric = other::numeric
+    else false
+  end
+$$;
+
+-- Whether the last verdict on a value was that DHIS2 dropped its zero: then nothing there is as it should be.
+create function outbox.was_dropped(of_value bigint)
+returns boolean language sql stable as $$
+  select coalesce((
+    select h.state_to = 'dropped' from outbox.history h
+    where h.value_id = of_value and (h.acknowledged_to is distinct from h.acknowledged_from
+      or (h.state_from = 'sending' and h.state_to in ('delivered', 'dropped', 'withdrawn')))
+    order by h.changed_at desc limit 1), false)
+$$;
+
+-- Hold the ledger of a data set and period to what DHIS2 holds, keep what differs, and act as the policy says.
+-- `there`: a temporary table (data_element_id, org_unit_id, category_option_combo_id, attribute_option_combo_id, value,
+-- is_deleted) made by the caller: what DHIS2 holds in these units and elements, deleted values too, with a null value.
+-- `foreign_edits`: report changes nothing but outbox.discrepancy; overwrite puts values back to pending, but for those
+-- refused or withheld, which cannot be sent; accept takes what people changed or deleted there for acknowledged, so that
+-- a value goes again when what is wanted changes, and still shows what was lost without a trace. Both settle what is
+-- behind, and neither touches what we never sent.
+-- Returns what was found, with what was done about it (null: it stands), and what was found before and is gone.
+create function outbox.reconcile(to_target text, of_data_set text, of_period text, units text [], elements text [],
+  foreign_edits text, by_run text)
+returns table (kind text, resolution text, value_count bigint)
+language plpgsql as $$
+begin
+  if exists (select from outbox.batch b where b.target = to_target and b.state = 'sending') then
+    raise exception 'a request to % has no verdict yet: settle it before reconciling', to_target;
+  end if;
+  analyze there;
+  create temporary table found on commit drop as
+  with element as (
+    select e.data_element_id, d.value_type, not c.is_default as is_disaggregated
+    from unnest(elements) e (data_element_id)
+    left join lookup.data_element d using (data_element_id)
+    left join lookup.data_set_element s on s.data_set_id = of_data_set and s.data_element_id = e.data_element_id
+    left join lookup.category_combo c on c.category_combo_id = s.category_combo_id
+  ), planned as (
+    select v.* from outbox.value v
+    join unnest(units) u (org_unit_id) using (org_unit_id)
+    where v.target = to_target and v.data_set_id = of_data_set and v.period = of_period
+  ), cell as (
+    select data_element_id, org_unit_id, category_option_combo_id, attribute_option_combo_id, v.value_id, v.state,
+      v.wanted, v.acknowledged, t.value as there, coalesce(t.is_deleted, false) as is_deleted,
+      outbox.is_same(v.acknowledged, t.value, e.value_type) as is_as_acknowledged,
+      outbox.is_same(v.wanted, t.value, e.value_type) as is_as_wanted,
+      outbox.is_same(v.acknowledged, '0', e.value_type) as is_zero_acknowledged, e.is_disaggregated
+    from planned v
+    full join there t using (data_element_id, org_unit_id, category_option_combo_id, attribute_option_combo_id)
+    join element e using (data_element_id)
+  ), judged as (
+    select c.*, case
+      when c.is_as_acknowledged then
+        case when c.wanted is null and c.there is not null and c.state in ('refused', 'withheld') then 'orphan' end
+      when c.there is null and c.is_zero_acknowledged and (c.state = 'dropped' or outbox.was_dropped(c.value_id))
+        then null
+      when c.is_as_wanted then 'behind'
+      when c.there is null then 'silent_drop'
+      when c.acknowledged is not null then 'foreign_edit'
+      when exists (
+        select from outbox.history h where h.value_id = c.value_id
+          and c.there in (h.acknowledged_to, case when h.state_to = 'sending' then h.wanted_to end)
+      ) then case when c.wanted is null then 'orphan' else 'foreign_edit' end
+      when exists (select from outbox.history h where h.value_id = c.value_id and h.acknowledged_to is not null)
+        then 'foreign_edit'
+      when c.is_disaggregated and exists (
+        select from lookup.server s join lookup.target o on o.data_set_id = of_data_set
+        where s.target = to_target and c.category_option_combo_id = s.default_category_option_combo_id
+          and o.data_element_id = c.data_element_id
+          and c.attribute_option_combo_id in (o.attribute_option_combo_id, s.default_category_option_combo_id)
+      ) then 'default_combo'
+      when exists (
+        select from lookup.target o
+        where o.data_set_id = of_data_set and o.data_element_id = c.data_element_id
+          and o.category_option_combo_id = c.category_option_combo_id
+          and o.attribute_option_combo_id = c.attribute_option_combo_id
+      ) then 'stranger'
+    end as kind
+    from cell c
+    where c.there is not null or c.acknowledged is not null
+  )
+  select j.*, case
+    when foreign_edits = 'report' or j.value_id is null then null
+    when j.kind = 'behind' then 'settled'
+    when j.kind in ('default_combo', 'stranger') then null
+    when foreign_edits = 'accept' then
+      case when j.kind = 'foreign_edit' or (j.kind = 'silent_drop' and j.is_deleted) then 'accepted' end
+    when j.state not in ('refused', 'withheld') then 'overwritten'
+  end as resolution
+  from judged j where j.kind is not null;
+  analyze found;
+  perform outbox.keep_discrepancies(to_target, of_data_set, of_period, units, elements, by_run);
+
+  update outbox.value v
+  set acknowledged = f.there, run_id = by_run,
+    state = case
+      when f.resolution = 'overwritten' then 'pending'
+      when f.resolution = 'settled' then case when v.wanted is null then 'withdrawn' else 'delivered' end
+      when v.state = 'dropped' then 'delivered'
+      else v.state end,
+    code = case
+      when f.resolution <> 'accepted' then null
+      when v.state in ('delivered', 'dropped', 'withdrawn') then 'foreign_edit'
+      else v.code end,
+    reason = case f.resolution when 'accepted' then v.reason end,
+    attempt = case f.resolution when 'accepted' then v.attempt else 0 end,
+    settled_at = case f.resolution when 'accepted' then v.settled_at when 'settled' then now() end
+  from found f where v.value_id = f.value_id and f.resolution is not null;
+
+  return query
+  select f.kind, f.resolution, count(*) from found f group by 1, 2
+  union all
+  select d.kind, d.resolution, count(*) from outbox.discrepancy d
+  where d.target = to_target and d.data_set_id = of_data_set and d.period = of_period and d.resolution = 'gone'
+    and d.resolved_at = now()
+  group by 1, 2;
+  drop table found;
+end $$;
+
+-- Write what `found` has into outbox.discrepancy, and close what is no longer true among what was compared; an element
+-- that left the data set is nothing to agree on. What is found again keeps its found_at. No nested loops: what has just
+-- been found is in no statistics yet.
+create function outbox.keep_discrepancies(to_target text, of_data_set text, of_period text, units text [],
+  elements text [], by_run text)
+returns void language plpgsql set enable_nestloop = off as $$
+begin
+  update outbox.discrepancy d set resolved_at = now(), resolution = 'gone', run_id = by_run
+  where d.target = to_target and d.data_set_id = of_data_set and d.period = of_period and d.resolved_at is null
+    and (d.org_unit_id = any (units) or d.data_element_id <> all (elements))
+    and not exists (
+      select from found f
+      where f.data_element_id = d.data_element_id and f.org_unit_id = d.org_unit_id
+        and f.category_option_combo_id = d.category_option_combo_id
+        and f.attribute_option_combo_id = d.attribute_option_combo_id and f.kind = d.kind);
+
+  insert into outbox.discrepancy as d (target, data_set_id, period, org_unit_id, data_element_id,
+    category_option_combo_id, attribute_option_combo_id, kind, wanted, acknowledged, there, is_deleted, run_id)
+  select to_target, of_data_set, of_period, f.org_unit_id, f.data_element_id, f.category_option_combo_id,
+    f.attribute_option_combo_id, f.kind, f.wanted, f.acknowledged, f.there, f.is_deleted, by_run
+  from found f
+  on conflict (target, data_set_id, period, data_element_id, org_unit_id, category_option_combo_id,
+               attribute_option_combo_id) where resolved_at is null
+  do update set wanted = excluded.wanted, acknowledged = excluded.acknowledged, there = excluded.there,
+    is_deleted = excluded.is_deleted, run_id = excluded.run_id;
+
+  update outbox.discrepancy d set resolved_at = now(), resolution = f.resolution
+  from found f
+  where d.target = to_target and d.data_set_id = of_data_set and d.period = of_period and d.resolved_at is null
+    and f.resolution is not null and f.data_element_id = d.data_element_id and f.org_unit_id = d.org_unit_id
+    and f.category_option_combo_id = d.category_option_combo_id
+    and f.attribute_option_combo_id = d.attribute_option_combo_id;
+end $$;
+
+-- As before, and the value of a deletion is escaped: after reconciling it may be what somebody else typed.
+create or replace function outbox.payload(of_batch bigint)
+returns text language sql stable set work_mem = '128MB' as $$
+  select '{"dataSet":"' || b.data_set_id || '","dataValues":[' || string_agg('{"dataElement":"' || v.data_element_id
+    || '","period":"' || v.period || '","orgUnit":"' || v.org_unit_id
+    || '","categoryOptionCombo":"' || v.category_option_combo_id
+    || '","attributeOptionCombo":"' || v.attribute_option_combo_id || '","value":' || v.value || '}', ',') || ']}'
+  from outbox.batch b, (
+    select data_element_id, period, org_unit_id, category_option_combo_id, attribute_option_combo_id,
+      coalesce('"' || wanted || '"', to_json(acknowledged)::text) as value
+    from outbox.value
+    where batch_id = of_batch and state = 'sending'
+    order by row_index
+  ) v
+  where b.batch_id = of_batch
+  group by b.batch_id
+$$;

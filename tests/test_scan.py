@@ -1,0 +1,119 @@
+"""The search for what must not leave finds every kind of it, in every wrapping, and shows none of it."""
+
+import gzip
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from opensrp_dhis2.errors import ConfigurationError
+from opensrp_dhis2.scan import Needles, Scan, read_needles, scan_paths, scan_tables
+from opensrp_dhis2.warehouse.database import Warehouse
+from tests.views.conftest import load
+
+PATIENT = {
+    "id": "11111111-aaaa-bbbb-cccc-000000000001",
+    "identifier": [{"value": "NIN-CM9012"}, {"value": "11111111-aaaa-bbbb-cccc-000000000001"}],
+    "name": [{"family": "Nakató", "given": ["Hope", "Odongtho"]}],
+    "telecom": [{"value": "+256 772 000111"}],
+    "address": [{"text": "behind the blue mosque", "extension": [
+        {"extension": [{"url": "latitude", "valueDecimal": 1.083117}, {"url": "x", "valueDecimal": 1.5}]}]}],
+}  # fmt: skip
+ANSWERS = {"id": "q1", "item": [{"item": [{"answer": [{"valueString": "she said her uncle knows"}]}]}]}
+KINDS = {
+    "name": "Odongtho",
+    "phone": "+256-772-000111",
+    "identifier": "NIN-CM9012",
+    "address": "behind the blue mosque",
+    "position": "1.083117",
+    "free text": "she said her uncle knows",
+    "secret DHIS2_PASSWORD": "correct-horse",
+    "cursor": "http://h/fhir?_getpages=5c4a-11ee&_offset=20",
+    "token": "Authorization: Bearer abcdefghijklmnopqrstuvwxyz",
+}
+
+
+@pytest.fixture
+def needles(warehouse: Warehouse) -> Needles:
+    """The words of one patient who lives at Hope Clinic, and one secret."""
+    with warehouse.connect() as connection:
+        load(connection, "Patient", [PATIENT])
+        load(connection, "QuestionnaireResponse", [ANSWERS])
+        connection.execute("insert into lookup.place values ('l1', 'Hope Clinic', null, 'none', 'r')")
+    return read_needles(warehouse, {"DHIS2_PASSWORD": "correct-horse"}, [])
+
+
+def kinds_of(needles: Needles, text: str) -> list[str]:
+    return [kind for kind, _ in needles.found_in(text)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_private_word_is_found(needles: Needles, kind: str) -> None:
+    assert kinds_of(needles, f"value <b>{KINDS[kind]}</b>, refused") == [kind]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [json.dumps({"note": "\nNakató\t"}), json.dumps("Nakató", ensure_ascii=False), "a_Nakató.csv", "/p?name=Nakat%C3%B3",
+     "<td>Nakat&#243;</td>", "Nakató's"],
+)  # fmt: skip
+def test_a_name_is_found_however_json_html_or_a_url_writes_it(needles: Needles, text: str) -> None:
+    assert kinds_of(needles, text) == ["name"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Hope Clinic: 12", "Nakatóng", "1.5", "256 772", PATIENT["id"], "behind the mosque"]
+)
+def test_what_is_no_ones_is_not_found(needles: Needles, text: str) -> None:
+    assert kinds_of(needles, text) == []
+    assert needles.known == {"name": 1}  # Hope, who shares her name with a clinic
+
+
+def test_no_finding_shows_the_word_nor_enough_to_guess_it(needles: Needles, tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("\n<td>Nakató</td>\n")
+    scan = Scan()
+    scan_paths(scan, needles, [tmp_path])
+    [finding] = scan.findings
+    assert (finding.place, finding.column, finding.kind) == (str(tmp_path / "page.html"), "line 2", "name")
+    assert len(finding.digest) == 6
+    assert "Nakat" not in str(scan)
+
+
+@pytest.mark.parametrize("table", ["outbox.batch", "lookup.org_unit", "indicator.leaking"])
+def test_a_word_in_a_table_that_others_read_is_found(warehouse: Warehouse, needles: Needles, table: str) -> None:
+    plant = {
+        "outbox.batch": "insert into outbox.batch (target, data_set_id, period, import_strategy, value_count, run_id, note)"
+        " values ('t', 'd', '202401', 'DELETE', 0, 'r', 'refused: Odongtho')",
+        "lookup.org_unit": "insert into lookup.org_unit values ('Ou1', 'NIN-CM9012x', 'n', 1, '/+256772000111')",
+        "indicator.leaking": "create materialized view indicator.leaking as select array['NIN-CM9012'] as who",
+    }
+    found = {"outbox.batch": ("note", "name"), "indicator.leaking": ("who", "identifier")}
+    with warehouse.connect() as connection:
+        connection.execute(plant[table].encode())
+        scan = Scan()
+        scan_tables(scan, needles, connection)
+    where = {(f.place, f.column, f.kind) for f in scan.findings}
+    assert where == ({(table, *found[table])} if table in found else set())  # an org unit's own code may stand there
+
+
+def test_packed_files_and_sqlite_are_read_and_a_broken_one_is_said(needles: Needles, tmp_path: Path) -> None:
+    (tmp_path / "log.gz").write_bytes(gzip.compress(b"Odongtho"))
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(b"Odongtho")[:-6])
+    with sqlite3.connect(tmp_path / "events.db") as connection:
+        connection.execute("create table event_logs (id integer, event text)")
+        connection.execute("insert into event_logs values (1, ?)", (json.dumps({"user": "Odongtho"}),))
+    connection.close()
+    scan = Scan()
+    scan_paths(scan, needles, [tmp_path])
+    assert {(Path(f.place).name, f.column) for f in scan.findings} == {
+        ("events.db:event_logs", "event"),
+        ("log.gz", "line 1"),
+    }
+    assert [line.rpartition("/")[2] for line in scan.unread] == ["cut.gz: EOFError"]
+    assert not scan.is_clean
+
+
+def test_a_search_for_nobody_is_refused(warehouse: Warehouse) -> None:
+    with pytest.raises(ConfigurationError, match="run the job `extract` first"):
+        read_needles(warehouse, {"FHIR_TOKEN": "not-a-person"}, [])
