@@ -1,125 +1,226 @@
--- What is decided before anything is sent: what should be in DHIS2, what differs from the ledger, what DHIS2 would refuse.
+-- What is decided before anything is sent: what should be in DHIS2, what of it differs from the ledger, and what of that
+-- DHIS2 would refuse, store elsewhere, or let others suffer for.
 
 create table lookup.category_option (   -- the options of every combo that the data sets use
   category_option_id text primary key, code text,
   start_on date, end_on date,           -- null: open
-  can_write boolean,                    -- by this account; null: not known
-  org_unit_ids text[]                   -- null: in every org unit
+  can_write boolean,                    -- by this account; null: the server does not say
+  org_unit_ids text[]                   -- below these only; null: everywhere
 );
 
--- Why a text is no value of a type, as DHIS2's own rules have it on both engines; null: it is one. The ledger's values
--- come from numbers, and its table takes no control character.
+-- So many periods after an attribute option's end DHIS2 still takes its values.
+alter table lookup.data_set add column open_periods_after_co_end_date integer not null default 0;
+
+create index value_withheld on outbox.value (target, data_set_id, period) where state = 'withheld';
+
+-- Why a text is no value of a type, by the rules that both engines have; null: DHIS2 stores it as it stands. What an
+-- engine would take and spell otherwise (1 for true, 3.0 for 3) is none: it would not compare equal when read back.
+-- Types that are not named here are left to DHIS2, which refuses a bad value alone.
 create function outbox.value_objection(value text, value_type text, option_codes text[])
 returns text language sql immutable parallel safe as $$
   select case
     when value is null then null
-    when btrim(value) = '' then 'E8120'
-    when option_codes is not null and not value = any (option_codes) then 'E8123'
-    when value_type in ('TEXT', 'LONG_TEXT') then case when length(value) > 50000 then 'E8121' end
-    when value_type = 'TRUE_ONLY' then case when value not in ('1', 'true') then 'E8122' end
-    when value_type = 'BOOLEAN' then case when value not in ('0', '1', 'false', 'true') then 'E8122' end
-    when value_type not in ('NUMBER', 'PERCENTAGE', 'UNIT_INTERVAL', 'INTEGER', 'INTEGER_POSITIVE', 'INTEGER_NEGATIVE',
-      'INTEGER_ZERO_OR_POSITIVE') then 'E8122'
-    when length(value) >= 250 or value !~ '^-?(0|[1-9]\d*)(\.\d+)?$' then 'E8122'
-    when value_type like 'INTEGER%' and (value !~ '^(0|-?[1-9]\d*)$'
-      or value::numeric not between -2147483648 and 2147483647) then 'E8122'
-    when value_type = 'INTEGER_POSITIVE' and value::numeric <= 0 then 'E8122'
-    when value_type = 'INTEGER_ZERO_OR_POSITIVE' and value::numeric < 0 then 'E8122'
-    when value_type = 'INTEGER_NEGATIVE' and value::numeric >= 0 then 'E8122'
-    when value_type = 'PERCENTAGE' and value::numeric not between 0 and 100 then 'E8122'
-    when value_type = 'UNIT_INTERVAL' and value::numeric not between 0 and 1 then 'E8122'
+    when value !~ '\S' then 'E8120'
+    when length(value) > 50000 then 'E8122'
+    else coalesce(
+      case
+        when value_type like 'INTEGER%' then case
+          when value !~ '^(0|-?[1-9][0-9]{0,9})$' or value::bigint not between -2147483648 and 2147483647
+            or (value_type = 'INTEGER_POSITIVE' and value::bigint <= 0)
+            or (value_type = 'INTEGER_ZERO_OR_POSITIVE' and value::bigint < 0)
+            or (value_type = 'INTEGER_NEGATIVE' and value::bigint >= 0) then 'E8122' end
+        when value_type in ('NUMBER', 'PERCENTAGE', 'UNIT_INTERVAL') then case
+          when length(value) >= 250 or value !~ '^-?(0|[1-9][0-9]*)(\.[0-9]+)?$'
+            or (value_type = 'PERCENTAGE' and value::numeric not between 0 and 100)
+            or (value_type = 'UNIT_INTERVAL' and value::numeric not between 0 and 1) then 'E8122' end
+        when value_type = 'BOOLEAN' and value not in ('true', 'false') then 'E8122'
+        when value_type = 'TRUE_ONLY' and value <> 'true' then 'E8122'
+        when value_type in ('DATE', 'AGE') then case
+          when value !~ '^(?!0000)[0-9]{4}-(0[1-9]|1[0-2])-[0-9]{2}$'
+            or substr(value, 9)::integer not between 1 and extract(day from make_date(
+              left(value, 4)::integer, substr(value, 6, 2)::integer, 1) + interval '1 month - 1 day') then 'E8122' end
+        when value_type = 'DATETIME' and value !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T' then 'E8122'
+        when value_type = 'TIME' and value !~ '^([01]?[0-9]|2[0-3]):[0-5][0-9]$' then 'E8122'
+        when value_type = 'LETTER' and value !~ '^[^0-9[:punct:]]$' then 'E8122'
+        when value_type = 'COORDINATE' and value !~ '^\[.*,.*\]$' then 'E8122'
+        when value_type in ('ORGANISATION_UNIT', 'FILE_RESOURCE', 'IMAGE') and value !~ '^[A-Za-z][A-Za-z0-9]{10}$'
+          then 'E8122'
+      end,
+      case
+        when value_type = 'MULTI_TEXT' then case when not string_to_array(value, ',') <@ option_codes then 'E8123' end
+        when not value = any (option_codes) then 'E8123'
+      end)
   end
 $$;
 
--- Why an attribute option combo must not be used for an org unit and a period; null: it may.
-create function outbox.option_objection(option_ids text[], org_unit_path text, from_on date, to_on date)
-returns text language sql stable as $$
+-- A total as DHIS2 itself spells it in an element of this type.
+create function outbox.spelled(total numeric, value_type text)
+returns text language sql immutable parallel safe as $$
   select case
-    when bool_or(o.can_write is false) then 'E8012'
-    when bool_or(o.org_unit_ids is not null and not o.org_unit_ids && string_to_array(org_unit_path, '/')) then 'E8025'
-    when bool_or(to_on < coalesce(o.start_on, to_on) or from_on > coalesce(o.end_on, from_on)) then 'E8032'
+    when value_type in ('BOOLEAN', 'TRUE_ONLY') and total = 1 then 'true'
+    when value_type = 'BOOLEAN' and total = 0 then 'false'
+    else trim_scale(total)::text
   end
-  from lookup.category_option o where o.category_option_id = any (option_ids)
 $$;
 
--- Judge what waits to be sent, and what was held back before: what DHIS2 would refuse, store in the wrong place, or
--- block others for is withheld with DHIS2's own code. One cell cannot stand twice: it is the ledger's key.
--- `is_beyond`: the period lies before the data set's open periods and was reported before; what changed just now in it,
--- and what was held back for that, stays held back. No nested loops: what was just planned is in no statistics yet.
-create function outbox.check_values(to_target text, of_data_set text, of_period text, is_period_open boolean,
-  is_beyond boolean, by_run text)
-returns void language plpgsql set enable_nestloop = off as $$
-begin
-  update outbox.value v
-  set state = case when o.objection is null then 'pending' else 'withheld' end, code = o.objection,
-    settled_at = case when o.objection is not null then now() end, reason = null, run_id = by_run
-  from (
-    select c.ctid as place, case
-      when s.data_element_id is null then 'E8020'
-      when u.org_unit_id is null then 'E8107'
-      when a.org_unit_id is null then 'E8022'
-      when p.period is null then 'E8021'
-      when ac.category_combo_id is distinct from ds.category_combo_id then 'E8023'
-      when cc.category_combo_id is distinct from s.category_combo_id then 'E8024'
-      when p.start_on < u.opening_on or p.start_on > u.closed_on then 'E8031'
-      when not is_period_open then 'E8030'
-      when is_beyond and (c.code = 'beyond_open_periods' or c.wanted_at = now()) then 'beyond_open_periods'
-      else coalesce(
-        case when not ak.is_default then outbox.option_objection(ac.option_ids, u.path, p.start_on, p.end_on) end,
-        outbox.value_objection(c.wanted, e.value_type, e.option_codes))
-      end as objection
-    from outbox.value c
-    join lookup.data_set ds using (data_set_id)
-    left join lookup.period p on p.period_type = ds.period_type and p.period = c.period
-    left join lookup.data_set_element s using (data_set_id, data_element_id)
-    left join lookup.data_element e using (data_element_id)
-    left join lookup.org_unit u using (org_unit_id)
-    left join lookup.data_set_org_unit a using (data_set_id, org_unit_id)
-    left join lookup.category_option_combo cc using (category_option_combo_id)
-    left join lookup.category_option_combo ac on ac.category_option_combo_id = c.attribute_option_combo_id
-    left join lookup.category_combo ak on ak.category_combo_id = ac.category_combo_id
-    where c.target = to_target and c.data_set_id = of_data_set and c.period = of_period
-      and c.state in ('pending', 'withheld')
-  ) o
-  where v.ctid = o.place and (v.code is distinct from o.objection or (v.state = 'withheld') <> (o.objection is not null));
-end $$;
+-- The zero of an element; null: it can hold none.
+create function outbox.zero_of(value_type text, option_codes text[])
+returns text language sql immutable parallel safe as $$
+  select case
+    when outbox.value_objection(outbox.spelled(0, value_type), value_type, option_codes) is null
+      then outbox.spelled(0, value_type)
+  end
+$$;
 
--- The cells whose wanted value differs from what the indicators say now. A delivered value that is counted no longer
--- is not wanted any more, or is wanted to be zero, as the data set's policy says.
+-- As before; what is filled in goes only where a zero can stand, and booleans are spelled as DHIS2 stores them. Plain
+-- SQL, so that the planner sees through it. It reads indicator.value, which the first build of the views makes.
+set local check_function_bodies = off;
+create or replace function outbox.desired(of_data_set text, of_period text, zeros text)
+returns table (org_unit_id text, data_element_id text, category_option_combo_id text, attribute_option_combo_id text,
+  value text)
+language sql stable as $$
+  with measured as not materialized (
+    select v.org_unit_id, t.data_element_id, t.category_option_combo_id, t.attribute_option_combo_id, v.value
+    from lookup.target t
+    join indicator.value v on v.indicator = t.indicator and v.measure = t.measure
+      and v.disaggregation = t.disaggregation and v.period_type = t.period_type
+    where t.data_set_id = of_data_set and v.period = of_period
+  ), unit as (
+    select m.org_unit_id from measured m where zeros = 'reported'
+    union
+    select a.org_unit_id from lookup.data_set_org_unit a where zeros = 'assigned' and a.data_set_id = of_data_set
+  ), filled as (
+    select u.org_unit_id, t.data_element_id, t.category_option_combo_id, t.attribute_option_combo_id, 0::numeric
+    from unit u
+    join lookup.target t on t.data_set_id = of_data_set
+    left join lookup.data_element e using (data_element_id)
+    where zeros <> 'none' and outbox.zero_of(e.value_type, e.option_codes) is not null and not exists (
+      select from measured m
+      where m.org_unit_id = u.org_unit_id and m.data_element_id = t.data_element_id
+        and m.category_option_combo_id = t.category_option_combo_id
+        and m.attribute_option_combo_id = t.attribute_option_combo_id)
+  )
+  select d.org_unit_id, d.data_element_id, d.category_option_combo_id, d.attribute_option_combo_id,
+    outbox.spelled(d.value, e.value_type)
+  from (select m.* from measured m where zeros <> 'none' or m.value <> 0 union all select f.* from filled f) d
+  left join lookup.data_element e using (data_element_id)
+$$;
+set local check_function_bodies = on;
+
+-- The cells whose wanted value differs from what the indicators say now. A delivered value that is counted no longer is
+-- wanted no more (null), or to be zero where the policy says so and a zero can stand; once zeroed it stays as it is.
+-- `acknowledged`: what DHIS2 holds; of a zero that it dropped it holds nothing.
 create function outbox.difference(to_target text, of_data_set text, of_period text, zeros text, vanished text)
 returns table (value_id bigint, org_unit_id text, data_element_id text, category_option_combo_id text,
-  attribute_option_combo_id text, wanted text)
-language plpgsql stable set enable_nestloop = off as $$
+  attribute_option_combo_id text, wanted text, acknowledged text)
+language plpgsql stable set work_mem = '128MB' set enable_nestloop = off set jit = off as $$  -- statistics may lag
 #variable_conflict use_column
 begin
   return query
-  select c.value_id, c.org_unit_id, c.data_element_id, c.category_option_combo_id, c.attribute_option_combo_id, c.wanted
+  select c.value_id, c.org_unit_id, c.data_element_id, c.category_option_combo_id, c.attribute_option_combo_id, c.wanted,
+    c.acknowledged
   from (
     select v.value_id, org_unit_id, data_element_id, category_option_combo_id, attribute_option_combo_id,
       case
         when d.value is not null then d.value
-        when vanished = 'zero' and v.acknowledged is not null then '0'
+        when vanished = 'zero' and v.acknowledged is not null
+          then (select outbox.zero_of(e.value_type, e.option_codes) from lookup.data_element e
+            where e.data_element_id = v.element_id)
       end as wanted,
-      v.wanted as was
+      case when v.state <> 'dropped' then v.acknowledged end as acknowledged, v.wanted as was
     from outbox.desired(of_data_set, of_period, zeros) d
     full join (
-      select l.value_id, l.org_unit_id, l.data_element_id, l.category_option_combo_id, l.attribute_option_combo_id,
-        l.wanted, l.acknowledged
+      select l.value_id, l.org_unit_id, l.data_element_id, l.data_element_id as element_id, l.category_option_combo_id,
+        l.attribute_option_combo_id, l.wanted, l.acknowledged, l.state
       from outbox.value l where l.target = to_target and l.data_set_id = of_data_set and l.period = of_period
     ) v using (org_unit_id, data_element_id, category_option_combo_id, attribute_option_combo_id)
   ) c
   where c.wanted is distinct from c.was;
 end $$;
 
+-- What speaks against each value that waits or was held back, as DHIS2's metadata have it; null: nothing. The codes are
+-- those of 2.43, in its order, for both engines: what 2.41 would store in the wrong place blocks a whole request there.
+-- A deletion is judged like a value, but for its content. One cell cannot stand twice: it is the ledger's key.
+create function outbox.objection(to_target text, of_data_set text, of_period text, is_period_open boolean,
+  is_beyond boolean)
+returns table (place tid, state text, code text, objection text)
+language sql stable as $$
+  with slice as (                       -- one row, also for a data set that DHIS2 has no more
+    select s.category_combo_id, coalesce(s.open_periods_after_co_end_date, 0) = 0 as is_end_final, p.start_on, p.end_on,
+      exists (select from lookup.period o where o.period = of_period) as is_period,
+      coalesce((regexp_match(v.version, '^2\.(\d+)'))[1]::integer >= 43, false) as has_group_import
+    from (values (1)) one (row)
+    left join lookup.data_set s on s.data_set_id = of_data_set
+    left join lookup.period p on p.period_type = s.period_type and p.period = of_period
+    left join lookup.server v on v.target = to_target
+  ), combo as (
+    select c.category_option_combo_id, c.category_combo_id, c.option_ids, max(o.start_on) as start_on,
+      min(o.end_on) as end_on, bool_or(o.can_write is false) as is_denied,
+      bool_or(o.org_unit_ids is not null) as is_bound
+    from lookup.category_option_combo c
+    left join lookup.category_combo k using (category_combo_id)
+    left join lateral unnest(c.option_ids) i (id) on k.is_default is not true
+    left join lookup.category_option o on o.category_option_id = i.id
+    group by c.category_option_combo_id
+  )
+  select c.ctid, c.state, c.code,
+    case
+      when is_beyond and (c.code = 'beyond_open_periods' or c.wanted_at = now()) then 'beyond_open_periods'
+      when cc.is_denied or ac.is_denied then 'E8012'
+      when d.data_element_id is null then 'E8020'
+      when u.org_unit_id is null then 'E8107'
+      when a.org_unit_id is null then 'E8022'
+      when not s.is_period then 'unreadable_period'
+      when s.start_on is null then 'E8021'
+      when ac.category_combo_id is distinct from s.category_combo_id then 'E8023'
+      when cc.category_combo_id is distinct from d.category_combo_id then 'E8024'
+      when ac.is_bound and exists (
+        select from lookup.category_option o
+        where o.category_option_id = any (ac.option_ids) and not o.org_unit_ids && string_to_array(u.path, '/'))
+        then 'E8025'
+      when s.start_on < u.opening_on or s.start_on > u.closed_on then 'E8031'
+      when not is_period_open then 'E8030'
+      -- 2.43 wants the whole period within the options' dates, 2.41 is content when they touch
+      when ac.start_on > case when s.has_group_import then s.start_on else s.end_on end then 'E8032'
+      when ac.end_on < case when s.has_group_import then s.end_on else s.start_on end and s.is_end_final then 'E8032'
+      else outbox.value_objection(c.wanted, e.value_type, e.option_codes)
+    end
+  from outbox.value c
+  cross join slice s
+  left join lookup.data_set_element d on d.data_set_id = of_data_set and d.data_element_id = c.data_element_id
+  left join lookup.data_element e on e.data_element_id = c.data_element_id
+  left join lookup.org_unit u on u.org_unit_id = c.org_unit_id
+  left join lookup.data_set_org_unit a on a.data_set_id = of_data_set and a.org_unit_id = c.org_unit_id
+  left join combo cc on cc.category_option_combo_id = c.category_option_combo_id
+  left join combo ac on ac.category_option_combo_id = c.attribute_option_combo_id
+  where c.target = to_target and c.data_set_id = of_data_set and c.period = of_period
+    and (c.state = 'pending' or c.state = 'withheld')
+$$;
+drop function outbox.objection(text, text, boolean, boolean, boolean, boolean, boolean);
+
+-- Withhold what something speaks against, and release what nothing speaks against any more. Only what changes is written.
+-- `is_beyond`: the period lies before those that late data may still change, and was reported before: what changed in
+-- this transaction, and what was withheld for that before, is withheld.
+create function outbox.check_values(to_target text, of_data_set text, of_period text, is_period_open boolean,
+  is_beyond boolean, by_run text)
+returns void language plpgsql set work_mem = '128MB' set enable_nestloop = off set jit = off as $$  -- statistics may lag
+begin
+  update outbox.value v
+  set state = case when o.objection is null then 'pending' else 'withheld' end, code = o.objection,
+    settled_at = case when o.objection is not null then now() end, reason = null, run_id = by_run
+  from outbox.objection(to_target, of_data_set, of_period, is_period_open, is_beyond) o
+  where v.ctid = o.place and v.target = to_target and v.data_set_id = of_data_set and v.period = of_period
+    and (v.state = 'pending' or v.state = 'withheld')
+    and (o.code is distinct from o.objection or (o.state = 'withheld') <> (o.objection is not null));
+end $$;
+
 -- Bring the ledger of one data set and period up to what the indicators say now; returns how many values stand in which
--- state. What was delivered and is wanted unchanged is not touched.
+-- state. What is wanted unchanged is not touched; what DHIS2 never had and is wanted no more needs no request.
 drop function outbox.plan(text, text, text, text, boolean, text);
 create function outbox.plan(to_target text, of_data_set text, of_period text, zeros text, vanished text,
-  is_period_open boolean, is_beyond_open boolean, by_run text)
+  is_period_open boolean, is_beyond boolean, by_run text)
 returns table (state text, value_count bigint)
 language plpgsql as $$
-declare
-  was_reported boolean;
 begin
   if exists (select from outbox.batch b where b.target = to_target and b.state = 'sending') then
     raise exception 'a request to % has no verdict yet: settle it before planning', to_target;
@@ -129,13 +230,13 @@ begin
   analyze difference;
 
   update outbox.value v
-  set wanted = d.wanted, wanted_at = now(), run_id = by_run, attempt = 0, code = null, reason = null, batch_id = null,
-    row_index = null,
+  set wanted = d.wanted, acknowledged = d.acknowledged, wanted_at = now(), run_id = by_run, attempt = 0, code = null,
+    reason = null, batch_id = null, row_index = null,
     state = case
-      when v.acknowledged is distinct from d.wanted then 'pending'
+      when d.acknowledged is distinct from d.wanted then 'pending'
       when d.wanted is null then 'withdrawn'
       else 'delivered' end,
-    settled_at = case when v.acknowledged is not distinct from d.wanted then now() end
+    settled_at = case when d.acknowledged is not distinct from d.wanted then now() end
   from difference d where v.value_id = d.value_id;
 
   insert into outbox.value (target, data_set_id, period, org_unit_id, data_element_id, category_option_combo_id,
@@ -145,26 +246,23 @@ begin
   from difference d where d.value_id is null;
   drop table difference;
 
-  was_reported := exists (
-    select from outbox.delivery r
-    where r.target = to_target and r.data_set_id = of_data_set and r.period = of_period and r.run_id <> by_run);
-  perform outbox.check_values(to_target, of_data_set, of_period, is_period_open, is_beyond_open and was_reported, by_run);
+  perform outbox.check_values(to_target, of_data_set, of_period, is_period_open, is_beyond and exists (
+    select from outbox.delivery r     -- to its end, by an earlier run
+    where r.target = to_target and r.data_set_id = of_data_set and r.period = of_period
+      and r.run_id <> by_run and r.waiting = 0), by_run);
 
   return query
   select v.state, count(*) from outbox.value v
   where v.target = to_target and v.data_set_id = of_data_set and v.period = of_period
   group by v.state;
 end $$;
-drop function outbox.objection(text, text, boolean, boolean, boolean, boolean, boolean);
 
--- Periods once reported whose totals now differ from the ledger: late data.
+-- Periods once planned of which a plan would change what is wanted: late data.
 drop function outbox.changed_periods(text, text, text, date);
 create function outbox.changed_periods(of_target text, of_data_set_code text, zeros text, vanished text)
 returns table (period text, value_count bigint, digest text)
-language plpgsql stable as $$
-begin
-  return query
-  select reported.period, count(*),
+language sql stable as $$
+  select planned.period, count(*),
     md5(string_agg(concat_ws(',', c.org_unit_id, c.data_element_id, c.category_option_combo_id,
       c.attribute_option_combo_id, c.wanted), ';' order by c.org_unit_id, c.data_element_id,
       c.category_option_combo_id, c.attribute_option_combo_id))
@@ -172,7 +270,7 @@ begin
     select distinct v.period, v.data_set_id from outbox.value v
     join lookup.data_set s using (data_set_id)
     where v.target = of_target and s.code = of_data_set_code
-  ) reported
-  cross join lateral outbox.difference(of_target, reported.data_set_id, reported.period, zeros, vanished) c
-  group by reported.period;
-end $$;
+  ) planned
+  cross join lateral outbox.difference(of_target, planned.data_set_id, planned.period, zeros, vanished) c
+  group by planned.period
+$$;

@@ -13,13 +13,14 @@ from opensrp_dhis2.errors import MetadataNotFoundError
 
 _ORG_UNIT_FIELDS = "id,code,name,level,path,openingDate,closedDate"
 _DATA_SET_FIELDS = (
-    "id,code,name,periodType,categoryCombo[id],openFuturePeriods,expiryDays,dataInputPeriods[period],access,"
+    "id,code,name,periodType,categoryCombo[id],openFuturePeriods,openPeriodsAfterCoEndDate,"
+    "expiryDays,dataInputPeriods[period],access,"
     "dataSetElements[categoryCombo[id],dataElement[id,code,name,valueType,aggregationType,zeroIsSignificant,"
     "categoryCombo[id],optionSet[id,options[code]]]],organisationUnits[id]"
 )
 _CATEGORY_COMBO_FIELDS = (
-    "id,code,name,isDefault,categoryOptionCombos[id,code,name,categoryOptions[id,code,name,"
-    "startDate,endDate,access,organisationUnits[id]]]"
+    "id,code,name,isDefault,categoryOptionCombos[id,code,name,categoryOptions[id,code,name]],"
+    "categories[categoryOptions[id,code,startDate,endDate,access,organisationUnits[id]]]"
 )
 
 
@@ -83,6 +84,7 @@ class DataSet(NamedTuple):
     expiry_days: float
     has_input_periods: bool
     can_write: bool
+    open_periods_after_co_end_date: int = 0  # so long attribute options may be used after their end
 
 
 class DataSetElement(NamedTuple):
@@ -137,12 +139,7 @@ def read_metadata(client: Dhis2Client, data_set_codes: Iterable[str]) -> Metadat
         ],
         category_option_combos=[_option_combo(one, combo) for combo in combos for one in combo["categoryOptionCombos"]],
         category_options=list(
-            {
-                found["id"]: _category_option(found)
-                for combo in combos
-                for one in combo["categoryOptionCombos"]
-                for found in one["categoryOptions"]
-            }.values()
+            {row.category_option_id: row for one in combos for row in _category_options(one)}.values()
         ),
         data_elements=list(elements.values()),
         data_sets=[_data_set(one) for one in sets],
@@ -200,6 +197,7 @@ def _data_set(found: Json) -> DataSet:
         float(found.get("expiryDays") or 0),
         bool(found.get("dataInputPeriods")),
         found.get("access", {}).get("data", {}).get("write") is True,
+        int(found.get("openPeriodsAfterCoEndDate") or 0),
     )
 
 
@@ -238,15 +236,16 @@ def _option_combo(found: Json, combo: Json) -> CategoryOptionCombo:
     )
 
 
-def _category_option(found: Json) -> CategoryOption:
-    return CategoryOption(
-        found["id"],
-        _code(found),
-        _day(found.get("startDate")),
-        _day(found.get("endDate")),
-        found.get("access", {}).get("data", {}).get("write"),
-        [unit["id"] for unit in found.get("organisationUnits", ())] or None,
-    )
+def _category_options(combo: Json) -> Iterable[CategoryOption]:
+    for found in (option for category in combo.get("categories", ()) for option in category["categoryOptions"]):
+        yield CategoryOption(
+            found["id"],
+            _code(found),
+            _day(found.get("startDate")),
+            _day(found.get("endDate")),
+            found.get("access", {}).get("data", {}).get("write"),
+            [unit["id"] for unit in found.get("organisationUnits", ())] or None,
+        )
 
 
 def _code(found: Json) -> str | None:

@@ -69,12 +69,13 @@ def plant(here: Country, seed: int) -> dict[Cell, str]:
     never_sent = [free.pop() for _ in range(3)]
     here.fill(units=OURS)
     withdrawn, other = [ours.pop() for _ in range(5)], [ours.pop() for _ in range(5)]
+    again = withdrawn[0]  # wanted anew, but what came back is what once was there
     assert here.report("run-1").refused == 0
     sent = here.stored()
     here.forget([*cells["orphan"], *withdrawn, *other])
     assert here.report("run-2").accepted == len(cells["orphan"]) + 10
     known = [ours.pop() for _ in range(10)]  # changed since, and not yet sent
-    for cell in (*cells["behind"], *known, *never_sent):
+    for cell in (*cells["behind"], *known, *never_sent, again):
         here.count(cell, 5000)
     here.reporter("run-3").plan(MARCH)
 
@@ -90,7 +91,7 @@ def plant(here: Country, seed: int) -> dict[Cell, str]:
     foreign = Foreign(here)
     for cell in cells["silent_drop"][1::2]:
         foreign.lose(cell)
-    for cell in cells["orphan"]:
+    for cell in (*cells["orphan"], again):
         foreign.put(cell, sent[cell])
     for cell in other:
         foreign.put(cell, "888")
@@ -101,7 +102,7 @@ def plant(here: Country, seed: int) -> dict[Cell, str]:
     _plant_decoys(foreign, ours, free, sent)
     foreign.done()
     expected = {cell: kind for kind in KINDS if kind != "default_combo" for cell in cells[kind]}
-    return expected | dict.fromkeys(defaults.values(), "default_combo") | dict.fromkeys(other, "foreign_edit")
+    return expected | dict.fromkeys(defaults.values(), "default_combo") | dict.fromkeys([*other, again], "foreign_edit")
 
 
 def _plant_decoys(foreign: Foreign, ours: list[Cell], free: list[Cell], sent: dict[Cell, str]) -> None:

@@ -1,6 +1,7 @@
 """The ledger in SQL: what is planned, cut into batches, and settled."""
 
 import json
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -13,9 +14,41 @@ from tests.outbox.conftest import SetTotals
 OF = Slice("http://dhis2", "DsMonthly01", "202509")
 
 
-def plan(warehouse: Warehouse, zeros: str = "none", is_open: bool = True) -> dict[str, int]:
+def plan(
+    warehouse: Warehouse,
+    zeros: str = "none",
+    is_open: bool = True,
+    *,
+    vanished: str = "delete",
+    is_beyond: bool = False,
+    run_id: str = "run-1",
+) -> dict[str, int]:
     with warehouse.connect() as connection:
-        return ledger.plan(connection, OF, zeros=zeros, is_period_open=is_open, run_id="run-1")
+        return ledger.plan(
+            connection, OF, zeros=zeros, vanished=vanished, is_period_open=is_open, is_beyond=is_beyond, run_id=run_id
+        )
+
+
+def change(warehouse: Warehouse, statement: LiteralString) -> None:
+    with warehouse.connect() as connection:
+        connection.execute(statement)
+
+
+def rows(warehouse: Warehouse) -> list[tuple[str, str | None, str | None, str, str | None]]:
+    """Unit, wanted, acknowledged, state and code of every value."""
+    with warehouse.connect() as connection:
+        return connection.execute(
+            "select org_unit_id, wanted, acknowledged, state, code from outbox.value order by data_element_id, 1"
+        ).fetchall()
+
+
+def delivered_before(warehouse: Warehouse, waiting: int = 0) -> None:
+    """Say that an earlier run has delivered the period, all of it or until its hours were over."""
+    with warehouse.connect() as connection:
+        connection.execute(
+            "insert into outbox.delivery values ('run-0', %s, %s, %s, 1, 1, 0, 0, 0, 1, 0.1, now(), %s)",
+            (OF.target, OF.data_set_id, OF.period, waiting),
+        )
 
 
 def send(warehouse: Warehouse, verdict: str, code: str | None = None) -> list[dict[str, str]]:
@@ -160,3 +193,121 @@ def test_a_payload_names_every_key_and_quotes_every_value(warehouse: Warehouse, 
         "attributeOptionCombo": "HllvX50cXC0",
         "value": "5",
     }
+
+
+def test_a_dropped_zero_that_was_changed_and_came_back_is_sent_again(
+    warehouse: Warehouse, set_totals: SetTotals
+) -> None:
+    """DHIS2 holds nothing of it: called delivered, it would never reach a server that stores zeros."""
+    set_totals({("visits", "OuFacility1"): 0})
+    plan(warehouse, "reported")
+    send(warehouse, "dropped")
+    assert rows(warehouse)[1] == ("OuFacility1", "0", "0", "dropped", None)
+    set_totals({("visits", "OuFacility1"): 5})
+    plan(warehouse, "reported")
+    assert rows(warehouse)[1] == ("OuFacility1", "5", None, "pending", None)
+    set_totals({("visits", "OuFacility1"): 0})
+    plan(warehouse, "reported")
+    assert rows(warehouse)[1] == ("OuFacility1", "0", None, "pending", None)
+
+
+def test_a_dropped_zero_that_vanished_needs_no_request(warehouse: Warehouse, set_totals: SetTotals) -> None:
+    set_totals({("visits", "OuFacility1"): 0})
+    plan(warehouse, "assigned")
+    send(warehouse, "dropped")
+    set_totals({})
+    assert plan(warehouse, "none") == {"withdrawn": 6}
+
+
+@pytest.mark.parametrize(
+    ("value_type", "zero"),
+    [
+        ("INTEGER", "0"),
+        ("BOOLEAN", "false"),
+        ("TRUE_ONLY", None),
+        ("INTEGER_POSITIVE", None),
+        ("INTEGER_NEGATIVE", None),
+    ],
+)
+def test_a_vanished_value_is_zeroed_only_where_a_zero_can_stand(
+    warehouse: Warehouse, set_totals: SetTotals, value_type: str, zero: str | None
+) -> None:
+    set_totals({("visits", "OuFacility1"): 1})
+    plan(warehouse, vanished="zero")
+    send(warehouse, "stored")
+    with warehouse.connect() as connection:
+        connection.execute("update lookup.data_element set value_type = %s", (value_type,))
+    set_totals({})
+    assert plan(warehouse, vanished="zero") == {"pending": 1}
+    assert rows(warehouse)[0][1] == zero
+
+
+def test_zeros_are_filled_only_where_a_zero_can_stand(warehouse: Warehouse, set_totals: SetTotals) -> None:
+    set_totals({("visits", "OuFacility1"): 5})
+    change(warehouse, "update lookup.data_element set value_type = 'INTEGER_POSITIVE' where code = 'SIGNED'")
+    assert plan(warehouse, "assigned") == {"pending": 2, "withheld": 1}  # visits only; OuFacility4 is closed
+
+
+def test_a_boolean_is_spelled_as_dhis2_stores_it(warehouse: Warehouse, set_totals: SetTotals) -> None:
+    """Recorded as 10-boolean-1: DHIS2 takes 1 and holds true, which would not compare equal when read back."""
+    set_totals({("visits", "OuFacility1"): 1, ("visits", "OuFacility2"): 0, ("signed", "OuFacility2"): 3})
+    change(warehouse, "update lookup.data_element set value_type = 'BOOLEAN'")
+    assert plan(warehouse, "reported") == {"pending": 3, "withheld": 1}
+    assert [row[1] for row in rows(warehouse)] == ["false", "3", "true", "false"]
+
+
+def test_a_late_change_is_withheld_for_being_late_whatever_else_is_wrong_with_it(
+    warehouse: Warehouse, set_totals: SetTotals
+) -> None:
+    """Else it would go as soon as the other cause is mended."""
+    set_totals({("visits", "OuFacility1"): 5})
+    plan(warehouse)
+    send(warehouse, "stored")
+    delivered_before(warehouse)
+    set_totals({("visits", "OuFacility1"): 5, ("visits", "OuFacility3"): 6})
+    plan(warehouse, is_open=False, is_beyond=True)
+    assert rows(warehouse)[1] == ("OuFacility3", "6", None, "withheld", "beyond_open_periods")
+    change(warehouse, "insert into lookup.data_set_org_unit values ('DsMonthly01', 'OuFacility3')")
+    assert plan(warehouse, is_beyond=True, run_id="run-2") == {"delivered": 1, "withheld": 1}
+    assert plan(warehouse, run_id="run-3") == {"delivered": 1, "pending": 1}
+
+
+def test_a_first_backfill_that_the_submission_hours_cut_short_may_still_change(
+    warehouse: Warehouse, set_totals: SetTotals
+) -> None:
+    set_totals({("visits", "OuFacility1"): 5})
+    plan(warehouse, is_beyond=True)
+    delivered_before(warehouse, waiting=1)
+    set_totals({("visits", "OuFacility1"): 6})
+    assert plan(warehouse, is_beyond=True) == {"pending": 1}
+
+
+def test_a_late_change_that_is_taken_back_is_delivered_again(warehouse: Warehouse, set_totals: SetTotals) -> None:
+    set_totals({("visits", "OuFacility1"): 5})
+    plan(warehouse)
+    send(warehouse, "stored")
+    delivered_before(warehouse)
+    set_totals({})
+    plan(warehouse, is_beyond=True)
+    assert rows(warehouse) == [("OuFacility1", None, "5", "withheld", "beyond_open_periods")]
+    set_totals({("visits", "OuFacility1"): 5})
+    plan(warehouse, is_beyond=True)
+    assert rows(warehouse) == [("OuFacility1", "5", "5", "delivered", None)]
+
+
+def test_a_closed_period_that_opens_again_takes_the_difference(warehouse: Warehouse, set_totals: SetTotals) -> None:
+    set_totals({("visits", "OuFacility1"): 5})
+    plan(warehouse)
+    send(warehouse, "stored")
+    set_totals({("visits", "OuFacility1"): 6})
+    plan(warehouse, is_open=False)
+    assert rows(warehouse) == [("OuFacility1", "6", "5", "withheld", "E8030")]
+    assert plan(warehouse) == {"pending": 1}
+
+
+def test_a_period_that_no_calendar_has_is_withheld(warehouse: Warehouse, set_totals: SetTotals) -> None:
+    set_totals({("visits", "OuFacility1"): 5})
+    plan(warehouse)
+    change(warehouse, "delete from lookup.period")
+    plan(warehouse)
+    assert rows(warehouse) == [("OuFacility1", "5", None, "withheld", "unreadable_period")]

@@ -1,0 +1,43 @@
+"""The command `outbox reconcile` against a sandbox: as tables, as JSON and as Markdown."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from opensrp_dhis2.cli.reconcile import outbox_reconcile
+from opensrp_dhis2.warehouse.database import Warehouse
+from tests.outbox.country import COMBOS, ELEMENTS, MARCH, Country, country
+from tests.outbox.foreign import OURS, post
+
+
+@pytest.fixture
+def here(warehouse: Warehouse) -> Iterator[Country]:
+    with country(warehouse, "2.43") as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("option", "said"), [("--json", '"foreign_edit": 1'), ("--markdown", "## PERF 202403"), ("", "777")]
+)
+def test_the_command_shows_what_was_found(
+    here: Country, database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, option: str, said: str
+) -> None:
+    here.fill(units=OURS[:1])
+    here.report()
+    post(here, {(ELEMENTS[0], OURS[0], COMBOS[0]): "777"})
+    views = tmp_path / "dbt_like_views"
+    views.mkdir()
+    (views / "data_sets.yaml").write_text("PERF: {period_type: Monthly}\n")
+    for name, value in {
+        "DHIS2_BASE_URL": here.url, "DHIS2_AUTH": "basic", "DHIS2_USERNAME": "pusher", "DHIS2_PASSWORD": "secret",
+        "WAREHOUSE_URL": database_url, "PROJECT_DIR": str(tmp_path),
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    result = CliRunner().invoke(outbox_reconcile, ["PERF", MARCH.id, *filter(None, [option])], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert said in result.output
+    if option == "--json":
+        assert json.loads(result.output)["rows"][0]["there"] == "777"
