@@ -4,7 +4,9 @@ import warnings
 
 import dagster as dg
 
+from opensrp_dhis2.defs.certificates import complete_checks, resweep_job, resweep_schedule
 from opensrp_dhis2.defs.checks import asset_checks
+from opensrp_dhis2.defs.deletes import sweep_job, sweep_schedule
 from opensrp_dhis2.defs.forecasts import forecast_assets
 from opensrp_dhis2.defs.jobs import extract_job, report_jobs
 from opensrp_dhis2.defs.lookup import lookup_assets
@@ -27,6 +29,7 @@ def defs() -> dg.Definitions:
     settings = read_settings()
     catalog = load_catalog(settings.project)
     extract, reports, reconciles = extract_job(), report_jobs(catalog), reconcile_jobs(catalog)
+    sweep = sweep_job(settings)
     return dg.Definitions(
         assets=[
             *raw_assets(settings),
@@ -36,10 +39,16 @@ def defs() -> dg.Definitions:
             *forecast_assets(catalog, settings),
             *reconcile_assets(catalog, settings),
         ],
-        asset_checks=[*asset_checks(catalog, settings), *reconcile_checks(catalog)],
-        jobs=[extract, *reports.values(), *reconciles.values(), register_routes_job],
+        asset_checks=[
+            *asset_checks(catalog, settings),
+            *reconcile_checks(catalog),
+            *complete_checks(settings),
+        ],
+        jobs=[extract, *reports.values(), *reconciles.values(), register_routes_job, resweep_job, sweep],
         schedules=[
             extract_schedule(extract, settings),
+            resweep_schedule(settings),
+            sweep_schedule(sweep, settings),
             *(
                 report_schedule(code, job, partitions_for(catalog.data_sets.of(code).period_type, settings))
                 for code, job in reports.items()

@@ -2,8 +2,10 @@
 
 OpenSrpDhis2Error
 |- ConfigurationError              a setting or file is wrong: a person must act              terminal
-|- FhirError(url, status)          FhirUnavailableError (transient) | FhirAuthenticationError | FhirOutcomeError
+|- FhirError(url, status)          FhirUnavailableError (transient) | FhirAuthenticationError
+|                                  | FhirOutcomeError (of it UnreadablePageError)
 |                                  | CursorExpiredError (restart the window) | IncompleteExtractError
+|                                  | HistoryRefusedError (sweep the ids)
 |- WarehouseError                  WarehouseUnavailableError (transient) | MigrationError
 |- ViewError(path, line)           FrontMatterError | UnknownRelationError | CyclicViewError | ViewContractError
 `- Dhis2Error(url, status)         Dhis2UnavailableError (transient; of it Dhis2TimeoutError)
@@ -48,12 +50,22 @@ class FhirOutcomeError(FhirError):
     """The server answered with an OperationOutcome or with something that is not FHIR."""
 
 
+class UnreadablePageError(FhirOutcomeError):
+    """A page that is no JSON from its beginning to its end; `body` is what came, for the row that tells of it."""
+
+    body = b""
+
+
 class CursorExpiredError(FhirError):
     """The server no longer knows the page cursor; the window must be searched again."""
 
 
 class IncompleteExtractError(FhirError):
     """A window could not be read to its end."""
+
+
+class HistoryRefusedError(FhirError):
+    """The server or its gateway gives no usable history of a type; its ids must be compared."""
 
 
 class WarehouseError(OpenSrpDhis2Error):

@@ -12,6 +12,7 @@ import click
 
 from opensrp_dhis2.cli.console import ErrorGroup, console, read_settings
 from opensrp_dhis2.cli.dhis2 import dhis2
+from opensrp_dhis2.cli.extract import extract
 from opensrp_dhis2.cli.outbox import outbox
 from opensrp_dhis2.cli.sandbox import sandbox
 from opensrp_dhis2.cli.scan import scan
@@ -52,5 +53,5 @@ def dev(data: Path | None) -> None:
         subprocess.run([str(Path(sys.executable).parent / "dagster"), "dev"], check=False)  # noqa: S603
 
 
-for command in (sandbox, views, outbox, dhis2, scan):
+for command in (sandbox, extract, views, outbox, dhis2, scan):
     main.add_command(command)

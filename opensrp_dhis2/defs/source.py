@@ -5,8 +5,10 @@ from typing import Any
 
 import dagster as dg
 
+from opensrp_dhis2.defs.deletes import delete_metadata
 from opensrp_dhis2.defs.failures import dagster_failures
 from opensrp_dhis2.defs.resources import read_settings
+from opensrp_dhis2.deletes import find_deletes
 from opensrp_dhis2.extract import Extraction, TypeResult, extract
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
@@ -35,8 +37,11 @@ def _raw_asset(resource_type: str) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], fhir: dg.ResourceParam[FhirClient]
     ) -> dg.MaterializeResult[None]:
         with dagster_failures(context.retry_number):
-            result = extract_one(resource_type, read_settings(), warehouse, fhir)
-        return dg.MaterializeResult(metadata=_metadata(result))
+            settings = read_settings()
+            result = extract_one(resource_type, settings, warehouse, fhir)
+            gone = find_deletes(fhir, warehouse, resource_type, lag_seconds=settings.fhir_lag_seconds)
+        found = _metadata(result) | certificate_metadata(result) | delete_metadata(gone)
+        return dg.MaterializeResult(metadata=found)
 
     return extract_type
 
@@ -60,3 +65,10 @@ def _metadata(result: TypeResult) -> dict[str, Any]:
         "window": f"{result.window_from} to {result.window_to}",
         "seconds": round(result.seconds, 2),
     }
+
+
+def certificate_metadata(result: TypeResult) -> dict[str, Any]:
+    """Give what a run's certificates say, for the metadata of raw/<type>."""
+    names = ("slices", "short", "repaired", "late", "changed", "missing")
+    counts = {name: getattr(result, name) for name in names}
+    return counts | ({"missing_ids": ", ".join(result.missing_ids)} if result.missing_ids else {})

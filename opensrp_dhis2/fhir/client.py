@@ -22,13 +22,15 @@ from opensrp_dhis2.errors import (
     FhirOutcomeError,
     FhirUnavailableError,
     IncompleteExtractError,
+    UnreadablePageError,
 )
-from opensrp_dhis2.fhir.page import BUNDLE, Bundle, Page, outcome_text
+from opensrp_dhis2.fhir.page import BUNDLE, Bundle, Page, outcome_text, page_of
 from opensrp_dhis2.fhir.window import Window
 from opensrp_dhis2.http import RETRIED_STATUS, make_client
 
 # no-cache: HAPI answers a repeated search from a cache for a minute. Never no-store: it silently gives one page only.
 HEADERS = {"Accept": "application/fhir+json", "Cache-Control": "no-cache"}
+CUT_OFF_ATTEMPTS = 3  # for an answer whose length is right and whose end is missing
 
 
 class FhirClient:
@@ -38,7 +40,7 @@ class FhirClient:
         self, base_url: str, *, auth: httpx.Auth | None = None, page_size: int = 500, connections: int = 8
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        self._page_size = page_size
+        self.page_size = page_size
         try:
             # One connection more: while threads read, another one counts what comes next.
             self._http = make_client(self.base_url, auth=auth, headers=HEADERS, connections=connections + 1)
@@ -68,24 +70,21 @@ class FhirClient:
 
     def count(self, resource_type: str, window: Window) -> int:
         """Count the resources of a type in a window; the server counts afresh each time."""
-        response = self._get(f"/{resource_type}", [*window.parameters(), ("_summary", "count"), ("_pretty", "false")])
-        total = self._bundle(response).total
+        asked = [*window.parameters(), ("_summary", "count"), ("_pretty", "false")]
+        total = self._bundle(f"/{resource_type}", asked).total
         if total is None:
             raise FhirOutcomeError(
                 f"{self.base_url}/{resource_type}?_summary=count gave no total: the server or its gateway does not "
                 "count, so nothing can be divided or reconciled",
-                url=f"{self.base_url}/{resource_type}", status=response.status_code,
-            )  # fmt: skip
+                url=f"{self.base_url}/{resource_type}",
+            )
         return total
 
     def search_pages(self, resource_type: str, window: Window) -> Iterator[Page]:
         """Give every page of a type in a window. Raises: as `bundles`."""
-        parameters = [*window.parameters(), ("_count", str(self._page_size)), ("_sort", "_lastUpdated,_id")]
+        parameters = [*window.parameters(), ("_count", str(self.page_size)), ("_sort", "_lastUpdated,_id")]
         for bundle in self.bundles(resource_type, parameters):
-            page = Page()
-            for entry in bundle.entry:
-                page.add(resource_type, bytes(entry.resource))
-            yield page
+            yield page_of(resource_type, bundle)
 
     def bundles(self, path: str, parameters: Sequence[tuple[str, str]]) -> Iterator[Bundle]:
         """Give every Bundle of a search or a history, by the server's own next links, until there is none.
@@ -93,7 +92,7 @@ class FhirClient:
         Raises: CursorExpiredError when the server has forgotten the search: begin the window again.
             IncompleteExtractError when its links go in a circle. Others as for any request.
         """
-        bundle = self._bundle(self._get(f"/{path}", [*parameters, ("_pretty", "false")]))
+        bundle = self._bundle(f"/{path}", [*parameters, ("_pretty", "false")])
         seen: set[str] = set()
         while True:
             yield bundle
@@ -107,9 +106,9 @@ class FhirClient:
                     url=f"{self.base_url}/{path}",
                 )
             seen.add(link)
-            bundle = self._bundle(self._follow(path, link))
+            bundle = self._follow(path, link)
 
-    def _follow(self, asked: str, link: str) -> httpx.Response:
+    def _follow(self, asked: str, link: str) -> Bundle:
         """Ask for a next link at the configured base, whatever host and prefix the server believes to have."""
         parts = urlsplit(link)
         path, base_path = parts.path.rstrip("/"), urlsplit(self.base_url).path
@@ -117,7 +116,7 @@ class FhirClient:
             path = path[len(base_path) :]
         else:
             path = f"/{asked}" if path.endswith(f"/{asked}") else ""  # HAPI pages at its base
-        return self._get(path, parts.query)
+        return self._bundle(path, parts.query)
 
     def _get(self, path: str, query: Sequence[tuple[str, str]] | str) -> httpx.Response:
         url = httpx.URL(self.base_url + path)
@@ -149,34 +148,57 @@ class FhirClient:
                 url=url, status=status,
             )  # fmt: skip
         if status in RETRIED_STATUS or status >= 500:
-            return FhirUnavailableError(f"{where}: {_short(said)}; try again later", url=url, status=status)
-        return FhirOutcomeError(
-            f"{where}: {_short(said)}; check FHIR_BASE_URL and the type's name", url=url, status=status
-        )
+            return FhirUnavailableError(f"{where}: {said}; try again later", url=url, status=status)
+        return FhirOutcomeError(f"{where}: {said}; check FHIR_BASE_URL and the type's name", url=url, status=status)
 
-    def _bundle(self, response: httpx.Response) -> Bundle:
+    def _bundle(self, path: str, query: Sequence[tuple[str, str]] | str) -> Bundle:
+        response = self._whole(path, query)
         try:
             bundle = BUNDLE.decode(response.content)
         except (msgspec.MsgspecError, RecursionError):
             raise self._unreadable(response) from None
         if bundle.resource_type != "Bundle":
-            raise self._unreadable(response, bundle.resource_type)
+            raise self._no_bundle(response, bundle.resource_type)
         return bundle
 
-    def _unreadable(self, response: httpx.Response, resource_type: str = "") -> FhirOutcomeError:
-        kind = resource_type or response.headers.get("Content-Type", "no content type").split(";")[0]
+    def _whole(self, path: str, query: Sequence[tuple[str, str]] | str) -> httpx.Response:
+        """Ask again for JSON without an end: something on the way cut it off, and gave it a fitting length."""
+        for _ in range(CUT_OFF_ATTEMPTS):
+            response = self._get(path, query)
+            if not _is_json(response) or response.content.rstrip().endswith((b"}", b"]")):
+                return response
+        raise FhirUnavailableError(
+            f"{self.base_url}{path} was cut off {CUT_OFF_ATTEMPTS} times, after {len(response.content)} bytes at last: "
+            "look at the proxy before the server, or lower FHIR_PAGE_SIZE",
+            url=self.base_url + path, status=response.status_code,
+        )  # fmt: skip
+
+    def _unreadable(self, response: httpx.Response) -> FhirOutcomeError:
+        if not _is_json(response):
+            return self._no_bundle(response, _content_type(response))
         url = str(response.url.copy_with(query=None))
-        if "json" in kind:
-            cause = (
-                f"{len(response.content)} bytes of JSON that is cut off or malformed: look for the resource at fault"
-            )
-        else:
-            cause = (
-                "check that FHIR_BASE_URL ends in the FHIR base (often /fhir) and that no login page stands before it"
-            )
+        error = UnreadablePageError(
+            f"{url} answered with {len(response.content)} bytes of malformed JSON: look for the resource at fault",
+            url=url, status=response.status_code,
+        )  # fmt: skip
+        error.body = response.content
+        return error
+
+    def _no_bundle(self, response: httpx.Response, kind: str) -> FhirOutcomeError:
+        url = str(response.url.copy_with(query=None))
         return FhirOutcomeError(
-            f"{url} answered with {kind}, no FHIR Bundle: {cause}", url=url, status=response.status_code
-        )
+            f"{url} answered with {kind or 'some JSON'}, no FHIR Bundle: check that FHIR_BASE_URL ends in the FHIR base "
+            "(often /fhir) and that no login page stands before it",
+            url=url, status=response.status_code,
+        )  # fmt: skip
+
+
+def _content_type(response: httpx.Response) -> str:
+    return str(response.headers.get("Content-Type", "no content type")).split(";")[0]
+
+
+def _is_json(response: httpx.Response) -> bool:
+    return "json" in _content_type(response)
 
 
 def _json(response: httpx.Response) -> Any:
@@ -184,8 +206,3 @@ def _json(response: httpx.Response) -> Any:
         return response.json()
     except ValueError:
         return None
-
-
-def _short(said: str) -> str:
-    """Keep what a server says of a failure, less what it quotes: a quoted cursor or value must not reach a log."""
-    return said.split('"')[0].strip() or "no reason given"

@@ -12,6 +12,8 @@ import msgspec
 
 SUBSETTED = "SUBSETTED"
 _ID = re.compile(r"[A-Za-z0-9.\-]{1,64}")
+_HAPI_NUMBER = re.compile(r"HAPI-\d{1,5}")
+_ISSUE_CODE = re.compile(r"[a-z-]{1,30}")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
@@ -36,8 +38,25 @@ class _Link(msgspec.Struct):
     url: str = ""
 
 
+class _Mode(msgspec.Struct, frozen=True):
+    mode: str = "match"
+
+
+_MATCH = _Mode()
+
+
+class _Request(msgspec.Struct, frozen=True):
+    method: str = ""
+    url: str = ""
+
+
+_NO_REQUEST = _Request()
+
+
 class _Entry(msgspec.Struct):
     resource: msgspec.Raw = msgspec.Raw()
+    request: _Request = _NO_REQUEST  # a history has one
+    search: _Mode = _MATCH
 
 
 class Bundle(msgspec.Struct):
@@ -76,6 +95,7 @@ class Page:
 
     resources: list[Resource] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    duplicate_count: int = 0
 
     def __len__(self) -> int:
         return len(self.resources) + len(self.rejected)
@@ -88,9 +108,36 @@ class Page:
         else:
             self.rejected.append(found)
 
+    def settle(self) -> None:
+        """Keep the newest version of an id that came more than once; contents that contradict each other are told."""
+        newest: dict[str, Resource] = {}
+        for one in self.resources:
+            kept = newest.setdefault(one.id, one)
+            if one.version_id > kept.version_id:
+                newest[one.id] = one
+            elif one.version_id == kept.version_id and one.body != kept.body:
+                reason = f"the page has it twice as version {one.version_id}, with different content; the first is kept"
+                self.rejected.append(Rejected(one.id, reason, one.body))
+        self.duplicate_count += len(self.resources) - len(newest)
+        self.resources = list(newest.values())
+
 
 _KEYS: msgspec.json.Decoder[_Keys] = msgspec.json.Decoder(_Keys)
 BUNDLE: msgspec.json.Decoder[Bundle] = msgspec.json.Decoder(Bundle)
+
+
+def page_of(resource_type: str, bundle: Bundle) -> Page:
+    """Sort the entries of a Bundle: resources of the wanted type, and the rest with the reason why it is none."""
+    page = Page()
+    for entry in bundle.entry:
+        body = bytes(entry.resource)
+        if entry.search.mode == "outcome":
+            page.rejected.append(Rejected(None, "it is the server's remark on the search, not a resource", body))
+        else:
+            page.add(resource_type, body)
+    if len({one.id for one in page.resources}) < len(page.resources):
+        page.settle()
+    return page
 
 
 def read_resource(resource_type: str, body: bytes) -> Resource | Rejected:
@@ -115,7 +162,9 @@ def read_resource(resource_type: str, body: bytes) -> Resource | Rejected:
 
 
 def outcome_text(body: Any) -> str:
-    """Give the first diagnostics of an OperationOutcome, without quoted content."""
+    """Give HAPI's number and the issue code of an OperationOutcome; never its words, which may quote a person."""
     issues = body.get("issue") if isinstance(body, dict) else None
     first = issues[0] if isinstance(issues, list) and issues and isinstance(issues[0], dict) else {}
-    return str(first.get("diagnostics") or first.get("code") or "no reason given")[:200]
+    number = _HAPI_NUMBER.search(str(first.get("diagnostics", "")))
+    code = _ISSUE_CODE.fullmatch(str(first.get("code", "")))
+    return " ".join(found[0] for found in (number, code) if found) or "no reason given"

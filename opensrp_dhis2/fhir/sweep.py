@@ -3,6 +3,7 @@
 It knows how to ask; what is missing on which side is for others to say.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -10,7 +11,7 @@ import msgspec
 
 from opensrp_dhis2.errors import FhirOutcomeError
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.fhir.page import Page
+from opensrp_dhis2.fhir.page import SUBSETTED, Page
 from opensrp_dhis2.fhir.window import Window
 
 IDS_PER_PAGE = 5_000
@@ -23,11 +24,18 @@ class Stamp(msgspec.Struct, frozen=True, gc=False):
     id: str
     version_id: int
     last_updated: datetime
+    tags_md5: str | None = None  # of its sorted tags; none where it has none or the server tells none
+
+
+class _Tag(msgspec.Struct):
+    system: str = ""
+    code: str = ""
 
 
 class _Meta(msgspec.Struct):
     version: str = msgspec.field(default="", name="versionId")
     last_updated: datetime | None = msgspec.field(default=None, name="lastUpdated")
+    tags: list[_Tag] = msgspec.field(default_factory=list, name="tag")
 
 
 class _Stamped(msgspec.Struct):
@@ -71,4 +79,9 @@ def _stamp(client: FhirClient, resource_type: str, found: _Stamped) -> Stamp:
         )
     stamp = found.meta.last_updated
     version = int(found.meta.version) if found.meta.version.isdigit() else int(stamp.timestamp() * 1000)
-    return Stamp(found.id, version, stamp)
+    return Stamp(found.id, version, stamp, _tags_md5(found.meta.tags))
+
+
+def _tags_md5(tags: Sequence[_Tag]) -> str | None:
+    told = sorted(f"{tag.system}|{tag.code}" for tag in tags if tag.code != SUBSETTED)
+    return hashlib.md5("\n".join(told).encode(), usedforsecurity=False).hexdigest() if told else None

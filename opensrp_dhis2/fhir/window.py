@@ -46,18 +46,18 @@ def next_window(
     return Window(start_at, end_at) if start_at < end_at else None
 
 
-def joined(parts: Iterable[tuple[Window, int]], limit: int) -> Iterator[Window]:
+def joined(parts: Iterable[tuple[Window, int]], limit: int) -> Iterator[tuple[Window, int]]:
     """Join neighbours, given in order of time with their counts, as long as they hold no more than the limit together."""
     gathered: Window | None = None
     held = 0
     for window, count in parts:
         if gathered is not None and held + count > limit:
-            yield gathered
+            yield gathered, held
             gathered, held = None, 0
         gathered = Window(gathered.start_at if gathered else window.start_at, window.end_at)
         held += count
     if gathered is not None:
-        yield gathered
+        yield gathered, held
 
 
 def _to_millisecond(at: datetime) -> datetime:

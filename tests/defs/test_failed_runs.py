@@ -50,7 +50,7 @@ PAGE = '{"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Loca
     ("body", "status", "content_type", "said"),
     [
         ("<html>log in</html>", 200, "text/html", "no FHIR Bundle"),
-        (PAGE, 200, "application/fhir+json", "no FHIR Bundle"),
+        (PAGE, 200, "application/fhir+json", "was cut off 3 times"),
         ("no", 401, "text/plain", "FHIR_AUTH"),
     ],
 )

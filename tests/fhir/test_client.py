@@ -16,6 +16,7 @@ from opensrp_dhis2.errors import (
     FhirOutcomeError,
     FhirUnavailableError,
     IncompleteExtractError,
+    UnreadablePageError,
 )
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.window import Window
@@ -137,9 +138,9 @@ def test_04_dead_cursor_is_told_apart_and_its_id_kept_out_of_the_message(shared:
     [
         (Answer(b"<html>Sign in</html>", 200, {"Content-Type": "text/html"}), FhirOutcomeError, "login page"),
         (Answer({"resourceType": "CapabilityStatement"}), FhirOutcomeError, "FHIR_BASE_URL"),
-        (Answer({"hello": 1}), FhirOutcomeError, "malformed"),
-        (Answer(b'{"resourceType":"Bundle","entry":[{"resource":{"id'), FhirOutcomeError, "cut off"),
-        (Answer(b'{"resourceType":"Bundle","entry":[' + b"[" * 5000 + b"]" * 5000 + b"]}"), FhirOutcomeError, "malformed"),
+        (Answer({"hello": 1}), FhirOutcomeError, "FHIR_BASE_URL"),
+        (Answer(b'{"resourceType":"Bundle","entry":[{"resource":{"id'), FhirUnavailableError, "cut off"),
+        (Answer(b'{"resourceType":"Bundle","entry":[' + b"[" * 5000 + b"]" * 5000 + b"]}"), UnreadablePageError, "malf"),
         (Answer(b"", 302, {"Location": "https://keycloak/auth"}), FhirAuthenticationError, "FHIR_AUTH"),
         (Answer({"error": "unauthorized"}, 401), FhirAuthenticationError, "FHIR_AUTH"),
         (Answer({"resourceType": "OperationOutcome"}, 403), FhirAuthenticationError, "roles"),

@@ -67,9 +67,11 @@ def test_joined_slices_cover_the_same_time_and_exceed_the_limit_only_where_one_p
 ) -> None:
     days = [BEGINNING + timedelta(days=number) for number in range(len(counts) + 1)]
     parts = [(Window(a, b), count) for a, b, count in zip(days, days[1:], counts, strict=False)]
-    slices = list(joined(parts, limit))
+    counted = list(joined(parts, limit))
+    slices = [window for window, _ in counted]
     assert [one.start_at for one in slices[1:]] == [one.end_at for one in slices[:-1]]
     assert [slices[0].start_at, slices[-1].end_at] == [days[0], days[-1]] if counts else slices == []
     for one in slices:
         held = [count for window, count in parts if one.start_at <= window.start_at < one.end_at]
+        assert (one, sum(held)) in counted
         assert sum(held) <= limit or len(held) == 1

@@ -20,6 +20,7 @@ from opensrp_dhis2.sandbox.fhir import write
 from opensrp_dhis2.sandbox.fhir.auth import TOKEN_PATH, Auth, ClientCredentials, is_allowed, token_handler
 from opensrp_dhis2.sandbox.fhir.bundle import bundle, match_entry
 from opensrp_dhis2.sandbox.fhir.cursor import Cursor, Cursors
+from opensrp_dhis2.sandbox.fhir.faults import Faults, FaultyAnswers, faults_door
 from opensrp_dhis2.sandbox.fhir.history import instance_history, system_history, type_history
 from opensrp_dhis2.sandbox.fhir.instant import http_date, instant_text
 from opensrp_dhis2.sandbox.fhir.reply import (
@@ -50,17 +51,21 @@ def create_app(
     cursor_seconds: float = 3600.0,
     page_delay_seconds: float = 0.0,
     server_address: str | None = None,
+    faults: Faults | None = None,
 ) -> Starlette:
-    """Make the server over a store, under /fhir; `app.state.server` holds its cursors."""
+    """Make the server over a store, under /fhir; `app.state.server` holds its cursors.
+
+    With `faults` it misbehaves by their plan, which POST /sandbox/faults replaces.
+    """
     now = clock or store.clock
     token = []
     if isinstance(auth, ClientCredentials):
         token = [Route(TOKEN_PATH, token_handler(auth, now), methods=["POST"])]
-    app = Starlette(
-        routes=[*token, *_routes(auth)],
-        exception_handlers={HTTPException: refused},
-        middleware=[Middleware(GZipMiddleware, minimum_size=0, compresslevel=1)],
-    )
+    middleware = [Middleware(GZipMiddleware, minimum_size=0, compresslevel=1)]
+    if faults is not None:
+        token.append(Route("/sandbox/faults", faults_door(faults), methods=["POST"]))
+        middleware.append(Middleware(FaultyAnswers, faults))
+    app = Starlette(routes=[*token, *_routes(auth)], exception_handlers={HTTPException: refused}, middleware=middleware)
     app.state.server = Server(
         store=store,
         clock=now,
@@ -158,8 +163,9 @@ def _page(
     store, links = server_of(request).store, links_of(request)
     was_complete, is_first = cursor.is_complete, not cursor.ids
     ids = cursor.page(store, offset, count)
-    # As recorded: a page that completes the result does not know its size yet, unless it is the very first.
-    total = len(cursor.ids) if was_complete or (is_first and cursor.is_complete) else None
+    # As recorded: a page that completes the result does not know its size yet, unless it had to wait for the end.
+    is_last = offset + count >= len(cursor.ids)
+    total = len(cursor.ids) if was_complete or (cursor.is_complete and (is_first or is_last)) else None
     pretty = is_pretty(pairs_of(request))
     addresses = [("self", own)]
     if len(ids) == count if total is None else offset + count < total:

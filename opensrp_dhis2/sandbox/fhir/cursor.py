@@ -41,7 +41,8 @@ class Cursor:
     def _prefetch(self, store: FhirStore, count: int) -> None:
         known = set(self.ids)
         threshold = next((number for number in PREFETCH_THRESHOLDS if number > len(known)), None)
-        limit = None if threshold is None else max(threshold, len(known) + count) - len(known)
+        # One id more than needed: HAPI looks whether there is another page.
+        limit = None if threshold is None else max(threshold, len(known) + count) + 1 - len(known)
         fresh = [version.id for version in select(store, self.query) if version.id not in known]
         self.ids += fresh[:limit]
         self.is_complete = limit is None or len(fresh) < limit

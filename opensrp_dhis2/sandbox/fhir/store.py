@@ -109,7 +109,9 @@ class FhirStore:
             versions = table.versions.get(resource_id) if table else None
             return versions[-1] if versions else None
 
-    def keep(self, resource_type: str, resource_id: str, version_id: int, last_updated_ms: int, body: bytes) -> None:
+    def keep(
+        self, resource_type: str, resource_id: str, version_id: int, last_updated_ms: int, body: bytes | None
+    ) -> None:
         """Take over a version with the number and the stamp that another server gave it."""
         with self._lock:
             self._add(resource_type, resource_id, version_id, last_updated_ms, body)
@@ -143,6 +145,13 @@ class FhirStore:
                 return latest
             stamp = self.stamp_ms() if stamp_ms is None else stamp_ms
             return self._add(resource_type, resource_id, latest.version_id + 1, stamp, None)
+
+    def expunge(self, resource_type: str, resource_id: str) -> None:
+        """Forget a resource with all its versions, without a trace."""
+        with self._lock:
+            table = self._tables[resource_type]
+            del table.versions[resource_id]
+            table.current = table.history = None
 
     def new_id(self) -> str:
         """Give an id that a server makes up for a POST: a number."""

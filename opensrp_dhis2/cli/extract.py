@@ -1,0 +1,142 @@
+"""The commands below `extract`: how far each type is, whether all of it is here, and the re-sweep of past days.
+
+It asks and prints; exit code 1 says that something is missing.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from opensrp_dhis2.cli.console import opened_warehouse, read_settings
+from opensrp_dhis2.cli.value_table import print_json, print_table
+from opensrp_dhis2.extract import Extraction, TypeResult, Verification, resweep, verify
+from opensrp_dhis2.extract.run import RESWEEP_DAYS
+from opensrp_dhis2.sources import open_fhir
+from opensrp_dhis2.warehouse import slices
+
+Row = Mapping[str, Any]
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+types_argument = click.argument("resource_types", metavar="[TYPE]...", nargs=-1)
+FINDINGS = ("missing", "stale", "gone", "rejected", "not_due", "unlisted")
+progress_console = Console(stderr=True)  # so that a pipe gets the result alone
+RESULTS = ("read", "inserted", "updated", "slices", "short", "repaired", "late", "changed", "deleted", "missing")
+
+
+@click.group()
+def extract() -> None:
+    """How complete the FHIR resources in the warehouse are."""
+
+
+@extract.command("status")
+@types_argument
+@json_option
+def extract_status(resource_types: tuple[str, ...], as_json: bool) -> None:
+    """Show how far each TYPE has been read, how fast it goes, and what is missing; default: all."""
+    source = read_settings().fhir_base_url
+    with opened_warehouse() as warehouse, warehouse.connect() as connection:
+        rows = slices.status(connection, source, resource_types)
+        types = dict.fromkeys(row["resource_type"] for row in rows)
+        short = [{"resource_type": t, **row} for t in types for row in slices.shortfalls(connection, source, t)]
+    if as_json:
+        print_json([dict(row) | {"seconds_left": seconds_left(row)} for row in rows])
+        return
+    print_table(_standings(rows))
+    for one in short:
+        ids = "".join(f" {each}" for each in one["missing_ids"])
+        click.echo(
+            f"{one['resource_type']} {one['window_from']} to {one['window_to']}: {one['missing_count']} missing{ids}"
+        )
+    if not rows:
+        click.echo(f"Nothing has been read from {source} yet")
+
+
+@extract.command("verify")
+@types_argument
+@json_option
+def extract_verify(resource_types: tuple[str, ...], as_json: bool) -> None:
+    """Compare all ids and versions of each TYPE with the source; nothing is written. Default: all types."""
+    settings, found = read_settings(), list[Verification]()
+    with opened_warehouse() as warehouse, open_fhir(settings) as client:
+        for resource_type in resource_types or settings.fhir_resource_types:
+            with progress_console.status(f"comparing {resource_type}"):
+                found.append(verify(client, warehouse, resource_type))
+    if as_json:
+        print_json([asdict(one) | {"is_complete": one.is_complete} for one in found])
+    else:
+        print_table(_counts([asdict(one) for one in found], ("source_count", *FINDINGS)))
+        for one in found:
+            for finding, ids in one.ids.items():
+                click.echo(f"{one.resource_type} {finding}: {' '.join(ids)}")
+    if not all(one.is_complete for one in found):
+        sys.exit(1)
+
+
+@extract.command("resweep")
+@types_argument
+@click.option("--days", type=click.FloatRange(min=0, min_open=True), default=RESWEEP_DAYS, show_default=True)
+@json_option
+def extract_resweep(resource_types: tuple[str, ...], days: float, as_json: bool) -> None:
+    """Read the last days of each TYPE again, in slices with certificates. Default: all types."""
+    settings, found = read_settings(), list[TypeResult]()
+    how = Extraction(
+        settings.fhir_lag_seconds, settings.fhir_overlap_seconds, settings.fhir_threads, settings.fhir_validate_share
+    )
+    with opened_warehouse() as warehouse, open_fhir(settings) as client, _progress() as progress:
+        for resource_type in resource_types or settings.fhir_resource_types:
+            task = progress.add_task(resource_type, total=None, rate="")
+            found.append(resweep(client, warehouse, resource_type, how, days, _shown(progress, task)))
+            progress.update(task, visible=False)
+    if as_json:
+        print_json([asdict(one) for one in found])
+    else:
+        print_table(_counts([asdict(one) for one in found], RESULTS))
+    if any(one.short for one in found):
+        sys.exit(1)
+
+
+def seconds_left(row: Row) -> int | None:
+    """Say how long a type's unfinished slices take at the pace of their plan; none when no pace is known."""
+    rate = row["resources_per_second"]
+    return round(row["remaining_count"] / rate) if rate and row["unfinished_count"] else None
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    return Progress(*columns, TimeRemainingColumn(), console=progress_console, transient=True)
+
+
+def _shown(progress: Progress, task: Any) -> Any:
+    def show(done: int, planned: int) -> None:
+        progress.update(task, advance=done, total=planned)
+        speed = progress.tasks[task].speed
+        progress.update(task, rate=f"{speed:,.0f}/s" if speed else "")
+
+    return show
+
+
+def _standings(rows: Sequence[Row]) -> Table:
+    table = Table(
+        "type", "kind", "complete to", "slices", "unfinished", "per second", "left", "missing", box=box.SIMPLE
+    )
+    for row in rows:
+        left, rate = seconds_left(row), row["resources_per_second"]
+        table.add_row(
+            row["resource_type"], row["kind"], f"{row['read_to']:%Y-%m-%d %H:%M:%S}" if row["read_to"] else "never",
+            f"{row['certified_count']:,}", f"{row['unfinished_count']:,} ({row['remaining_count']:,} resources)",
+            f"{rate:,.0f}" if rate else "", "" if left is None else f"{left:,} s", f"{row['missing_count']:,}",
+        )  # fmt: skip
+    return table
+
+
+def _counts(rows: Sequence[Row], names: Sequence[str]) -> Table:
+    table = Table("type", *(name.replace("_", " ") for name in names), box=box.SIMPLE)
+    for row in rows:
+        table.add_row(row["resource_type"], *(f"{row[name]:,}" for name in names))
+    return table

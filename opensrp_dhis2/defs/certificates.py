@@ -1,0 +1,92 @@
+"""The check `complete` on raw/<type>, a run's certificates as metadata, and the weekly job `resweep`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from opensrp_dhis2.defs.failures import dagster_failures
+from opensrp_dhis2.defs.resources import read_settings
+from opensrp_dhis2.defs.source import certificate_metadata, raw_key
+from opensrp_dhis2.extract import Extraction, resweep
+from opensrp_dhis2.fhir.client import FhirClient
+from opensrp_dhis2.settings import Settings
+from opensrp_dhis2.warehouse import slices
+from opensrp_dhis2.warehouse.database import Warehouse
+
+CHECK = "complete"
+SATURDAY_NIGHT = "0 22 * * 6"  # before the nightly extract, which brings what it found into the totals
+
+
+def complete_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
+    """Make the check of every type that what the source has of it is here."""
+    return [_complete(resource_type) for resource_type in settings.fhir_resource_types]
+
+
+def _complete(resource_type: str) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=raw_key(resource_type),
+        name=CHECK,
+        description="Every slice that was read holds what the source counted and listed; names the ids that do not come.",
+    )
+    def complete(warehouse: dg.ResourceParam[Warehouse], fhir: dg.ResourceParam[FhirClient]) -> dg.AssetCheckResult:
+        with warehouse.connect() as connection:
+            short = slices.shortfalls(connection, fhir.base_url, resource_type)
+            standing = slices.status(connection, fhir.base_url, [resource_type])
+        unfinished = sum(row["unfinished_count"] for row in standing)
+        return dg.AssetCheckResult(
+            passed=not short and not unfinished,
+            metadata={
+                "certified_slices": sum(row["certified_count"] for row in standing),
+                "unfinished_slices": unfinished,
+                "missing": sum(row["missing_count"] for row in short),
+                "short_slices": dg.MetadataValue.md(shown(short)),
+            },
+        )
+
+    return complete
+
+
+def shown(short: Sequence[Mapping[str, Any]]) -> str:
+    """Write slices that stayed short as a list, at most 20 ids each."""
+    return "\n".join(
+        f"- {one['window_from']} to {one['window_to']}: {one['missing_count']} missing"
+        + "".join(f", `{each}`" for each in one["missing_ids"])
+        + (
+            f"; {one['unlisted_count']} counted and not listed, from {one['unlisted_from']}"
+            if one["unlisted_count"]
+            else ""
+        )
+        for one in short
+    )
+
+
+@dg.op(name="resweep_each_type", description="Read the last 35 days of every type again; safe to run again.")
+def resweep_op(
+    context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse], fhir: dg.ResourceParam[FhirClient]
+) -> None:
+    settings = read_settings()
+    how = Extraction(
+        settings.fhir_lag_seconds, settings.fhir_overlap_seconds, settings.fhir_threads, settings.fhir_validate_share
+    )
+    with dagster_failures(context.retry_number):
+        for resource_type in settings.fhir_resource_types:
+            result = resweep(fhir, warehouse, resource_type, how)
+            found = {"read": result.read, "inserted": result.inserted, "updated": result.updated}
+            metadata = found | certificate_metadata(result)
+            context.log.info(f"{resource_type}: {found}")
+            context.log_event(dg.AssetObservation(asset_key=raw_key(resource_type), metadata=metadata))
+
+
+@dg.job(name="resweep", executor_def=dg.in_process_executor)
+def resweep_job() -> None:
+    """Find what came late, or changed without a new version; the next extract totals it."""
+    resweep_op()
+
+
+def resweep_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """Re-sweep every Saturday night; shipped stopped, switched on by the operator in the UI."""
+    return dg.ScheduleDefinition(
+        name="resweep_weekly", job=resweep_job, cron_schedule=SATURDAY_NIGHT,
+        execution_timezone=settings.report_timezone,
+    )  # fmt: skip

@@ -1,0 +1,85 @@
+"""Deletions in Dagster: looked for after each type's extraction, and by the weekly job `sweep_deletes` over all ids."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from opensrp_dhis2.defs.failures import dagster_failures
+from opensrp_dhis2.deletes import MAX_SHARE, DeleteResult, SweepResult, sweep
+from opensrp_dhis2.errors import IncompleteExtractError
+from opensrp_dhis2.fhir.client import FhirClient
+from opensrp_dhis2.settings import Settings
+from opensrp_dhis2.warehouse.database import Warehouse
+from opensrp_dhis2.warehouse.raw_pages import table_name
+
+SUNDAY_NIGHT = "0 3 * * 0"  # after the nightly extract, before the daily report
+
+
+class SweepConfig(dg.Config):
+    """What to sweep: all types when none is named, and the share of a type that may be gone without a history of it."""
+
+    resource_types: list[str] = []
+    max_share: float = MAX_SHARE
+
+
+def delete_metadata(result: DeleteResult) -> dict[str, Any]:
+    """Say of a search for deletions what the materialization of a raw asset shows."""
+    found: dict[str, Any] = {"deleted": result.deleted}
+    if result.reason:
+        found["deletions by"] = f"comparing all ids: {result.reason}"
+    return found | (sweep_metadata(result.sweep) if result.sweep else {})
+
+
+def sweep_metadata(result: SweepResult) -> dict[str, Any]:
+    return {
+        "ids at the source": result.source_count,
+        "deleted": result.deleted,
+        "missing or old, loaded": result.loaded,
+        "sweep seconds": round(result.seconds, 2),
+    }
+
+
+def sweep_job(settings: Settings) -> dg.JobDefinition:
+    """Make the job that compares the ids of every type of FHIR_RESOURCE_TYPES."""
+
+    @dg.op(
+        name="sweep_each_type",
+        out=dg.Out(dg.Nothing),
+        description="Compare all ids with the source; one type's failure stops no other.",
+    )
+    def sweep_each_type(
+        context: dg.OpExecutionContext,
+        config: SweepConfig,
+        warehouse: dg.ResourceParam[Warehouse],
+        fhir: dg.ResourceParam[FhirClient],
+    ) -> Iterator[dg.AssetObservation | dg.Output[None]]:
+        refused: list[str] = []
+        with dagster_failures(context.retry_number):
+            for resource_type in config.resource_types or settings.fhir_resource_types:
+                try:
+                    result = sweep(fhir, warehouse, resource_type, max_share=config.max_share)
+                except IncompleteExtractError as error:
+                    refused.append(str(error))
+                    continue
+                key = dg.AssetKey(["raw", table_name(resource_type)])
+                yield dg.AssetObservation(
+                    key, metadata=sweep_metadata(result)
+                )  # logged events are lost when a step fails
+        if refused:
+            raise dg.Failure("\n".join(refused), allow_retries=False)
+        yield dg.Output(None)
+
+    @dg.job(name="sweep_deletes", executor_def=dg.in_process_executor)
+    def sweep_deletes() -> None:
+        """Find what was expunged or went missing: all ids of each type here against those at the source."""
+        sweep_each_type()
+
+    return sweep_deletes
+
+
+def sweep_schedule(job: Any, settings: Settings) -> dg.ScheduleDefinition:
+    """Sweep every Sunday; shipped stopped."""
+    return dg.ScheduleDefinition(
+        name="sweep_deletes_weekly", job=job, cron_schedule=SUNDAY_NIGHT, execution_timezone=settings.report_timezone
+    )

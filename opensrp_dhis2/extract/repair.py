@@ -1,0 +1,173 @@
+"""A slice whose counts differ: the source's ids held against raw, and what is missing read by id.
+
+It tells loss apart from what changed, was deleted or was committed late meanwhile, and from what cannot be stored.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from opensrp_dhis2.extract.extraction import Reading, SliceResult
+from opensrp_dhis2.extract.listing import Listing, digest_of, list_window
+from opensrp_dhis2.fhir.page import Page, Rejected
+from opensrp_dhis2.fhir.poison import CANNOT_GIVE, MALFORMED, read_ids
+from opensrp_dhis2.fhir.sweep import IDS_PER_READ
+from opensrp_dhis2.fhir.window import Window, instant
+from opensrp_dhis2.warehouse import slices
+from opensrp_dhis2.warehouse.raw_pages import Load, LoadCounts
+from opensrp_dhis2.warehouse.slices import Certificate, Landed
+
+MOST_REPAIRS = 3
+
+
+@dataclass
+class Received:
+    """What the pages of a slice held: the versions with a stamp of its window, and what came broken."""
+
+    window: Window
+    counted_before: int
+    versions: dict[str, int] = field(default_factory=dict)
+    broken_ids: set[str] = field(default_factory=set)
+    unnamed_count: int = 0
+
+    def note(self, page: Page) -> None:
+        """Take a page in."""
+        start_at, end_at = self.window.start_at, self.window.end_at
+        self.versions.update({r.id: r.version_id for r in page.resources if start_at <= r.last_updated < end_at})
+        for one in filter(_is_broken, page.rejected):
+            if one.id:
+                self.broken_ids.add(one.id)
+            else:
+                self.unnamed_count += 1
+
+
+@dataclass(frozen=True)
+class _Left:
+    """What was received and is not listed any more: changed, deleted, or, by a listing that is not true, unchanged."""
+
+    changed: int
+    deleted: int
+    unchanged: int
+
+    @property
+    def count(self) -> int:
+        return self.changed + self.deleted
+
+
+@dataclass
+class _Repair:
+    """What was read by id: how it was loaded, and which ids came as what cannot be stored, or broken."""
+
+    counts: LoadCounts = field(default_factory=LoadCounts)
+    refused: set[str] = field(default_factory=set)
+    broken: set[str] = field(default_factory=set)
+
+
+def reconcile(reading: Reading, done: SliceResult, received: Received) -> SliceResult:
+    """Compare a landed slice id by id with the source, repair it, and give it its certificate.
+
+    Returns: the slice certified, or short, with the ids that the source lists and does not give.
+    Raises: as the client and the warehouse; the slice then stays landed, to be read again.
+    """
+    repair, absent = _Repair(), set[str]()
+    late: int | None = None
+    for repairs_left in reversed(range(MOST_REPAIRS + 1)):
+        listing, landed = _compare(reading, received.window)
+        left = _left(reading, received, listing)
+        if late is None:
+            late = count_late(received.counted_before, len(listing.versions), len(landed.absent_ids), left.count)
+        absent |= set(landed.absent_ids)
+        missing = _missing(landed, repair)
+        if not repairs_left or not (missing or left.unchanged or _hidden(listing, received, repair)):
+            break
+        _fetch(reading, repair, missing)
+    certificate = _certificate(listing, landed, received, repair, left)
+    certificate.late_count = late or 0
+    certificate.repaired_count = max(0, len(absent - set(landed.absent_ids)) - certificate.late_count)
+    with reading.warehouse.connect() as connection:
+        slices.finish(connection, done.slice.slice_id, certificate)
+    return replace(done, certificate=certificate, fetched=repair.counts)
+
+
+def count_late(counted_before: int, listed: int, absent: int, left: int) -> int:
+    """Say how many of the absent ids came into the window after it was counted: pure.
+
+    Of those counted before, so many have left; whoever is listed beyond the rest has come since.
+    """
+    return min(absent, max(0, listed - (counted_before - left)))
+
+
+def _compare(reading: Reading, window: Window) -> tuple[Listing, Landed]:
+    listing = list_window(reading.client, reading.resource_type, window)
+    with reading.warehouse.connect() as connection:
+        return listing, slices.compare(connection, reading.resource_type, listing.versions)
+
+
+def _missing(landed: Landed, repair: _Repair) -> list[str]:
+    return [one for one in landed.absent_ids if one not in repair.refused]
+
+
+def _hidden(listing: Listing, received: Received, repair: _Repair) -> int:
+    """Count what the source counts without listing it, less what it gave broken and without an id."""
+    unnamed = received.unnamed_count - len(repair.broken - received.broken_ids)
+    return max(0, listing.unlisted_count - max(0, unnamed))
+
+
+def _certificate(listing: Listing, landed: Landed, received: Received, repair: _Repair, left: _Left) -> Certificate:
+    missing, hidden = _missing(landed, repair), _hidden(listing, received, repair)
+    source_count = len(listing.versions) + listing.unlisted_count
+    unlisted = max(hidden, left.unchanged)
+    return Certificate(
+        "short" if missing or unlisted else "certified",
+        source_count,
+        digest_of(listing.versions),
+        landed.count,
+        landed.digest,
+        rejected_count=source_count - landed.count - len(missing) - hidden,
+        changed_count=left.changed,
+        deleted_count=left.deleted,
+        missing_ids=missing,
+        unlisted_count=unlisted,
+        unlisted_from=instant(listing.unlisted_from or received.window.start_at) if unlisted else None,
+    )
+
+
+def _fetch(reading: Reading, repair: _Repair, ids: Sequence[str]) -> None:
+    """Read these ids and load what comes; what comes and cannot be stored has a row in raw.rejected."""
+    if not ids:
+        return
+    with reading.warehouse.connect() as connection:
+        load = Load(connection, reading.resource_type, source=reading.source)
+        for asked, page in _pages_by_id(reading, ids):
+            load.add(page.resources, page.rejected)
+            given = {one.id: one.version_id for one in page.resources}
+            repair.refused |= set(slices.compare(connection, reading.resource_type, given).absent_ids)
+            repair.refused |= _named(asked, page.rejected)
+            repair.broken |= _named(asked, filter(_is_broken, page.rejected))
+        counts = load.counts()
+    repair.counts.inserted += counts.inserted
+    repair.counts.updated += counts.updated
+
+
+def _pages_by_id(reading: Reading, ids: Sequence[str]) -> Iterator[tuple[Sequence[str], Page]]:
+    for first in range(0, len(ids), IDS_PER_READ):
+        asked = ids[first : first + IDS_PER_READ]
+        for page in read_ids(reading.client, reading.resource_type, asked):
+            yield asked, page
+
+
+def _named(asked: Iterable[str], rejected: Iterable[Rejected]) -> set[str]:
+    """Give the ids that came and were rejected; one too broken for its id to be read still bears it in its text."""
+    texts = [(one.id, one.body) for one in rejected]
+    return {one for one in asked if any(one == name or f'"{one}"'.encode() in body for name, body in texts)}
+
+
+def _is_broken(one: Rejected) -> bool:
+    return one.reason.startswith((CANNOT_GIVE, MALFORMED))
+
+
+def _left(reading: Reading, received: Received, listing: Listing) -> _Left:
+    """Ask what became of those that the pages held and the listing does not."""
+    ids = sorted(received.versions.keys() - listing.versions.keys())
+    living = {one.id: one.version_id for _, page in _pages_by_id(reading, ids) for one in page.resources}
+    changed = sum(received.versions.get(one) != version for one, version in living.items())
+    return _Left(changed, len(set(ids) - living.keys()), len(living) - changed)

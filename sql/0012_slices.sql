@@ -1,0 +1,204 @@
+-- Slices of windows: what was planned to be read, what the source counted, what landed, and what is missing of it.
+
+create table raw.slice (
+  slice_id bigint generated always as identity primary key,
+  source text not null, resource_type text not null,
+  kind text not null check (kind in ('window', 'resweep')),
+  window_from timestamptz not null, window_to timestamptz not null check (window_to > window_from),
+  state text not null default 'planned' check (state in ('planned', 'landed', 'certified', 'short')),
+  planned_count bigint not null,         -- at the source, when the window was cut
+  source_count bigint, source_digest text,  -- at the source, after it was read: md5 of its ids in order
+  landed_count bigint, landed_digest text,  -- the same of what stands in raw
+  rejected_count bigint not null default 0,  -- of the source's, in raw.rejected instead
+  repaired_count bigint not null default 0,  -- not in the pages, and read by id
+  late_count bigint not null default 0,      -- committed after the slice was counted, with an older stamp
+  changed_count bigint not null default 0,   -- went to a later window while the slice was read
+  deleted_count bigint not null default 0,   -- went altogether
+  missing_ids text[] not null default '{}',  -- listed by the source, and not given
+  unlisted_count bigint not null default 0,  -- counted by the source, and not even listed
+  unlisted_from timestamptz,             -- the first instant of the first of these
+  attempt_count integer not null default 0,
+  clock_ahead interval not null,         -- the source's clock beside the warehouse's
+  planned_at timestamptz not null default now(), finished_at timestamptz,
+  check (state <> 'certified' or (source_count = landed_count + rejected_count and missing_ids = '{}')),
+  check (state <> 'certified' or rejected_count > 0 or source_digest = landed_digest)
+);
+create index on raw.slice (source, resource_type, window_to);
+create index on raw.slice (source, resource_type) where state <> 'certified';
+
+-- Keep the slices of one window, all or none.
+create function raw.plan_slices(
+  of_source text, of_type text, of_kind text, ahead interval,
+  from_ats timestamptz[], to_ats timestamptz[], counts bigint[]
+)
+returns setof raw.slice language sql as $$
+  insert into raw.slice (source, resource_type, kind, clock_ahead, window_from, window_to, planned_count)
+  select of_source, of_type, of_kind, ahead, cut.* from unnest(from_ats, to_ats, counts) as cut
+  returning *
+$$;
+
+-- Compare ids and versions of the source with a raw table: how many landed, at this version or a later one, the digest
+-- of their ids, and the ids of the others. A digest needs no second look at the rows, and does not tell the ids.
+create function raw.compare_landed(table_name text, ids text[], versions bigint[])
+returns table (landed_count bigint, landed_digest text, absent_ids text[]) language plpgsql as $$
+begin
+  return query execute format(
+    'select count(r.id), md5(coalesce(string_agg(r.id, '','' order by r.id collate "C"), '''')),
+       coalesce(array_agg(l.id order by l.id) filter (where r.id is null), ''{}'')
+     from unnest($1, $2) as l (id, version_id)
+     left join raw.%I r on r.id = l.id and r.version_id >= l.version_id and not r.is_deleted',
+    table_name) using ids, versions;
+end $$;
+
+-- Move the watermark over certified slices as far as they leave no gap; it never goes back.
+create function raw.advance_watermark(of_source text, of_type text)
+returns void language plpgsql as $$
+declare
+  stands timestamptz; further timestamptz; began timestamptz;
+begin
+  select read_to into began from raw.watermark where source = of_source and resource_type = of_type;
+  stands := began;
+  loop
+    select max(window_to) into further from raw.slice
+    where source = of_source and resource_type = of_type and kind = 'window' and state = 'certified'
+      and window_to > coalesce(stands, '-infinity') and window_from <= coalesce(stands, 'epoch');
+    exit when further is null;
+    stands := further;
+  end loop;
+  if stands is distinct from began then
+    insert into raw.watermark as w (source, resource_type, read_to) values (of_source, of_type, stands)
+    on conflict (source, resource_type) do update set read_to = greatest(w.read_to, excluded.read_to);
+  end if;
+end $$;
+
+-- Keep what was found of a slice, and move the watermark if it is certified.
+create function raw.finish_slice(of_slice bigint, certificate jsonb)
+returns void language plpgsql as $$
+declare
+  done raw.slice;
+begin
+  select (jsonb_populate_record(s, certificate)).* into done from raw.slice s where slice_id = of_slice;
+  update raw.slice set state = done.state, source_count = done.source_count, source_digest = done.source_digest,
+    landed_count = done.landed_count, landed_digest = done.landed_digest, rejected_count = done.rejected_count,
+    repaired_count = done.repaired_count, late_count = done.late_count, changed_count = done.changed_count,
+    deleted_count = done.deleted_count, missing_ids = done.missing_ids, unlisted_count = done.unlisted_count,
+    unlisted_from = done.unlisted_from, attempt_count = attempt_count + 1, finished_at = clock_timestamp()
+  where slice_id = of_slice;
+  if done.state = 'certified' then perform raw.advance_watermark(done.source, done.resource_type); end if;
+end $$;
+
+-- Forget the slices of a type whose watermark was taken away: everything is to be read anew. While the first slice
+-- is certified there is a watermark, so that the one without the other says just this.
+create function raw.forget_slices_without_watermark(of_source text, of_type text)
+returns void language sql as $$
+  delete from raw.slice
+  where source = of_source and resource_type = of_type
+    and not exists (select from raw.watermark w where w.source = of_source and w.resource_type = of_type)
+    and exists (
+      select from raw.slice s
+      where s.source = of_source and s.resource_type = of_type and s.kind = 'window' and s.state = 'certified'
+        and s.window_from <= 'epoch'
+    )
+$$;
+
+-- Compare the temporary table `listed`, all that the source has of a type, with a raw table. A finding is
+-- missing: there and not here;  stale: newer there;  rejected: there, and refused here;  gone: here and not there;
+-- not_due: missing or stale, but written after the watermark, so that the next run reads it.
+create function raw.compare_listed(table_name text, of_type text, read_to timestamptz, began_at timestamptz)
+returns table (finding text, finding_count bigint, ids text[]) language plpgsql as $$
+begin
+  return query execute format(
+    'with found as (
+       select l.id, case
+         when $1 is null or l.last_updated >= $1 then ''not_due''
+         when exists (
+           select from raw.rejected j where j.resource_type = $2 and coalesce(j.id, '''') = l.id
+         ) then ''rejected''
+         when r.id is null or r.is_deleted then ''missing''
+         else ''stale'' end as finding
+       from listed l left join raw.%1$I r on r.id = l.id
+       where r.id is null or r.is_deleted or r.version_id < l.version_id
+       union all
+       select r.id, ''gone'' from raw.%1$I r
+       where not r.is_deleted and r.last_updated < $3 and not exists (select from listed l where l.id = r.id)
+     )
+     select f.finding, count(*), (array_agg(f.id order by f.id))[1:20] from found f group by f.finding',
+    table_name) using read_to, of_type, began_at;
+end $$;
+
+-- How far each type stands: what is certified, what is still to be read and how fast it goes, what is missing.
+create view raw.extract_status as
+with paced as (
+  select
+    s.*,
+    max(s.planned_at) over of_kind as newest_at,
+    sum(s.landed_count) over plan
+    / nullif(extract(epoch from max(s.finished_at) over plan - s.planned_at), 0) as per_second
+  from raw.slice s
+  window
+    of_kind as (partition by s.source, s.resource_type, s.kind),
+    plan as (partition by s.source, s.resource_type, s.kind, s.planned_at)
+)
+select
+  s.source,
+  s.resource_type,
+  s.kind,
+  w.read_to,
+  count(*) filter (where s.state = 'certified') as certified_count,
+  count(*) filter (where s.state in ('planned', 'landed')) as unfinished_count,
+  coalesce(sum(s.planned_count) filter (where s.state in ('planned', 'landed')), 0)::bigint as remaining_count,
+  count(*) filter (where s.state = 'short') as short_count,
+  coalesce(sum(cardinality(s.missing_ids) + s.unlisted_count) filter (where s.state = 'short'), 0)::bigint
+    as missing_count,
+  sum(s.repaired_count)::bigint as repaired_count,
+  sum(s.late_count)::bigint as late_count,
+  sum(s.changed_count)::bigint as changed_count,
+  sum(s.deleted_count)::bigint as deleted_count,
+  max(s.finished_at) as finished_at,
+  round(max(s.per_second) filter (where s.planned_at = s.newest_at), 1) as resources_per_second
+from paced s
+left join raw.watermark w on s.source = w.source and s.resource_type = w.resource_type
+group by s.source, s.resource_type, s.kind, w.read_to;
+
+-- As before, and in a re-sweep also where the tags of a known version differ: $meta-add changes them and neither the
+-- version nor the stamp. FHIR gives no order to tags, so that they are compared as sets.
+create or replace function raw.merge_incoming(table_name text, of_type text, of_load bigint)
+returns void language plpgsql as $$
+declare
+  arrived bigint; newest bigint; added bigint; changed bigint := 0;
+  same_version text := 'false';
+begin
+  if current_setting('opensrp.is_resweep', true) = 'True' then
+    same_version := 'i.version_id = r.version_id and not (i.resource -> ''meta'' @> (r.resource -> ''meta'')
+      and i.resource -> ''meta'' <@ (r.resource -> ''meta''))';
+  end if;
+  select count(*), count(distinct id) into arrived, newest from incoming;
+  if newest < arrived then
+    delete from incoming i using incoming j
+    where i.id = j.id and (i.version_id, i.ctid) < (j.version_id, j.ctid);
+  end if;
+  execute format(
+    'insert into raw.%I (id, version_id, last_updated, resource, load_id)
+     select id, version_id, last_updated, resource, %s from incoming order by id
+     on conflict (id) do nothing', table_name, of_load);  -- in order, so that two loads never wait for each other
+  get diagnostics added = row_count;
+  if added < newest then
+    execute format(
+      'with older as (
+         select r.* from raw.%1$I r join incoming i using (id)
+         where i.version_id > r.version_id or (r.is_deleted and i.version_id = r.version_id) or (%4$s)
+         order by id for update of r
+       ), kept as (
+         insert into raw.superseded (resource_type, id, version_id, last_updated, resource, load_id)
+         select %2$L, id, version_id, last_updated, resource, load_id from older
+       )
+       update raw.%1$I r set version_id = i.version_id, last_updated = i.last_updated, resource = i.resource,
+         is_deleted = false, load_id = %3$s
+       from older join incoming i using (id) where r.id = older.id', table_name, of_type, of_load, same_version);
+    get diagnostics changed = row_count;
+  end if;
+  update raw.load set read_count = read_count + arrived, inserted_count = inserted_count + added,
+    updated_count = updated_count + changed, unchanged_count = unchanged_count + arrived - added - changed
+  where load_id = of_load;
+  truncate incoming;
+end $$;

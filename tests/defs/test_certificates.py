@@ -1,0 +1,90 @@
+"""The check `complete` and the job `resweep`, as Dagster runs them."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+
+from opensrp_dhis2.defs.certificates import certificate_metadata, complete_checks, resweep_job, resweep_schedule
+from opensrp_dhis2.extract import Extraction, TypeResult, extract
+from opensrp_dhis2.fhir.client import FhirClient
+from opensrp_dhis2.settings import Settings
+from opensrp_dhis2.warehouse.database import Warehouse
+from tests.fhir_proxy import Proxy, drop, fhir_proxy, is_count, is_listing
+from tests.fhir_server import FhirServer, fhir_server
+
+HOUR_MS = 3_600_000
+SETTINGS = Settings(fhir_resource_types=["Flag"], report_timezone="Africa/Kampala")
+
+
+@pytest.fixture
+def server() -> Iterator[FhirServer]:
+    with fhir_server() as running:
+        running.put(40, stamp_ms=running.now_ms - 48 * HOUR_MS)
+        yield running
+
+
+@pytest.fixture
+def proxy(server: FhirServer) -> Iterator[Proxy]:
+    with fhir_proxy(server.url) as running:
+        yield running
+
+
+def check(warehouse: Warehouse, client: FhirClient) -> dg.AssetCheckResult:
+    [complete] = complete_checks(SETTINGS)
+    result = complete(warehouse=warehouse, fhir=client)
+    assert isinstance(result, dg.AssetCheckResult)
+    return result
+
+
+def read(client: FhirClient, warehouse: Warehouse) -> TypeResult:
+    return extract(client, warehouse, "Flag", Extraction(threads=1, validate_share=0))
+
+
+def test_the_check_fails_with_the_ids_that_the_source_lists_and_does_not_give(
+    proxy: Proxy, warehouse: Warehouse
+) -> None:
+    proxy.change = lambda query, bundle: (
+        drop(bundle, {"f00007", "f00009"}) if not is_listing(query) and not is_count(query) else None
+    )
+    with FhirClient(proxy.url) as client:
+        metadata = certificate_metadata(read(client, warehouse))
+        failed = check(warehouse, client)
+        proxy.change = lambda query, bundle: None
+        healed = certificate_metadata(read(client, warehouse))
+        passed = check(warehouse, client)
+    assert (metadata["short"], metadata["missing_ids"]) == (1, "f00007, f00009")
+    assert not failed.passed
+    assert failed.severity is dg.AssetCheckSeverity.ERROR
+    assert failed.metadata["missing"].value == 2
+    assert "2 missing, `f00007`, `f00009`" in str(failed.metadata["short_slices"].value)
+    assert healed["short"] == 0
+    assert "missing_ids" not in healed
+    assert (passed.passed, passed.metadata["missing"].value) == (True, 0)
+
+
+def test_a_slice_that_nobody_finished_fails_the_check(proxy: Proxy, warehouse: Warehouse) -> None:
+    with FhirClient(proxy.url) as client:
+        read(client, warehouse)
+        with warehouse.connect() as connection:
+            connection.execute("update raw.slice set state = 'planned'")
+        assert not check(warehouse, client).passed
+
+
+def test_the_weekly_job_resweeps_every_type_and_tells_of_it(
+    server: FhirServer, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FHIR_RESOURCE_TYPES", "Flag")
+    with FhirClient(server.url) as client, dg.DagsterInstance.ephemeral() as instance:
+        read(client, warehouse)
+        server.put(1, first=40, stamp_ms=server.now_ms - 47 * HOUR_MS)
+        result = resweep_job.execute_in_process(instance=instance, resources={"warehouse": warehouse, "fhir": client})
+        [seen] = instance.fetch_observations(dg.AssetKey(["raw", "flag"]), limit=5).records
+    assert result.success
+    assert seen.asset_observation is not None
+    assert seen.asset_observation.metadata["inserted"].value == 1
+
+
+def test_the_resweep_is_scheduled_in_the_countrys_zone() -> None:
+    schedule = resweep_schedule(SETTINGS)
+    assert (schedule.name, schedule.execution_timezone) == ("resweep_weekly", "Africa/Kampala")

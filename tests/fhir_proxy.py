@@ -1,0 +1,86 @@
+"""A proxy before a FHIR server that may change what it says, and shows a clock of its own."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+
+Query = dict[str, list[str]]
+Change = Callable[[Query, dict[str, Any]], None]
+
+
+def is_listing(query: Query) -> bool:
+    """Tell a search for ids alone, or a page of one."""
+    return "_elements" in query
+
+
+def is_count(query: Query) -> bool:
+    return "_summary" in query
+
+
+def is_pages(query: Query) -> bool:
+    """Tell a search for whole resources by window, or a page of one."""
+    return not is_count(query) and not is_listing(query) and "_id" not in query
+
+
+def drop(bundle: dict[str, Any], ids: set[str]) -> None:
+    """Take resources out of a Bundle."""
+    bundle["entry"] = [one for one in bundle.get("entry", ()) if one["resource"]["id"] not in ids]
+
+
+@dataclass
+class Proxy:
+    """`change` may alter each Bundle before it is passed on; `clock_ahead` moves the Date that is shown."""
+
+    upstream: str
+    url: str = ""
+    change: Change = lambda query, bundle: None
+    clock_ahead: timedelta = timedelta()
+
+    def answer(self, path: str) -> tuple[int, bytes]:
+        answer = httpx.get(self.upstream + path, headers={"Cache-Control": "no-cache"})
+        body: dict[str, Any] = answer.json()
+        query = parse_qs(urlsplit(path).query)
+        if body["resourceType"] == "Bundle":
+            self.change(query, body)
+        return answer.status_code, httpx.Response(200, json=body).content
+
+
+@contextmanager
+def fhir_proxy(upstream: str) -> Iterator[Proxy]:
+    """Run a proxy before the server at `upstream`, a URL that ends in /fhir."""
+    proxy = Proxy(upstream.removesuffix("/fhir"))
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            status, body = proxy.answer(self.path)
+            self.send_response_only(status)
+            self.send_header("Date", format_datetime(datetime.now(UTC) + proxy.clock_ahead, usegmt=True))
+            self.send_header("Content-Type", "application/fhir+json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        block_on_close = False
+
+    server = Server(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    proxy.url = f"http://127.0.0.1:{server.server_address[1]}/fhir"
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
