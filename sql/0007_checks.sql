@@ -8,6 +8,11 @@ create table lookup.category_option (   -- the options of every combo that the d
   org_unit_ids text[]                   -- below these only; null: everywhere
 );
 
+create table lookup.lock_exception (    -- for these an administrator opened an expired period again
+  data_set_id text not null, period text not null, org_unit_id text not null,
+  primary key (data_set_id, period, org_unit_id)
+);
+
 -- So many periods after an attribute option's end DHIS2 still takes its values.
 alter table lookup.data_set add column open_periods_after_co_end_date integer not null default 0;
 
@@ -179,7 +184,7 @@ language sql stable as $$
         where o.category_option_id = any (ac.option_ids) and not o.org_unit_ids && string_to_array(u.path, '/'))
         then 'E8025'
       when s.start_on < u.opening_on or s.start_on > u.closed_on then 'E8031'
-      when not is_period_open then 'E8030'
+      when not is_period_open and x.org_unit_id is null then 'E8030'
       -- 2.43 wants the whole period within the options' dates, 2.41 is content when they touch
       when ac.start_on > case when s.has_group_import then s.start_on else s.end_on end then 'E8032'
       when ac.end_on < case when s.has_group_import then s.end_on else s.start_on end and s.is_end_final then 'E8032'
@@ -191,6 +196,8 @@ language sql stable as $$
   left join lookup.data_element e on e.data_element_id = c.data_element_id
   left join lookup.org_unit u on u.org_unit_id = c.org_unit_id
   left join lookup.data_set_org_unit a on a.data_set_id = of_data_set and a.org_unit_id = c.org_unit_id
+  left join lookup.lock_exception x
+    on x.data_set_id = of_data_set and x.period = of_period and x.org_unit_id = c.org_unit_id
   left join combo cc on cc.category_option_combo_id = c.category_option_combo_id
   left join combo ac on ac.category_option_combo_id = c.attribute_option_combo_id
   where c.target = to_target and c.data_set_id = of_data_set and c.period = of_period

@@ -49,8 +49,16 @@ def is_open(period: Period, data_set: KnownDataSet, today: date) -> bool:
     """
     if data_set.has_input_periods:
         return True
+    return not is_ahead(period, data_set, today) and not is_expired(period, data_set, today)
+
+
+def is_ahead(period: Period, data_set: KnownDataSet, today: date) -> bool:
+    """Tell whether the period ends after the last one that is open for entry."""
     first_closed = period_of(period.period_type, today)
     for _ in range(data_set.open_future_periods):
         first_closed = period_of(period.period_type, first_closed.end_on + timedelta(days=1))
-    is_expired = 0 < data_set.expiry_days < (today - period.end_on).days
-    return period.end_on < first_closed.end_on and not is_expired
+    return period.end_on >= first_closed.end_on
+
+
+def is_expired(period: Period, data_set: KnownDataSet, today: date) -> bool:
+    return 0 < data_set.expiry_days < (today - period.end_on).days

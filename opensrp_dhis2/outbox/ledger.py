@@ -72,16 +72,28 @@ def plan(
     run_id: str,
     vanished: str = "delete",
     is_beyond: bool = False,
+    reopened: Iterable[str] = (),
 ) -> States:
     """Bring the ledger up to what the indicators say now; give the number of values by state.
 
-    Args: `is_period_open` by DHIS2; `is_beyond` the data set's open_periods.
+    Args: `is_period_open` by DHIS2, and `reopened` the org units that it takes all the same; `is_beyond` the data set's
+        open_periods.
     """
+    _keep_reopened(connection, of, reopened)
     rows = connection.execute(
         "select * from outbox.plan(%s, %s, %s, %s, %s, %s, %s, %s)",
         (of.target, of.data_set_id, of.period, zeros, vanished, is_period_open, is_beyond, run_id),
     )
     return dict(rows.fetchall())
+
+
+def _keep_reopened(connection: Connection, of: Slice, org_unit_ids: Iterable[str]) -> None:
+    place = (of.data_set_id, of.period)
+    connection.execute("delete from lookup.lock_exception where data_set_id = %s and period = %s", place)
+    connection.execute(
+        "insert into lookup.lock_exception select %s, %s, u from unnest(%s::text[]) u",
+        (*place, sorted(set(org_unit_ids))),
+    )
 
 
 def count_next(connection: Connection, of: Slice) -> int:

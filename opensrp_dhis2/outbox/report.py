@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.dhis2.exemption import may_edit_expired, reopened_units
 from opensrp_dhis2.dhis2.periods import Period
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.complete import Completed, complete_units
 from opensrp_dhis2.outbox.forecast import Score, score
-from opensrp_dhis2.outbox.known_data_set import is_open, known_data_set
+from opensrp_dhis2.outbox.known_data_set import is_ahead, is_expired, is_open, known_data_set
 from opensrp_dhis2.outbox.late import first_open_on
 from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.outbox.pace import Pace
@@ -81,14 +83,17 @@ class Reporter:
         """Bring the ledger up to the indicators for one period; nothing is sent. Give values by state."""
         with self._locked():
             self._settle_unfinished()
+            expired = is_expired(period, self._known, self._today) and not self._is_open(period)
+            reopened = reopened_units(self._client, self._known.data_set_id, period.id) if expired else []
             with self._warehouse.connect() as connection:
                 return ledger.plan(
                     connection,
                     self._slice(period),
                     zeros=self._policy.zeros,
                     vanished=self._policy.vanished,
-                    is_period_open=is_open(period, self._known, self._today),
+                    is_period_open=self._is_open(period),
                     is_beyond=period.start_on < first_open_on(self._policy, self._today),
+                    reopened=reopened,
                     run_id=self._run_id,
                 )
 
@@ -120,9 +125,21 @@ class Reporter:
             self._client,
             self._slice(period),
             policy=self._policy.completion,
-            is_period_open=is_open(period, self._known, self._today),
+            is_period_open=self._is_open(period),
             run_id=self._run_id,
         )
+
+    def _is_open(self, period: Period) -> bool:
+        """Say whether DHIS2 takes values of the period from this account; it is asked only where rules alone say no."""
+        if is_open(period, self._known, self._today):
+            return True
+        if is_ahead(period, self._known, self._today) and not self._version.has_group_import:
+            return False
+        return self._may_edit_expired
+
+    @cached_property
+    def _may_edit_expired(self) -> bool:
+        return may_edit_expired(self._client)
 
     def _settle_unfinished(self) -> None:
         settle_unfinished(self._warehouse, self._client, self.target, self._version, self._run_id)

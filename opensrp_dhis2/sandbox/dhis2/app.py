@@ -227,6 +227,6 @@ PLAIN: dict[str, dict[str, Handler]] = {
         "GET": completions.get_completions,
         "DELETE": completions.delete_completions,
     },
-    "lockExceptions": {"POST": values.lock_exceptions, "DELETE": values.lock_exceptions},
+    "lockExceptions": dict.fromkeys(("GET", "POST", "DELETE"), values.lock_exceptions),
     "dataApprovals": {"POST": values.approvals, "DELETE": values.approvals},
 }

@@ -203,7 +203,13 @@ def _single_key(sent: dict[str, str]) -> Key:
 
 
 def lock_exceptions(server: Dhis2, call: Call) -> Reply:
-    """Open, or close again, an expired period of a data set for one org unit."""
+    """Open, or close again, an expired period of a data set for one org unit; or list what is open so."""
+    if call.method == "GET":
+        found = server.store.documents("lock_exception").values()
+        named = [
+            {"period": {"id": d["pe"]}, "organisationUnit": {"id": d["ou"]}, "dataSet": {"id": d["ds"]}} for d in found
+        ]
+        return Reply({"lockExceptions": named})
     sent = {name: call.one(name) for name in ("ds", "pe", "ou")}
     name = "/".join(sent.values())
     if call.method == "DELETE":
