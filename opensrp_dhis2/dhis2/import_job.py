@@ -14,7 +14,7 @@ from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.import_summary import read_envelope
 from opensrp_dhis2.dhis2.models import Reply
 from opensrp_dhis2.dhis2.reply_check import check_readable
-from opensrp_dhis2.errors import Dhis2TimeoutError
+from opensrp_dhis2.errors import Dhis2TimeoutError, Dhis2UnavailableError
 
 JOB_TYPE = "DATAVALUE_IMPORT"
 PAUSE_SECONDS = 2.0
@@ -35,10 +35,16 @@ def start(client: Dhis2Client, body: bytes, params: Mapping[str, str] = _NO_PARA
 
     Such an answer is read as any import's is. Keep the id before anything else is done.
     Raises: Dhis2UnavailableError (transient) when there is no whole answer: a job may have begun, so that what is read
-    back is final only after FORGOTTEN_AFTER_SECONDS.
+    back is final only after FORGOTTEN_AFTER_SECONDS. A proxy's 5xx says as little.
     Source: recording 29.
     """
     reply = client.post_data_value_set(body, params={**params, "async": "true"})
+    if reply.status >= 500:
+        raise Dhis2UnavailableError(
+            f"DHIS2 at {client.base_url} was to begin an import job and {reply.status} came back: the job may run; the "
+            f"next run waits for {FORGOTTEN_AFTER_SECONDS / 60:.0f} minutes and reads DHIS2 back",
+            url=f"{client.base_url}/api/dataValueSets", status=reply.status,
+        )  # fmt: skip
     envelope = read_envelope(reply)
     job = envelope.response if envelope and reply.status == 200 else {}
     return str(job["id"]) if job.get("jobType") == JOB_TYPE and job.get("id") else reply

@@ -33,7 +33,8 @@ class Batch:
     period: str
     import_strategy: str
     value_count: int
-    job_id: str | None  # of the import, where DHIS2 runs it as a job
+    job_id: str | None  # of the import, where DHIS2 runs it as a job; empty until DHIS2 has named it
+    age_seconds: float
 
 
 @dataclass(frozen=True)
@@ -117,14 +118,17 @@ def unsettled_batches(connection: Connection, target: str) -> list[Batch]:
 
 
 def _batches(connection: Connection, condition: str, parameter: object) -> list[Batch]:
-    columns = "batch_id, target, data_set_id, period, import_strategy, value_count, job_id"
+    columns = (
+        "batch_id, target, data_set_id, period, import_strategy, value_count, job_id,"
+        " extract(epoch from clock_timestamp() - created_at)::float8 as age_seconds"
+    )
     with connection.cursor(row_factory=class_row(Batch)) as cursor:
         query = f"select {columns} from outbox.batch where {condition}"  # noqa: S608 - both parts are written above
         return cursor.execute(query, (parameter,)).fetchall()
 
 
 def keep_job(connection: Connection, batch: Batch, job_id: str) -> None:
-    """Keep the id of the job in which DHIS2 imports a batch."""
+    """Keep the id of the job in which DHIS2 imports a batch, or before it has one an empty id."""
     connection.execute("update outbox.batch set job_id = %s where batch_id = %s", (job_id, batch.batch_id))
 
 

@@ -60,13 +60,16 @@ class Sender:
     def send(self, batch: Batch) -> Answer:
         """Send one committed batch and settle it.
 
-        Raises: Dhis2UnavailableError (transient) when DHIS2 cannot be read back either; the batch stays open.
+        Raises: Dhis2UnavailableError (transient) when DHIS2 cannot be read back either, or may run a job of which we
+        did not hear; the batch stays open.
         """
         with self.warehouse.connect() as connection:
             body, rows = ledger.payload(connection, batch), ledger.sent_rows(connection, batch)
         try:
             answered = self._post(batch, body)
         except Dhis2UnavailableError as error:
+            if self.is_async:
+                raise
             return self._settle_unanswered(batch, is_timeout=isinstance(error, Dhis2TimeoutError))
         reply = self._await_job(batch, answered) if isinstance(answered, str) else answered
         if reply is None:
@@ -82,6 +85,8 @@ class Sender:
         """Send a body and give the answer, or the id of the job that imports it."""
         params = _parameters(batch, self.version)
         if self.is_async:
+            with self.warehouse.connect() as connection:
+                ledger.keep_job(connection, batch, "")
             return import_job.start(self.client, body, params)
         return self.client.post_data_value_set(body, params=params)
 

@@ -3,9 +3,12 @@
 It knows how to compare; it refuses to send.
 """
 
+import time
+from collections.abc import Callable
+
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.codes import Reason
-from opensrp_dhis2.dhis2.import_job import await_reply
+from opensrp_dhis2.dhis2.import_job import FORGOTTEN_AFTER_SECONDS, await_reply
 from opensrp_dhis2.dhis2.models import ServerVersion
 from opensrp_dhis2.dhis2.zero_rule import is_droppable_zero
 from opensrp_dhis2.outbox import ledger
@@ -16,17 +19,26 @@ Cell = tuple[str, str, str, str]  # data element, org unit, category option comb
 
 
 def settle_unfinished(
-    warehouse: Warehouse, client: Dhis2Client, target: str, version: ServerVersion, run_id: str
+    warehouse: Warehouse,
+    client: Dhis2Client,
+    target: str,
+    version: ServerVersion,
+    run_id: str,
+    *,
+    pause: Callable[[float], None] = time.sleep,
 ) -> int:
     """Settle every request that left without a verdict; give how many there were.
 
+    What is read while an import job may still run is not final, so that it is waited for.
     Raises: Dhis2UnavailableError (transient) while DHIS2 does not answer; the batches stay open.
     """
     with warehouse.connect() as connection:
         batches = ledger.unsettled_batches(connection, target)
     for batch in batches:
-        if batch.job_id:  # it may be running still: what is read before its end is not final
-            await_reply(client, batch.job_id)
+        if batch.job_id:
+            await_reply(client, batch.job_id, pause=pause)
+        elif batch.job_id is not None:  # DHIS2 may have begun a job and never told us its id
+            pause(max(0.0, FORGOTTEN_AFTER_SECONDS - batch.age_seconds))
         settle_by_reading(warehouse, client, batch, version, run_id)
     return len(batches)
 

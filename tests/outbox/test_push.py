@@ -16,6 +16,7 @@ from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2UnavailableError, ImportRejectedError
 from opensrp_dhis2.lookup.metadata import replace_metadata
 from opensrp_dhis2.outbox.report import Report, Reporter
+from opensrp_dhis2.outbox.settle import settle_unfinished
 from opensrp_dhis2.outbox.submission_hours import SubmissionHours
 from opensrp_dhis2.sandbox.dhis2.app import create_app
 from opensrp_dhis2.sandbox.server import running
@@ -306,3 +307,20 @@ def test_a_run_killed_while_a_job_runs_is_settled_by_asking_after_the_job(
         assert connection.execute("select state from outbox.batch").fetchall() == [("sending",)]
     report = dhis2.report("run-2")
     assert (report.sent, report.unchanged, len(dhis2.stored())) == (0, 50, 50)
+
+
+@pytest.mark.parametrize("fault", [{"kind": "hang_up_after"}, {"kind": "status", "status": 504, "method": "POST"}])
+def test_a_job_of_which_we_never_heard_is_given_time_before_dhis2_is_read_back(
+    dhis2: Dhis2Site, set_totals: SetTotals, fault: dict[str, Any]
+) -> None:
+    set_totals(totals_of(UNITS[:5]))
+    reporter = Reporter(dhis2.warehouse, dhis2.client, "DS_M", MONTHLY, run_id="1", batch_size=99, is_async=True)
+    reporter.plan(SEPTEMBER)
+    dhis2.strike({**fault, "path": "/api/dataValueSets"})
+    with pytest.raises(Dhis2UnavailableError):
+        reporter.deliver(SEPTEMBER)
+    waited: list[float] = []
+    target, version = dhis2.client.base_url, dhis2.client.system_info().version
+    assert settle_unfinished(dhis2.warehouse, dhis2.client, target, version, "2", pause=waited.append) == 1
+    assert 500 < waited[0] <= 600
+    assert (dhis2.report("run-2").accepted, len(dhis2.stored())) == (5, 5)  # the sandbox runs a job when asked after it
