@@ -8,7 +8,7 @@ from opensrp_dhis2.defs.certificates import complete_checks, resweep_job, reswee
 from opensrp_dhis2.defs.checks import asset_checks
 from opensrp_dhis2.defs.deletes import sweep_job, sweep_schedule
 from opensrp_dhis2.defs.forecasts import forecast_assets
-from opensrp_dhis2.defs.jobs import extract_job, report_jobs
+from opensrp_dhis2.defs.jobs import extract_job, extract_weekly_job, report_jobs
 from opensrp_dhis2.defs.lookup import lookup_assets
 from opensrp_dhis2.defs.partitions import partitions_for
 from opensrp_dhis2.defs.reconcile import reconcile_assets, reconcile_checks, reconcile_jobs, reconcile_schedule
@@ -16,7 +16,7 @@ from opensrp_dhis2.defs.relations import relation_assets
 from opensrp_dhis2.defs.reports import report_assets
 from opensrp_dhis2.defs.resources import Dhis2Resource, FhirResource, WarehouseResource, read_settings
 from opensrp_dhis2.defs.routes import register_routes_job
-from opensrp_dhis2.defs.schedules import extract_schedule, report_schedule
+from opensrp_dhis2.defs.schedules import extract_schedule, extract_weekly_schedule, report_schedule
 from opensrp_dhis2.defs.sensors import late_data_sensor
 from opensrp_dhis2.defs.source import raw_assets
 from opensrp_dhis2.views.catalog import load_catalog
@@ -28,7 +28,8 @@ def defs() -> dg.Definitions:
     warnings.simplefilter("ignore", dg.BetaWarning)  # backfill policies; decision 5
     settings = read_settings()
     catalog = load_catalog(settings.project)
-    extract, reports, reconciles = extract_job(), report_jobs(catalog), reconcile_jobs(catalog)
+    extract, reports, reconciles = extract_job(settings), report_jobs(catalog), reconcile_jobs(catalog)
+    weekly = [extract_weekly_job(settings)] if settings.fhir_weekly_types else []
     sweep = sweep_job(settings)
     return dg.Definitions(
         assets=[
@@ -44,9 +45,10 @@ def defs() -> dg.Definitions:
             *reconcile_checks(catalog),
             *complete_checks(settings),
         ],
-        jobs=[extract, *reports.values(), *reconciles.values(), register_routes_job, resweep_job, sweep],
+        jobs=[extract, *weekly, *reports.values(), *reconciles.values(), register_routes_job, resweep_job, sweep],
         schedules=[
             extract_schedule(extract, settings),
+            *(extract_weekly_schedule(job, settings) for job in weekly),
             resweep_schedule(settings),
             sweep_schedule(sweep, settings),
             *(

@@ -127,7 +127,7 @@ def _outcome(settings: Settings, runs: list[Run]) -> tuple[Outcome, list[PeriodC
             outcome.seconds[stage] = round(outcome.seconds.get(stage, 0) + seconds, 2)
     warehouse = open_warehouse(settings)
     with warehouse.connect() as connection:
-        for resource_type in settings.fhir_resource_types:
+        for resource_type in settings.all_resource_types:
             outcome.resources[resource_type] = _count(connection, f"raw.{table_name(resource_type)}")
         for view in load_catalog(settings.project).indicators:
             outcome.rows[view.path_stem] = _count(connection, view.name)

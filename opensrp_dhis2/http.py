@@ -74,9 +74,10 @@ def make_client(
 ) -> httpx.Client:
     """Open a client bound to one server: gzip asked for, redirects not followed, every timeout finite.
 
-    httpx's own log is kept to warnings: at INFO it writes whole URLs, and a page cursor in a log lets one read patients.
+    httpx's own logs are kept to warnings: they write whole URLs and headers, and a page cursor lets one read patients.
     """
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     return httpx.Client(
         base_url=base_url,
         auth=auth,

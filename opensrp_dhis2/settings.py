@@ -3,6 +3,7 @@
 It knows names and shapes; only defs/resources.py and cli/ know the environment.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.project import Project
@@ -22,6 +23,17 @@ SANDBOX_DHIS2_URL = "http://127.0.0.1:8181"
 
 def _words(value: object) -> object:
     return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+
+def _counts(value: object) -> object:
+    words = _words(value)
+    if not isinstance(words, list):
+        return value
+    found = [re.fullmatch(r"([A-Z][A-Za-z]+)=(\d{1,12})", word) for word in words]
+    counts = {one[1]: int(one[2]) for one in found if one}
+    if len(counts) < len(words):
+        raise ValueError("must name each type once with a number: write Patient=48210,Encounter=120000")
+    return counts
 
 
 class Settings(BaseModel):
@@ -40,11 +52,13 @@ class Settings(BaseModel):
     fhir_resource_types: Annotated[list[str], BeforeValidator(_words)] = Field(
         default_factory=lambda: DEFAULT_RESOURCE_TYPES.split(",")
     )
+    fhir_weekly_types: Annotated[list[str], BeforeValidator(_words)] = Field(default_factory=list)
     fhir_page_size: int = Field(500, ge=1, le=5000)
     fhir_threads: int = Field(4, ge=1, le=16)
     fhir_lag_seconds: int = Field(600, ge=0)
     fhir_overlap_seconds: int = Field(3600, ge=0)
     fhir_validate_share: float = Field(0.01, ge=0, le=1)
+    fhir_expected_counts: Annotated[dict[str, int], BeforeValidator(_counts)] = Field(default_factory=dict)
 
     warehouse_url: str = ""
     data_dir: Path = Path(".data")
@@ -67,6 +81,14 @@ class Settings(BaseModel):
     refused_threshold: int = Field(0, ge=0)
     retry_wait_seconds: int = Field(30, ge=0)
     project_dir: Path | None = None
+
+    @field_validator("fhir_weekly_types")
+    @classmethod
+    def _in_one_group(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        both = sorted(set(value) & set(info.data.get("fhir_resource_types", ())))
+        if both:
+            raise ValueError(f"and FHIR_RESOURCE_TYPES both name {', '.join(both)}: keep each type in one of them")
+        return value
 
     @field_validator("report_timezone")
     @classmethod
@@ -105,6 +127,11 @@ class Settings(BaseModel):
             found = error.errors(include_input=False)
             problems = "; ".join(f"{str(e['loc'][0]).upper()} {e['msg'].removeprefix('Value error, ')}" for e in found)
             raise ConfigurationError(f"Wrong settings: {problems}. See .env.example") from None
+
+    @property
+    def all_resource_types(self) -> list[str]:
+        """The types extracted nightly, and those extracted weekly."""
+        return [*self.fhir_resource_types, *self.fhir_weekly_types]
 
     @property
     def project(self) -> Project:

@@ -3,10 +3,14 @@
 It knows which setting goes where; it refuses to know the environment and Dagster.
 """
 
+from functools import partial
+
 from opensrp_dhis2.dhis2.auth import make_auth, read_auth
 from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.fhir.auth import Judge
 from opensrp_dhis2.fhir.auth import make_auth as make_fhir_auth
 from opensrp_dhis2.fhir.client import FhirClient
+from opensrp_dhis2.fhir.gateway import judge_token
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.database import Warehouse, start_embedded_postgres
 from opensrp_dhis2.warehouse.migrations import migrate
@@ -18,7 +22,11 @@ def open_warehouse(settings: Settings) -> Warehouse:
     """Open the warehouse with every migration applied; without WAREHOUSE_URL start the embedded Postgres."""
     url = settings.warehouse_url or start_embedded_postgres(settings.data_dir.absolute() / "postgres")
     warehouse = Warehouse(url, report_timezone=settings.report_timezone)
-    migrate(warehouse, settings.project.sql_dir)
+    try:
+        migrate(warehouse, settings.project.sql_dir)
+    except BaseException:
+        warehouse.close()
+        raise
     return warehouse
 
 
@@ -29,8 +37,11 @@ def open_dhis2(settings: Settings) -> Dhis2Client:
     return Dhis2Client(settings.dhis2_base_url, auth=make_auth(credentials, settings.dhis2_base_url))
 
 
-def open_fhir(settings: Settings) -> FhirClient:
-    """Open the client of FHIR_BASE_URL with the credentials that FHIR_AUTH asks for; nothing is sent yet."""
+def open_fhir(settings: Settings, judge: Judge | None = None) -> FhirClient:
+    """Open the client of FHIR_BASE_URL with the credentials that FHIR_AUTH asks for; nothing is sent yet.
+
+    Args: `judge` is given each access token before its use; by default it refuses one that filters or lacks a role.
+    """
     auth = make_fhir_auth(
         settings.fhir_auth,
         username=settings.fhir_username,
@@ -39,6 +50,7 @@ def open_fhir(settings: Settings) -> FhirClient:
         token_url=settings.fhir_token_url,
         client_id=settings.fhir_client_id,
         client_secret=settings.fhir_client_secret,
+        judge=judge or partial(judge_token, resource_types=settings.all_resource_types),
     )
     return FhirClient(
         settings.fhir_base_url, auth=auth, page_size=settings.fhir_page_size, connections=settings.fhir_threads

@@ -18,6 +18,7 @@ from opensrp_dhis2.cli.console import opened_warehouse, read_settings
 from opensrp_dhis2.cli.value_table import print_json, print_table
 from opensrp_dhis2.extract import Extraction, TypeResult, Verification, resweep, verify
 from opensrp_dhis2.extract.run import RESWEEP_DAYS
+from opensrp_dhis2.fhir.gateway import TypeProbe, probe
 from opensrp_dhis2.sources import open_fhir
 from opensrp_dhis2.warehouse import slices
 
@@ -64,7 +65,7 @@ def extract_verify(resource_types: tuple[str, ...], as_json: bool) -> None:
     """Compare all ids and versions of each TYPE with the source; nothing is written. Default: all types."""
     settings, found = read_settings(), list[Verification]()
     with opened_warehouse() as warehouse, open_fhir(settings) as client:
-        for resource_type in resource_types or settings.fhir_resource_types:
+        for resource_type in resource_types or settings.all_resource_types:
             with progress_console.status(f"comparing {resource_type}"):
                 found.append(verify(client, warehouse, resource_type))
     if as_json:
@@ -89,7 +90,7 @@ def extract_resweep(resource_types: tuple[str, ...], days: float, as_json: bool)
         settings.fhir_lag_seconds, settings.fhir_overlap_seconds, settings.fhir_threads, settings.fhir_validate_share
     )
     with opened_warehouse() as warehouse, open_fhir(settings) as client, _progress() as progress:
-        for resource_type in resource_types or settings.fhir_resource_types:
+        for resource_type in resource_types or settings.all_resource_types:
             task = progress.add_task(resource_type, total=None, rate="")
             found.append(resweep(client, warehouse, resource_type, how, days, _shown(progress, task)))
             progress.update(task, visible=False)
@@ -98,6 +99,24 @@ def extract_resweep(resource_types: tuple[str, ...], days: float, as_json: bool)
     else:
         print_table(_counts([asdict(one) for one in found], RESULTS))
     if any(one.short for one in found):
+        sys.exit(1)
+
+
+@extract.command("probe")
+@types_argument
+@json_option
+def extract_probe(resource_types: tuple[str, ...], as_json: bool) -> None:
+    """Ask the server or its gateway what it lets us do with each TYPE; nothing is read. Default: all types."""
+    settings, tokens = read_settings(), list[str]()
+    with open_fhir(settings, judge=tokens.append) as client:
+        types = resource_types or settings.all_resource_types
+        said, found = probe(client, types, settings.fhir_expected_counts, tokens)
+    if as_json:
+        print_json([asdict(one) for one in found])
+    else:
+        click.echo(said)
+        print_table(_probed(found))
+    if any(one.is_refused for one in found):
         sys.exit(1)
 
 
@@ -131,6 +150,16 @@ def _standings(rows: Sequence[Row]) -> Table:
             row["resource_type"], row["kind"], f"{row['read_to']:%Y-%m-%d %H:%M:%S}" if row["read_to"] else "never",
             f"{row['certified_count']:,}", f"{row['unfinished_count']:,} ({row['remaining_count']:,} resources)",
             f"{rate:,.0f}" if rate else "", "" if left is None else f"{left:,} s", f"{row['missing_count']:,}",
+        )  # fmt: skip
+    return table
+
+
+def _probed(found: Sequence[TypeProbe]) -> Table:
+    table = Table("type", "may read", "counted", "expected", "history", "$export", "what to do", box=box.SIMPLE)
+    for one in found:
+        counted, expected = ("" if number is None else f"{number:,}" for number in (one.counted, one.expected))
+        table.add_row(
+            one.resource_type, one.may_read, counted, expected, one.history, one.export, one.what_to_do
         )  # fmt: skip
     return table
 

@@ -1,11 +1,14 @@
-"""The commands `views check`, `graph`, `build` and `test`."""
+"""The commands `views check`, `graph`, `build`, `test` and `touched`."""
 
+import json
 import sys
+from dataclasses import asdict
 
 import click
 from rich.table import Table
 
 from opensrp_dhis2.cli.console import console, opened_warehouse, read_settings
+from opensrp_dhis2.outbox.late import touched_by_last_run
 from opensrp_dhis2.views import contract
 from opensrp_dhis2.views.build import build_all
 from opensrp_dhis2.views.catalog import load_catalog, read_catalog
@@ -21,7 +24,8 @@ def views() -> None:
 @views.command("check")
 def views_check() -> None:
     """Check every file without a database: front matter, SQL, what it reads, columns; names file, line and remedy."""
-    catalog, problems = read_catalog(read_settings().project)
+    settings = read_settings()
+    catalog, problems = read_catalog(settings.project)
     problems = problems or contract.check(catalog)
     for problem in problems:
         click.secho(str(problem), fg="red", err=True)
@@ -31,6 +35,10 @@ def views_check() -> None:
         )
     if problems:
         sys.exit(1)
+    for resource_type in sorted(set(catalog.resource_types) - set(settings.all_resource_types)):
+        console.print(
+            f"{resource_type}: a view reads it, but neither FHIR_RESOURCE_TYPES nor FHIR_WEEKLY_TYPES names it"
+        )
     console.print(f"{len(catalog.views)} views are well formed")
 
 
@@ -66,3 +74,28 @@ def views_test() -> None:
     if failed:
         sys.exit(1)
     console.print(f"{len(results)} tests hold")
+
+
+@views.command("touched")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def views_touched(as_json: bool) -> None:
+    """Show the past periods that the last run touched, and whether their totals differ from what was planned."""
+    settings = read_settings()
+    catalog = load_catalog(settings.project)
+    with opened_warehouse() as warehouse, warehouse.connect() as connection:
+        found = [
+            period
+            for code in catalog.data_sets.codes
+            for period in touched_by_last_run(connection, settings.dhis2_base_url, catalog, code)
+        ]
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in found]))
+        return
+    table = Table("data set", "period", "rows before", "rows now", "a total moved", "values that differ")
+    for each in found:
+        differs = "never planned" if each.differing_count is None else str(each.differing_count)
+        moved = "yes" if each.is_changed else "no"
+        table.add_row(each.data_set, each.period, str(each.old_count), str(each.new_count), moved, differs)
+    console.print(table)
+    past = sum(each.old_count + each.new_count > 0 or each.is_changed for each in found)
+    console.print(f"The last run touched {past} past periods.")

@@ -20,7 +20,7 @@ SATURDAY_NIGHT = "0 22 * * 6"  # before the nightly extract, which brings what i
 
 def complete_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
     """Make the check of every type that what the source has of it is here."""
-    return [_complete(resource_type) for resource_type in settings.fhir_resource_types]
+    return [_complete(resource_type) for resource_type in settings.all_resource_types]
 
 
 def _complete(resource_type: str) -> dg.AssetChecksDefinition:
@@ -70,7 +70,7 @@ def resweep_op(
         settings.fhir_lag_seconds, settings.fhir_overlap_seconds, settings.fhir_threads, settings.fhir_validate_share
     )
     with dagster_failures(context.retry_number):
-        for resource_type in settings.fhir_resource_types:
+        for resource_type in settings.all_resource_types:
             result = resweep(fhir, warehouse, resource_type, how)
             found = {"read": result.read, "inserted": result.inserted, "updated": result.updated}
             metadata = found | certificate_metadata(result)

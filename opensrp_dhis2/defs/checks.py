@@ -8,7 +8,7 @@ from opensrp_dhis2.defs.lookup import lookup_key
 from opensrp_dhis2.defs.relations import relation_key
 from opensrp_dhis2.defs.reports import asset_name
 from opensrp_dhis2.defs.resources import read_settings
-from opensrp_dhis2.defs.source import raw_key
+from opensrp_dhis2.defs.source import NIGHTLY_STALE, WEEKLY_STALE, raw_key
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.views.catalog import Catalog
@@ -18,7 +18,6 @@ from opensrp_dhis2.warehouse import watermark
 from opensrp_dhis2.warehouse.database import Warehouse
 
 WarehouseParam = dg.ResourceParam[Warehouse]
-STALE_AFTER = timedelta(hours=36)
 WARN = dg.AssetCheckSeverity.WARN
 
 
@@ -29,17 +28,18 @@ def asset_checks(catalog: Catalog, settings: Settings) -> list[dg.AssetChecksDef
         *(_data_tests(catalog, view) for view in tested),
         *(_left_out(view) for view in catalog.indicators),
         _unmapped_places(),
-        *(_fresh(resource_type) for resource_type in settings.fhir_resource_types),
+        *(_fresh(resource_type, NIGHTLY_STALE) for resource_type in settings.fhir_resource_types),
+        *(_fresh(resource_type, WEEKLY_STALE) for resource_type in settings.fhir_weekly_types),
         *(_refused(code) for code in catalog.data_sets.codes),
     ]
 
 
-def _fresh(resource_type: str) -> dg.AssetChecksDefinition:
-    @dg.asset_check(asset=raw_key(resource_type), name="fresh", description="Read to within a day and a half of now.")
+def _fresh(resource_type: str, stale_after: timedelta) -> dg.AssetChecksDefinition:
+    @dg.asset_check(asset=raw_key(resource_type), name="fresh", description=f"Read to within {stale_after} of now.")
     def fresh(warehouse: WarehouseParam, fhir: dg.ResourceParam[FhirClient]) -> dg.AssetCheckResult:
         with warehouse.connect() as connection:
             read_to = watermark.read_to(connection, fhir.base_url, resource_type)
-        is_fresh = read_to is not None and datetime.now(UTC) - read_to < STALE_AFTER
+        is_fresh = read_to is not None and datetime.now(UTC) - read_to < stale_after
         return dg.AssetCheckResult(passed=is_fresh, severity=WARN, metadata={"read_to": str(read_to)})
 
     return fresh

@@ -36,6 +36,7 @@ def sweep_metadata(result: SweepResult) -> dict[str, Any]:
         "ids at the source": result.source_count,
         "deleted": result.deleted,
         "missing or old, loaded": result.loaded,
+        "missing or old, refused": result.rejected,
         "sweep seconds": round(result.seconds, 2),
     }
 
@@ -56,7 +57,7 @@ def sweep_job(settings: Settings) -> dg.JobDefinition:
     ) -> Iterator[dg.AssetObservation | dg.Output[None]]:
         refused: list[str] = []
         with dagster_failures(context.retry_number):
-            for resource_type in config.resource_types or settings.fhir_resource_types:
+            for resource_type in config.resource_types or settings.all_resource_types:
                 try:
                     result = sweep(fhir, warehouse, resource_type, max_share=config.max_share)
                 except IncompleteExtractError as error:

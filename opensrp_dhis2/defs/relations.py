@@ -1,5 +1,6 @@
 """Assets `staging/*`, `member/*` and `indicator/*`: one for each file of dbt_like_views/, in the order of their reads."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -9,6 +10,8 @@ from opensrp_dhis2.views.build import BuildResult, build_indicator, build_stagin
 from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse.database import Warehouse
+
+MOST_LISTED = 12
 
 
 def relation_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
@@ -65,4 +68,11 @@ def _indicator_asset(catalog: Catalog, view: View) -> dg.AssetsDefinition:
 
 
 def _metadata(result: BuildResult) -> dict[str, Any]:
-    return {"dagster/row_count": result.rows, "changed": result.changed, "seconds": round(result.seconds, 2)}
+    counts = {"dagster/row_count": result.rows, "changed": result.changed, "seconds": round(result.seconds, 2)}
+    return counts | ({} if result.touched is None else touched_metadata(result.touched))
+
+
+def touched_metadata(periods: Sequence[str]) -> dict[str, Any]:
+    """Give the past periods that a run touched: how many, and the newest twelve of them."""
+    listed = ", ".join(periods[-MOST_LISTED:])
+    return {"touched past periods": len(periods)} | ({"touched periods": listed} if periods else {})

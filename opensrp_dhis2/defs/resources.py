@@ -4,13 +4,16 @@ Here, and in cli/, the environment is read; nothing else of the project knows it
 """
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import dagster as dg
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.errors import FhirUnavailableError
 from opensrp_dhis2.fhir.client import FhirClient
+from opensrp_dhis2.fhir.gateway import check_counts
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.sources import open_dhis2, open_fhir, open_warehouse
 from opensrp_dhis2.warehouse.database import Warehouse
@@ -38,8 +41,20 @@ class FhirResource(dg.ConfigurableResource[FhirClient]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[FhirClient]:
-        with open_fhir(read_settings()) as client:
+        settings = read_settings()
+        with open_fhir(settings) as client:
+            _check_counts(client, settings)
             yield client
+
+
+def _check_counts(client: FhirClient, settings: Settings) -> None:
+    """Check with the patience of a step: what fails while a resource is opened, Dagster does not try again."""
+    for factor in (1, 2, 4):
+        try:
+            return check_counts(client, settings.fhir_expected_counts)
+        except FhirUnavailableError:
+            time.sleep(settings.retry_wait_seconds * factor)
+    return check_counts(client, settings.fhir_expected_counts)
 
 
 class Dhis2Resource(dg.ConfigurableResource[Dhis2Client]):

@@ -1,4 +1,4 @@
-"""Schedules in the country's time zone: the nightly extract, and each data set some hours after its period ends."""
+"""Schedules in the country's time zone: the extracts, and each data set some hours after its period ends."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import dagster as dg
 from opensrp_dhis2.settings import Settings
 
 EXTRACT_AT = "0 1 * * *"
+SATURDAY_EVENING = "0 20 * * 6"  # before the re-sweep and the night's extract
 REPORT_HOUR = 5
 
 
@@ -14,6 +15,13 @@ def extract_schedule(job: Any, settings: Settings) -> dg.ScheduleDefinition:
     """Extract every night; shipped stopped, switched on by the operator in the UI."""
     return dg.ScheduleDefinition(
         name="extract_nightly", job=job, cron_schedule=EXTRACT_AT, execution_timezone=settings.report_timezone
+    )
+
+
+def extract_weekly_schedule(job: Any, settings: Settings) -> dg.ScheduleDefinition:
+    """Extract the weekly types every Saturday; shipped stopped."""
+    return dg.ScheduleDefinition(
+        name="extract_weekly", job=job, cron_schedule=SATURDAY_EVENING, execution_timezone=settings.report_timezone
     )
 
 

@@ -15,22 +15,27 @@ from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.raw_pages import table_name
 
+NIGHTLY_STALE, WEEKLY_STALE = timedelta(hours=36), timedelta(days=8)
+
 
 def raw_assets(settings: Settings) -> list[dg.AssetsDefinition]:
-    """Make one asset for each resource type of FHIR_RESOURCE_TYPES."""
-    return [_raw_asset(resource_type) for resource_type in settings.fhir_resource_types]
+    """Make one asset for each resource type of FHIR_RESOURCE_TYPES and FHIR_WEEKLY_TYPES."""
+    return [
+        *(_raw_asset(resource_type, NIGHTLY_STALE) for resource_type in settings.fhir_resource_types),
+        *(_raw_asset(resource_type, WEEKLY_STALE) for resource_type in settings.fhir_weekly_types),
+    ]
 
 
 def raw_key(resource_type: str) -> dg.AssetKey:
     return dg.AssetKey(["raw", table_name(resource_type)])
 
 
-def _raw_asset(resource_type: str) -> dg.AssetsDefinition:
+def _raw_asset(resource_type: str, stale_after: timedelta) -> dg.AssetsDefinition:
     @dg.asset(
         key=raw_key(resource_type),
         group_name="raw",
         kinds={"fhir", "postgres"},
-        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36)),
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=stale_after),
         description=f"{resource_type} resources as received, newest version only; older ones in raw.superseded.",
     )
     def extract_type(

@@ -1,4 +1,4 @@
-"""Late data: periods once reported whose totals have changed since.
+"""Late data: periods once reported whose totals have changed since, and the periods that a run touched.
 
 It knows which past periods a data set keeps open; it refuses to plan or to send.
 """
@@ -8,8 +8,10 @@ from datetime import date, timedelta
 
 from psycopg.rows import class_row
 
-from opensrp_dhis2.dhis2.periods import period_of
+from opensrp_dhis2.dhis2.periods import parse_period, period_of
+from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.data_sets import DataSet
+from opensrp_dhis2.views.touched import touched_periods
 from opensrp_dhis2.warehouse.database import Connection
 
 
@@ -22,6 +24,22 @@ class ChangedPeriod:
     digest: str
 
 
+@dataclass(frozen=True)
+class LatePeriod:
+    """A past period of a data set that the last run touched, or whose totals still differ from the ledger.
+
+    old_count, new_count: staging rows of the period that went, and that came. is_changed: the run moved a total.
+    differing_count: values that a plan would change; None when the period was never planned.
+    """
+
+    data_set: str
+    period: str
+    old_count: int
+    new_count: int
+    is_changed: bool
+    differing_count: int | None
+
+
 def changed_periods(connection: Connection, target: str, code: str, data_set: DataSet) -> list[ChangedPeriod]:
     """List the periods of the ledger whose totals differ from it.
 
@@ -31,6 +49,26 @@ def changed_periods(connection: Connection, target: str, code: str, data_set: Da
         return cursor.execute(
             "select * from outbox.changed_periods(%s, %s, %s, %s)", (target, code, data_set.zeros, data_set.vanished)
         ).fetchall()
+
+
+def touched_by_last_run(connection: Connection, target: str, catalog: Catalog, code: str) -> list[LatePeriod]:
+    """List the past periods that the last run touched for a data set, and those that the sensor asks for, oldest first."""
+    changed = changed_periods(connection, target, code, catalog.data_sets.of(code))
+    differing = dict.fromkeys(_planned(connection, target, code), 0) | {one.period: one.value_count for one in changed}
+    indicators = [view.name for view in catalog.indicators_of(code)]
+    period_type = catalog.data_sets.of(code).period_type
+    touched = {one.period: one for one in touched_periods(connection, indicators) if one.period_type == period_type}
+    found = []
+    for period in sorted(touched.keys() | {one.period for one in changed}, key=lambda it: parse_period(it).start_on):
+        one = touched.get(period)
+        counts = (one.old_count, one.new_count, one.is_changed) if one else (0, 0, False)
+        found.append(LatePeriod(code, period, *counts, differing.get(period)))
+    return found
+
+
+def _planned(connection: Connection, target: str, code: str) -> list[str]:
+    query = "select distinct period from outbox.status where target = %s and data_set = %s"
+    return [period for (period,) in connection.execute(query, (target, code)).fetchall()]
 
 
 def first_open_on(data_set: DataSet, today: date) -> date:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.relation import read_relations
 from opensrp_dhis2.views.totals import create_indicators, definition, drop_orphans, inputs_digest, refresh, take_down
+from opensrp_dhis2.views.touched import touch_periods
 from opensrp_dhis2.views.upkeep import definitions, high_water, keep_up, make_tables, swap_tables
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 
@@ -20,12 +21,14 @@ class BuildResult:
     """What one build did.
 
     changed: for staging the resources taken over, for an indicator 1 when its totals were counted again, else 0.
+    touched: the past periods that it touched, oldest first; None for a staging table that was made anew.
     """
 
     name: str
     rows: int
     changed: int
     seconds: float
+    touched: tuple[str, ...] | None
 
 
 def build_all(warehouse: Warehouse, catalog: Catalog) -> list[BuildResult]:
@@ -55,10 +58,10 @@ def build_staging(warehouse: Warehouse, catalog: Catalog, name: str) -> BuildRes
             take_down(connection, catalog, due)
             swap_tables(connection, views, marks, definitions(connection, catalog, zone))
             create_indicators(connection, catalog)
-            rows = changed = read_relations(connection)[name].row_count
-        else:
-            rows, changed = keep_up(connection, catalog.by_name[name], built[name], marks[name])
-    return BuildResult(name, rows, changed, time.monotonic() - started)
+            rows = read_relations(connection)[name].row_count
+            return BuildResult(name, rows, rows, time.monotonic() - started, None)
+        done = keep_up(connection, catalog, catalog.by_name[name], built[name], marks[name])
+    return BuildResult(name, done.rows, done.changed, time.monotonic() - started, done.periods)
 
 
 def build_indicator(warehouse: Warehouse, catalog: Catalog, name: str) -> BuildResult:
@@ -77,8 +80,9 @@ def build_indicator(warehouse: Warehouse, catalog: Catalog, name: str) -> BuildR
             refresh(connection, catalog, view)
         else:
             changed = 0
+        touched = touch_periods(connection, name)
         rows = read_relations(connection)[name].row_count
-    return BuildResult(name, rows, changed, time.monotonic() - started)
+    return BuildResult(name, rows, changed, time.monotonic() - started, touched)
 
 
 def _due(connection: Connection, catalog: Catalog, name: str, report_timezone: str) -> list[str]:

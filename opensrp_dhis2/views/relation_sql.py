@@ -41,18 +41,28 @@ def changed_ids(view: View, since: int) -> Composed:
     return SQL("select id from {} where load_id > {}").format(relation(view.raw_table), Literal(since))
 
 
-def delete_rows(view: View, ids: Composable | None) -> Composed:
+def delete_rows(view: View, ids: Composable | None, returned: Composable | None = None) -> Composed:
     """Delete a staging table's rows of some keys, or all of them."""
-    return SQL("delete from {}{}").format(relation(view.name), _of_keys(view, ids))
+    return _moved(SQL("delete from {}{}").format(relation(view.name), _of_keys(view, ids)), returned, is_old=True)
 
 
-def insert_rows(view: View, ids: Composable | None) -> Composed:
+def insert_rows(view: View, ids: Composable | None, returned: Composable | None = None) -> Composed:
     """Insert the rows that a staging view's SQL gives for some keys, or all of them.
 
     The keys are an array computed first, so that Postgres takes the condition down to the raw table's primary key.
     """
-    return SQL("insert into {} select * from (\n{}\n) as s{}").format(
+    statement = SQL("insert into {} select * from (\n{}\n) as s{}").format(
         relation(view.name), verbatim(view), _of_keys(view, ids)
+    )
+    return _moved(statement, returned, is_old=False)
+
+
+def _moved(statement: Composed, returned: Composable | None, *, is_old: bool) -> Composed:
+    """Note what a statement returns of each row in the temporary table `moved`, one row for one."""
+    if returned is None:
+        return statement
+    return SQL("with changed as (\n{} returning {}) insert into moved select digest, days, {} from changed").format(
+        statement, returned, Literal(is_old)
     )
 
 

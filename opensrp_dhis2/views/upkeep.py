@@ -4,6 +4,7 @@ It knows raw's load numbers; it refuses to know what the columns mean.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import psycopg
 from psycopg.sql import SQL, Identifier
@@ -19,10 +20,20 @@ from opensrp_dhis2.views.relation_sql import (
     staging_indexes,
     staging_table,
 )
+from opensrp_dhis2.views.touched import begin_keeping, keep_periods
 from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 
 FULL_SHARE = 0.2  # above this share of changed rows, all rows are cheaper than single keys
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What one upkeep did: the table's rows, the resources that had changed, the past periods of the rows that moved."""
+
+    rows: int
+    changed: int
+    periods: tuple[str, ...] = ()
 
 
 def high_water(warehouse: Warehouse, view: View) -> int:
@@ -69,22 +80,23 @@ def swap_tables(
         record(connection, Relation(view.name, view.kind, checksums[view.name], marks[view.name], None, rows))
 
 
-def keep_up(connection: Connection, view: View, built: Relation, mark: int) -> tuple[int, int]:
-    """Bring a staging table up to the load number `mark`; give its rows and how many resources had changed."""
+def keep_up(connection: Connection, catalog: Catalog, view: View, built: Relation, mark: int) -> Upkeep:
+    """Bring a staging table up to the load number `mark`."""
     since = built.load_id or 0
     ids = changed_ids(view, since if mark >= since else -1)
     changed = int(str(scalar(connection, SQL("select count(*) from ({}) as c").format(ids).as_string(connection))))
     if not changed and mark == since:
-        return built.row_count, 0
+        return Upkeep(built.row_count, 0)
     is_full = changed > FULL_SHARE * _estimate(connection, view.raw_table) or mark < since
-    keys = None if is_full else ids
-    deleted = connection.execute(delete_rows(view, keys)).rowcount
-    inserted = _run(connection, view, insert_rows(view, keys).as_string(connection))
+    keys, kept = None if is_full else ids, begin_keeping(connection, catalog, view)
+    returned = kept.returned if kept else None
+    deleted = connection.execute(delete_rows(view, keys, returned)).rowcount
+    inserted = _run(connection, view, insert_rows(view, keys, returned).as_string(connection))
     if is_full:
         connection.execute(SQL("analyze {}").format(relation(view.name)))
     rows = built.row_count - deleted + inserted
     record(connection, Relation(view.name, view.kind, built.checksum, mark, None, rows))
-    return rows, changed
+    return Upkeep(rows, changed, keep_periods(connection, view, kept.readers) if kept else ())
 
 
 def _new(view: View) -> str:

@@ -1,9 +1,5 @@
-"""Every way to prove who we are, against a server that asks for it."""
+"""Every way to prove who we are, against a server that asks for it, and what a token endpoint may answer."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -12,44 +8,9 @@ import pytest
 from opensrp_dhis2.errors import ConfigurationError, FhirAuthenticationError, FhirUnavailableError
 from opensrp_dhis2.fhir.auth import ClientCredentialsAuth, make_auth
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.fhir.window import BEGINNING, Window
 from opensrp_dhis2.sandbox.fhir import auth as sandbox_auth
-from opensrp_dhis2.sandbox.fhir.app import create_app
-from opensrp_dhis2.sandbox.fhir.store import FhirStore
-from opensrp_dhis2.sandbox.server import running
+from tests.fhir.keycloak import ALWAYS, SECRET, Clock, client_credentials, count, guarded, patient
 from tests.fhir.script import Answer, bundle, scripted
-
-ALWAYS = Window(BEGINNING, datetime(2100, 1, 1, tzinfo=UTC))
-SECRET = "hush-hush"
-
-
-@dataclass
-class Clock:
-    """A clock that both sides share and a test moves."""
-
-    now: datetime = field(default=datetime(2026, 11, 21, tzinfo=UTC))
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def seconds(self) -> float:
-        return self.now.timestamp()
-
-    def move(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-
-
-@contextmanager
-def guarded(auth: sandbox_auth.Auth, clock: Callable[[], datetime] | None = None) -> Iterator[str]:
-    store = FhirStore()
-    store.put({"resourceType": "Flag", "id": "a"})
-    with running(create_app(store, auth=auth, clock=clock or Clock())) as url:
-        yield url
-
-
-def count(url: str, auth: httpx.Auth | None) -> int:
-    with FhirClient(f"{url}/fhir", auth=auth) as client:
-        return client.count("Flag", ALWAYS)
 
 
 def test_basic_and_bearer_open_the_server() -> None:
@@ -89,38 +50,6 @@ def test_a_missing_setting_is_named(kind: str, given: dict[str, Any], missing: s
         make_auth(kind, **given)
 
 
-def client_credentials(url: str, clock: Clock, secret: str = SECRET) -> ClientCredentialsAuth:
-    return ClientCredentialsAuth(f"{url}{sandbox_auth.TOKEN_PATH}", "pipeline", secret, clock.seconds)
-
-
-def test_one_token_serves_many_requests_and_is_renewed_before_it_expires() -> None:
-    clock, keycloak = Clock(), sandbox_auth.ClientCredentials("pipeline", SECRET, token_seconds=300)
-    with guarded(keycloak, clock) as url:
-        auth = client_credentials(url, clock)
-        assert [count(url, auth) for _ in range(3)] == [1, 1, 1]
-        assert keycloak.token_count == 1
-        clock.move(280)  # still good for 20 seconds, too few to trust
-        assert count(url, auth) == 1
-        assert keycloak.token_count == 2
-
-
-def test_a_revoked_token_is_replaced_once_on_401() -> None:
-    clock, keycloak = Clock(), sandbox_auth.ClientCredentials("pipeline", SECRET)
-    with guarded(keycloak, clock) as url:
-        auth = client_credentials(url, clock)
-        count(url, auth)
-        keycloak.revoke_all()
-        assert count(url, auth) == 1
-    assert keycloak.token_count == 2
-
-
-def test_a_server_that_refuses_every_token_is_asked_only_twice() -> None:
-    token = Answer({"access_token": "t", "expires_in": 300})
-    with scripted(token, Answer(b"", 401), token, Answer(b"", 401)) as script, pytest.raises(FhirAuthenticationError):
-        count(script.url.removesuffix("/fhir"), ClientCredentialsAuth(f"{script.url}/token", "pipeline", SECRET))
-    assert [asked.method for asked in script.asked] == ["POST", "GET", "POST", "GET"]
-
-
 def test_a_wrong_client_secret_names_the_token_endpoint_and_not_the_secret() -> None:
     keycloak = sandbox_auth.ClientCredentials("pipeline", SECRET)
     with guarded(keycloak) as url, pytest.raises(FhirAuthenticationError) as caught:
@@ -132,9 +61,49 @@ def test_a_wrong_client_secret_names_the_token_endpoint_and_not_the_secret() -> 
 
 def test_a_token_endpoint_that_is_down_is_transient() -> None:
     with scripted(Answer(b"starting", 503)) as script, pytest.raises(FhirUnavailableError) as caught:
-        count("http://127.0.0.1:9", ClientCredentialsAuth(f"{script.url}/token", "pipeline", SECRET))
+        count("http://127.0.0.1:9", patient(f"{script.url}/token"))
     assert "/token" in str(caught.value)
     assert caught.value.is_transient
+    assert [asked.method for asked in script.asked] == ["POST"] * 4
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_a_token_endpoint_that_stumbles_is_asked_again_after_a_pause(status: int) -> None:
+    token, pauses = Answer({"access_token": "t", "expires_in": 300}), list[float]()
+    stumble = Answer(b"busy", status, {"Retry-After": "7"})
+    with scripted(stumble, stumble, token, Answer(bundle(total=3))) as script:
+        auth = ClientCredentialsAuth(f"{script.url}/token", "pipeline", SECRET, sleep=pauses.append)
+        assert count(script.url.removesuffix("/fhir"), auth) == 3
+    assert pauses == [7.0, 7.0]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Answer({"error": "invalid_client", "error_description": f"no {SECRET}"}, 400),
+        Answer({"error": f"Bad! {SECRET}"}, 401),
+        Answer(b"<html>login</html>", 200, {"Content-Type": "text/html"}),
+        Answer(b"", 302, {"Location": f"/login?state={SECRET}"}),
+        Answer({"access_token": ""}),
+        Answer({"access_token": SECRET}, 400),
+        Answer({"access_token": f"{SECRET}\nX-Evil: 1"}),
+        Answer({"access_token": f"{SECRET}\u00e9"}),
+        Answer({"expires_in": 300}),
+        Answer(b"[" * 100_000),
+    ],
+)
+def test_an_answer_without_a_usable_token_ends_it_and_is_not_quoted(said: Answer) -> None:
+    with scripted(said) as script, pytest.raises(FhirAuthenticationError, match="FHIR_CLIENT_ID") as caught:
+        count("http://127.0.0.1:9", patient(f"{script.url}/token"))
+    assert SECRET not in str(caught.value)
+    assert not caught.value.is_transient
+    assert len(script.asked) == 1
+
+
+def test_the_oauth_error_code_is_told() -> None:
+    with scripted(Answer({"error": "invalid_client"}, 400)) as script, pytest.raises(FhirAuthenticationError) as caught:
+        count("http://127.0.0.1:9", patient(f"{script.url}/token"))
+    assert "HTTP 400, invalid_client" in str(caught.value)
 
 
 def test_a_token_endpoint_that_cannot_be_reached_is_told_by_its_own_setting() -> None:
@@ -144,6 +113,49 @@ def test_a_token_endpoint_that_cannot_be_reached_is_told_by_its_own_setting() ->
 
 def test_the_request_for_a_token_has_the_clients_timeouts() -> None:
     request = httpx.Request("GET", "http://h/fhir/Flag", extensions={"timeout": {"read": 5.0}})
-    asked = next(ClientCredentialsAuth("http://h/token", "pipeline", SECRET).auth_flow(request))
+    asked = next(ClientCredentialsAuth("http://h/token", "pipeline", SECRET).sync_auth_flow(request))
     assert asked.url.path == "/token"
     assert asked.extensions["timeout"] == {"read": 5.0}
+
+
+def test_every_token_is_judged_before_its_first_use() -> None:
+    judged: list[str] = []
+
+    def refuse_the_second(token: str) -> None:
+        judged.append(token)
+        if len(judged) == 2:
+            raise FhirAuthenticationError("no")
+
+    clock, keycloak = Clock(), sandbox_auth.ClientCredentials("pipeline", SECRET)
+    with guarded(keycloak, clock) as url:
+        auth = ClientCredentialsAuth(
+            f"{url}{sandbox_auth.TOKEN_PATH}", "pipeline", SECRET, clock.seconds, judge=refuse_the_second
+        )
+        assert [count(url, auth), count(url, auth), len(judged)] == [1, 1, 1]
+        clock.move(3600)
+        with pytest.raises(FhirAuthenticationError):
+            count(url, auth)
+        assert count(url, auth) == 1  # what was refused is not kept
+    assert len(judged) == 3
+
+
+def test_a_bearer_token_is_judged_too_and_must_fit_into_a_header() -> None:
+    judged: list[str] = []
+    with guarded(sandbox_auth.Bearer(SECRET)) as url:
+        assert count(url, make_auth("bearer", token=SECRET, judge=judged.append)) == 1
+    assert judged == [SECRET]
+    with pytest.raises(ConfigurationError, match="FHIR_TOKEN") as caught:
+        make_auth("bearer", token=f"{SECRET} x")
+    assert SECRET not in str(caught.value)
+
+
+def test_a_token_that_is_cut_off_keeps_nobody_else_waiting() -> None:
+    token = Answer({"access_token": "t", "expires_in": 300})
+    cut = Answer(token.body, sent_bytes=9)
+    with scripted(cut, token, Answer(bundle(total=3))) as script:
+        auth = patient(f"{script.url}/token")
+        with FhirClient(script.url, auth=auth) as client:
+            with pytest.raises(FhirUnavailableError, match="FHIR_TOKEN_URL") as caught:
+                client.count("Flag", ALWAYS)
+            assert client.count("Flag", ALWAYS) == 3
+    assert caught.value.is_transient
