@@ -6,6 +6,7 @@ OpenSrpDhis2Error
 |                                  | FhirOutcomeError (of it UnreadablePageError)
 |                                  | CursorExpiredError (restart the window) | IncompleteExtractError
 |                                  | HistoryRefusedError (sweep the ids)
+|                                  | ExportRefusedError (search) | ExportLostError (export again)
 |- WarehouseError                  WarehouseUnavailableError (transient) | MigrationError
 |- ViewError(path, line)           FrontMatterError | UnknownRelationError | CyclicViewError | ViewContractError
 `- Dhis2Error(url, status)         Dhis2UnavailableError (transient; of it Dhis2TimeoutError)
@@ -66,6 +67,14 @@ class IncompleteExtractError(FhirError):
 
 class HistoryRefusedError(FhirError):
     """The server or its gateway gives no usable history of a type; its ids must be compared."""
+
+
+class ExportRefusedError(FhirError):
+    """The server or its gateway gives no bulk export; everything must be searched."""
+
+
+class ExportLostError(FhirError):
+    """A bulk export or its files expired or failed at the server; it may be asked for again."""
 
 
 class WarehouseError(OpenSrpDhis2Error):

@@ -30,6 +30,7 @@ from opensrp_dhis2.http import RETRIED_STATUS, make_client
 
 # no-cache: HAPI answers a repeated search from a cache for a minute. Never no-store: it silently gives one page only.
 HEADERS = {"Accept": "application/fhir+json", "Cache-Control": "no-cache"}
+MOST_AGE_SECONDS = 60  # as long as HAPI itself answers from its cache; a run's overlap forgives it
 CUT_OFF_ATTEMPTS = 3  # for an answer whose length is right and whose end is missing
 
 
@@ -41,6 +42,7 @@ class FhirClient:
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.page_size = page_size
+        self.auth = auth
         try:
             # One connection more: while threads read, another one counts what comes next.
             self._http = make_client(self.base_url, auth=auth, headers=HEADERS, connections=connections + 1)
@@ -134,6 +136,13 @@ class FhirClient:
             ) from None
         if response.status_code != 200:
             raise self._error(response, path)
+        age = response.headers.get("Age", "")
+        if age.isdecimal() and int(age) > MOST_AGE_SECONDS:
+            raise FhirOutcomeError(
+                f"{self.base_url}{path} was answered from a cache, {age} seconds old, though no-cache was asked for: what "
+                "was written since would be missed; let the proxy before the server pass Cache-Control on",
+                url=self.base_url + path, status=response.status_code,
+            )  # fmt: skip
         return response
 
     def _error(self, response: httpx.Response, path: str) -> FhirError:

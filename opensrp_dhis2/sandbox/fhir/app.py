@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from opensrp_dhis2.sandbox.fhir import write
+from opensrp_dhis2.sandbox.fhir import export, write
 from opensrp_dhis2.sandbox.fhir.auth import TOKEN_PATH, Auth, ClientCredentials, is_allowed, token_handler
 from opensrp_dhis2.sandbox.fhir.bundle import bundle, match_entry
 from opensrp_dhis2.sandbox.fhir.cursor import Cursor, Cursors
@@ -52,10 +52,11 @@ def create_app(
     page_delay_seconds: float = 0.0,
     server_address: str | None = None,
     faults: Faults | None = None,
+    exports: export.Exports | None = None,
 ) -> Starlette:
     """Make the server over a store, under /fhir; `app.state.server` holds its cursors.
 
-    With `faults` it misbehaves by their plan, which POST /sandbox/faults replaces.
+    With `faults` it misbehaves by their plan, which POST /sandbox/faults replaces; with `exports` it has `$export`.
     """
     now = clock or store.clock
     token = []
@@ -66,6 +67,7 @@ def create_app(
         token.append(Route("/sandbox/faults", faults_door(faults), methods=["POST"]))
         middleware.append(Middleware(FaultyAnswers, faults))
     app = Starlette(routes=[*token, *_routes(auth)], exception_handlers={HTTPException: refused}, middleware=middleware)
+    app.state.exports = exports
     app.state.server = Server(
         store=store,
         clock=now,
@@ -83,6 +85,9 @@ def _routes(auth: Auth | None) -> list[Route]:
         *(("GET", path, _base) for path in ("", "/")),
         *(("POST", path, write.transaction) for path in ("", "/")),
         ("GET", "/_history", system_history),
+        *((method, "/$export", export.kick_off) for method in ("GET", "POST")),
+        ("GET", "/$export-poll-status", export.poll),
+        ("DELETE", "/$export-poll-status", export.cancel),
         ("GET", "/{resource_type}", _search),
         ("POST", "/{resource_type}/_search", _search),
         ("POST", "/{resource_type}", write.create),
@@ -233,6 +238,8 @@ def _offset_page(request: Request, search: Search, own: str, pairs: Pairs) -> Re
 async def _read(request: Request) -> Response:
     """Answer a read or a read of one version: 404 for an unknown id, 410 for a deletion."""
     resource_type, resource_id = resource_type_of(request), request.path_params["id"]
+    if resource_type == "Binary" and (file := export.file_answer(request, resource_id)):
+        return file
     versions = server_of(request).store.versions(resource_type, resource_id)
     place = f"{resource_type}/{resource_id}"
     if not versions:
@@ -258,6 +265,7 @@ async def _metadata(request: Request) -> Response:
     """Answer GET metadata with a CapabilityStatement."""
     base = links_of(request).base
     interactions = [{"code": code} for code in INTERACTIONS]
+    exported = {"operation": [{"name": "export", "definition": export.DEFINITION}]} if request.app.state.exports else {}
     resources = [{"type": name, "interaction": interactions} for name in sorted(RESOURCE_TYPES)]
     statement = {
         "resourceType": "CapabilityStatement",
@@ -271,7 +279,7 @@ async def _metadata(request: Request) -> Response:
         "implementation": {"description": "HAPI FHIR R4 Server (sandbox)", "url": base},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
-        "rest": [{"mode": "server", "resource": resources}],
+        "rest": [{"mode": "server", "resource": resources, **exported}],
     }
     location = {"Content-Location": f"{base}/CapabilityStatement/{statement['id']}"}
     return reply(request, msgspec.json.encode(statement), headers=location)

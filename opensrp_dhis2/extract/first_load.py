@@ -1,0 +1,279 @@
+"""The first load of types by one bulk export, and where the REST search goes on.
+
+It plans each type's slices before the export, as the search does, and certifies those that came whole; the search reads
+the others, and everything from the end of the plan on, which lies before the export's transactionTime. So whatever
+becomes of an export, nothing is lost, and what it brought is not read again.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from opensrp_dhis2.errors import (
+    ExportLostError,
+    ExportRefusedError,
+    FhirAuthenticationError,
+    FhirOutcomeError,
+    FhirUnavailableError,
+)
+from opensrp_dhis2.extract.export_file import FileResult, Loading, load_file
+from opensrp_dhis2.extract.extraction import Extraction, Reading, TypeResult
+from opensrp_dhis2.extract.plan import choose_next, plan_slices
+from opensrp_dhis2.extract.run import Progress
+from opensrp_dhis2.fhir.client import FhirClient
+from opensrp_dhis2.fhir.export import BulkExport
+from opensrp_dhis2.fhir.manifest import Manifest
+from opensrp_dhis2.fhir.window import Window
+from opensrp_dhis2.warehouse import exports, slices
+from opensrp_dhis2.warehouse.database import Warehouse
+from opensrp_dhis2.warehouse.exports import EndState, FileKind, Job
+from opensrp_dhis2.warehouse.raw_pages import table_name
+from opensrp_dhis2.warehouse.slices import Slice
+
+MOST_JOBS = 3  # asked for, one after another, until the search takes over
+PATIENCE_SECONDS = 6 * 3600.0  # a job that takes longer is stuck (HAPI issue 4511)
+NOT_EXPORTED = frozenset({"Binary"})  # the files of an export are Binary resources themselves
+Sleep = Callable[[float], None]
+
+
+@dataclass
+class FirstLoad:
+    """What one run made of a first load: resources by type, and the last export as raw.export_status has it.
+
+    left_count: slices that the search has to read, for they changed during the export or did not come whole.
+    """
+
+    results: dict[str, TypeResult] = field(default_factory=dict)
+    export: dict[str, Any] | None = None
+    left_count: int = 0
+    seconds: float = 0.0
+
+    @property
+    def state(self) -> str:
+        """Give loaded, refused, failed or lost; not_needed when no type waited for its first load."""
+        return str(self.export["state"]) if self.export else "not_needed"
+
+    @property
+    def reason(self) -> str:
+        """Say why the search reads everything, or why a file did not come; empty when all went well."""
+        return str((self.export or {}).get("reason") or (self.export or {}).get("file_reason") or "")
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One first load at work."""
+
+    client: FhirClient
+    warehouse: Warehouse
+    how: Extraction
+    bulk: BulkExport
+    sleep: Sleep
+    result: FirstLoad
+    progress: Progress
+
+    @property
+    def source(self) -> str:
+        return self.client.base_url
+
+    def of(self, resource_type: str) -> TypeResult:
+        return self.result.results.setdefault(resource_type, TypeResult(resource_type))
+
+
+def first_load(
+    client: FhirClient,
+    warehouse: Warehouse,
+    resource_types: Sequence[str],
+    how: Extraction,
+    progress: Progress = lambda done, planned: None,
+    *,
+    sleep: Sleep = time.sleep,
+) -> FirstLoad:
+    """Load the types that were never read by one bulk export; safe to kill and to run again at any point.
+
+    To be called before `extract`, which goes on where this ends, and reads what this leaves. Where no type waits for
+    its first load it costs a query. A job that lives at the server is gone on with; none is asked for beside it.
+    Returns: what came of it; a server or gateway that gives no export is no error, but a state with its reason.
+    Raises: FhirUnavailableError (transient): the next run goes on with the same job. Others as the warehouse.
+    """
+    started, result = time.monotonic(), FirstLoad()
+    with (
+        warehouse.lock(f"export of {client.base_url}", wait_seconds=PATIENCE_SECONDS),
+        BulkExport(client, sleep=sleep) as bulk,
+    ):
+        run = _Run(client, warehouse, how, bulk, sleep, result, progress)
+        _forget_unanswered(run)
+        while job := _alive(run) or _begin(run, resource_types):
+            _go_on(run, job)
+    result.seconds = time.monotonic() - started
+    return result
+
+
+def _alive(run: _Run) -> Job | None:
+    with run.warehouse.connect() as connection:
+        return exports.alive(connection, run.source)
+
+
+def _forget_unanswered(run: _Run) -> None:
+    """A process that died between the kick-off and its answer left a job that nobody can ask for: it expires there."""
+    job = _alive(run)
+    if job and job.state == "asked":
+        _lose(run, job.export_job_id, "the run ended before the answer to the kick-off was kept")
+
+
+def _begin(run: _Run, resource_types: Sequence[str]) -> Job | None:
+    """Plan the slices of the types that wait, and ask for an export of them; none when none waits or none is given."""
+    with run.warehouse.connect() as connection:
+        able = [one for one in resource_types if one not in NOT_EXPORTED]
+        wanted = [one for one in able if exports.is_needed(connection, run.source, one)]
+    with ThreadPoolExecutor(run.how.threads, thread_name_prefix="plan") as pool:
+        planned = [one for one in wanted if _plan(run, one, pool)]
+    if not planned:
+        return None
+    with run.warehouse.connect() as connection:
+        export_job_id = exports.ask(connection, run.source, planned)
+    try:
+        status_url = run.bulk.kick_off(planned)
+    except ExportRefusedError as error:
+        _end(run, export_job_id, "refused", f"{error}; everything is read by search")
+        return None
+    except FhirUnavailableError as error:
+        if _lose(run, export_job_id, str(error)):
+            raise
+        return None
+    with run.warehouse.connect() as connection:
+        exports.begin(connection, export_job_id, status_url)
+    return _alive(run)
+
+
+def _plan(run: _Run, resource_type: str, pool: Executor) -> bool:
+    """Count a type and cut it into slices before the export; one that the server refuses is left to the search."""
+    reading = Reading(run.client, run.warehouse, resource_type, run.how)
+    with run.warehouse.lock(f"window of {resource_type} at {run.source}"):
+        with run.warehouse.connect() as connection:
+            if not exports.is_needed(connection, run.source, resource_type):
+                return False  # read by search meanwhile
+            slices.forget(connection, run.source, resource_type)
+            connection.execute("select raw.ensure_table(%s)", (table_name(resource_type),))
+        try:
+            return bool(plan_slices(reading, "window", partial(choose_next, reading), pool))
+        except (FhirOutcomeError, FhirAuthenticationError):
+            return False
+
+
+def _go_on(run: _Run, job: Job) -> None:
+    """Bring a job to its end: loaded, lost, or given up."""
+    try:
+        if job.state == "running":
+            _keep_manifest(run, job, _await(run, job))
+            job = _alive(run) or job
+        _load_files(run, job)
+    except ExportLostError as error:
+        run.bulk.delete(job.status_url)
+        _lose(run, job.export_job_id, str(error))
+        return
+    except ExportRefusedError as error:
+        run.bulk.delete(job.status_url)
+        _end(run, job.export_job_id, "failed", f"{error}; everything is read by search")
+        return
+    for resource_type in job.resource_types:
+        _certify(run, job, resource_type)
+    run.bulk.delete(job.status_url)
+    _end(run, job.export_job_id, "loaded")
+
+
+def _await(run: _Run, job: Job) -> Manifest:
+    waited, polled = job.age_seconds, 0
+    while not isinstance(answer := run.bulk.poll(job.status_url, polled), Manifest):
+        if waited > PATIENCE_SECONDS:
+            raise ExportLostError(
+                f"FHIR server {run.source}: the export has not ended in {PATIENCE_SECONDS / 3600:.0f} hours",
+                url=run.source,
+            )
+        run.sleep(answer)
+        waited, polled = waited + answer, polled + 1
+    return answer
+
+
+def _keep_manifest(run: _Run, job: Job, manifest: Manifest) -> None:
+    files: list[tuple[FileKind, str, str, int | None]] = [
+        *(("deleted", "Bundle", one.url, one.count) for one in manifest.deleted),
+        *(("output", one.type, one.url, one.count) for one in manifest.output if one.type in job.resource_types),
+        *(("error", "OperationOutcome", one.url, one.count) for one in manifest.error),
+    ]
+    with run.warehouse.connect() as connection:
+        exports.keep_manifest(
+            connection, job.export_job_id, manifest.transaction_time, manifest.requires_access_token, files
+        )
+
+
+def _load_files(run: _Run, job: Job) -> None:
+    """Load what is not here yet: deletions first, for what was written again comes after them."""
+    with run.warehouse.connect() as connection:
+        files = exports.files_to_read(connection, job.export_job_id)
+    planned = sum(one.planned_count for name in job.resource_types for one in _planned(run, name))
+    load = partial(load_file, Loading(run.bulk, run.warehouse, run.how, job))
+    for one in files:
+        if one.kind == "deleted":
+            _add(run, load(one), planned)
+    with ThreadPoolExecutor(run.how.threads, thread_name_prefix="export") as pool:
+        jobs = [pool.submit(load, one) for one in files if one.kind != "deleted"]
+        try:
+            for done in jobs:
+                _add(run, done.result(), planned)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _add(run: _Run, done: FileResult, planned: int) -> None:
+    if done.file.kind == "output":
+        run.of(done.file.resource_type).add(done.counts, done.invalid)
+        run.progress(done.counts.read, planned)
+    for resource_type, count in done.deleted.items():
+        run.of(resource_type).deleted += count
+
+
+def _planned(run: _Run, resource_type: str) -> list[Slice]:
+    with run.warehouse.connect() as connection:
+        found = slices.unfinished(connection, run.source, resource_type, "window")
+    return [one for one in found if one.state == "planned"]
+
+
+def _certify(run: _Run, job: Job, resource_type: str) -> None:
+    """Count each slice at the source once more, and certify those that came whole; the search reads the others."""
+    planned, result = _planned(run, resource_type), run.of(resource_type)
+    with ThreadPoolExecutor(run.how.threads, thread_name_prefix="count") as pool:
+        windows = [Window(one.window_from, one.window_to) for one in planned]
+        counts = list(pool.map(lambda window: run.client.count(resource_type, window), windows))
+    counted = dict(zip((one.slice_id for one in planned), counts, strict=True))
+    with run.warehouse.connect() as connection:
+        certified = set(exports.certify(connection, job.export_job_id, resource_type, counted))
+    run.result.left_count += len(planned) - len(certified)
+    for one in planned:
+        if one.slice_id in certified:
+            result.slices += 1
+            result.window_from = min(result.window_from or one.window_from, one.window_from)
+            result.window_to = max(result.window_to or one.window_to, one.window_to)
+
+
+def _end(run: _Run, job_id: int, state: EndState, reason: str = "") -> None:
+    """End a job, and tell what came of it, of earlier runs too."""
+    with run.warehouse.connect() as connection:
+        exports.end(connection, job_id, state, reason)
+    _tell(run)
+
+
+def _lose(run: _Run, job_id: int, reason: str) -> bool:
+    """End a job that is lost; say whether another may be asked for."""
+    with run.warehouse.connect() as connection:
+        is_asked_again = exports.lose(connection, job_id, reason, MOST_JOBS)
+    _tell(run)
+    return is_asked_again
+
+
+def _tell(run: _Run) -> None:
+    with run.warehouse.connect() as connection:
+        run.result.export = exports.latest(connection, run.source)

@@ -1,0 +1,149 @@
+"""A FHIR sandbox with `$export`, whose clock a test moves by waiting, and whose answers it may replace."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from opensrp_dhis2.extract import Extraction, TypeResult, extract
+from opensrp_dhis2.extract.first_load import FirstLoad, first_load
+from opensrp_dhis2.fhir.client import FhirClient
+from opensrp_dhis2.sandbox.fhir.app import create_app
+from opensrp_dhis2.sandbox.fhir.auth import Auth
+from opensrp_dhis2.sandbox.fhir.export import Exports
+from opensrp_dhis2.sandbox.fhir.store import FhirStore
+from opensrp_dhis2.sandbox.server import running
+from opensrp_dhis2.warehouse import watermark
+from opensrp_dhis2.warehouse.database import Warehouse
+
+HOUR_MS = 3_600_000
+HOW = Extraction(lag_seconds=600, overlap_seconds=3600, threads=2, validate_share=0)
+KICK_OFF, POLL, FILE = "/fhir/$export", "/fhir/$export-poll-status", "/fhir/Binary/"
+
+
+class Clock:
+    """The time of day, ahead by all that was waited for."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=sum(self.waits))
+
+    def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+
+@dataclass
+class Site:
+    """A running sandbox; `watch` may answer a request that has to do with an export itself."""
+
+    exports: Exports
+    clock: Clock = field(default_factory=Clock)
+    store: FhirStore = field(default_factory=FhirStore)
+    url: str = ""
+    watch: Callable[[Request], Response | None] = lambda request: None
+    asked: list[str] = field(default_factory=list)
+    tokens: list[str | None] = field(default_factory=list)
+    began_ms: int = field(default_factory=lambda: round(datetime.now(UTC).timestamp() * 1000))
+
+    def put(self, count: int, *, of_type: str = "Flag", first: int = 0, hours_ago: float = 48, **more: Any) -> None:
+        """Write resources f00000 and up."""
+        stamp_ms = self.began_ms - round(hours_ago * HOUR_MS)
+        for number in range(first, first + count):
+            self.store.put({"resourceType": of_type, "id": f"f{number:05}", **more}, stamp_ms=stamp_ms + number)
+
+    def truth(self, of_type: str = "Flag") -> dict[str, int]:
+        """Give the version of each living resource."""
+        return {version.id: version.version_id for version in self.store.current(of_type)}
+
+    def count(self, path: str, method: str = "GET") -> int:
+        """Count the requests of a path."""
+        return sum(one.partition("?")[0] == f"{method} {path}" for one in self.asked)
+
+    def file(self, request: Request) -> bytes:
+        """Give the content of the file that is asked for."""
+        found = self.exports.file(request.url.path.rpartition("/")[2], self.clock())
+        assert found is not None
+        return found[1]
+
+
+class _Watched:
+    def __init__(self, site: Site, app: ASGIApp) -> None:
+        self._site, self._app = site, app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer: Response | None = None
+        if scope["type"] == "http" and scope["path"].startswith((KICK_OFF, FILE)):
+            request = Request(scope)
+            query = f"?{request.url.query}" if request.url.query else ""
+            self._site.asked.append(f"{request.method} {request.url.path}{query}")
+            self._site.tokens.append(request.headers.get("Authorization"))
+            answer = self._site.watch(request)
+        await (answer or self._app)(scope, receive, send)
+
+
+@contextmanager
+def export_site(
+    *, job_seconds: float = 240.0, lines_per_file: int = 100, auth: Auth | None = None, **more: Any
+) -> Iterator[Site]:
+    """Run an empty sandbox that exports."""
+    site = Site(Exports(job_seconds=job_seconds, lines_per_file=lines_per_file, **more))
+    site.store = FhirStore(site.clock)
+    with running(_Watched(site, create_app(site.store, auth=auth, exports=site.exports))) as url:
+        site.url = f"{url}/fhir"
+        yield site
+
+
+def load(site: Site, warehouse: Warehouse, *types: str) -> FirstLoad:
+    with FhirClient(site.url, page_size=100) as client:
+        return first_load(client, warehouse, types or ("Flag",), HOW, sleep=site.clock.sleep)
+
+
+def search(site: Site, warehouse: Warehouse, of_type: str = "Flag") -> TypeResult:
+    with FhirClient(site.url, page_size=100) as client:
+        return extract(client, warehouse, of_type, HOW)
+
+
+def rows(warehouse: Warehouse, query: str) -> list[Any]:
+    with warehouse.connect() as connection:
+        return connection.execute(query).fetchall()
+
+
+def landed(warehouse: Warehouse, table: str = "flag") -> dict[str, int]:
+    return dict(rows(warehouse, f"select id, version_id from raw.{table} where not is_deleted"))
+
+
+def states(warehouse: Warehouse) -> list[str]:
+    return [one for (one,) in rows(warehouse, "select state from raw.slice order by slice_id")]
+
+
+def jobs(warehouse: Warehouse) -> list[str]:
+    return [one for (one,) in rows(warehouse, "select state from raw.export_job order by export_job_id")]
+
+
+def read_to(site: Site, warehouse: Warehouse, of_type: str = "Flag") -> datetime | None:
+    with warehouse.connect() as connection:
+        return watermark.read_to(connection, site.url, of_type)
+
+
+def on(path: str, number: int, answer: Response | None, act: Any = None) -> Any:
+    """Answer the nth request of a path so, and from then on where number is negative; `act` is done before."""
+    seen = 0
+
+    def watch(request: Request) -> Response | None:
+        nonlocal seen
+        is_same = request.url.path == path or (path == FILE and request.url.path.startswith(FILE))
+        seen += is_same
+        if not is_same or (number > 0 and seen != number) or request.method != "GET":
+            return None
+        if act:
+            act(request)
+        return answer
+
+    return watch
