@@ -18,8 +18,11 @@ dev: install        ## Dagster's webserver and daemon with the sandbox servers b
 golden: install     ## rewrite the golden files, to be reviewed in the diff
 	@REWRITE_GOLDEN=1 $(BIN)/pytest -q -k golden
 
-chaos: install      ## the push killed at 200 seeded points, or POINTS=n of them, while DHIS2 misbehaves
+chaos: install      ## the push killed at 200 points, FHIR lying in 10,000 plays and killed at 200 points, 20 months; or POINTS=n
 	@CHAOS_POINTS=$(or $(POINTS),200) $(BIN)/pytest -q -s tests/chaos
+
+test-hapi: install  ## the extraction against a real HAPI FHIR 8.8 from Maven's artifacts; needs Java 17 and Maven
+	@HAPI_TESTS=1 $(BIN)/pytest -q -rs tests/hapi && $(BIN)/python -m bench hapi
 
 bench: install
 	@$(BIN)/python -m bench
@@ -31,4 +34,4 @@ install: .venv/installed
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: run test check dev golden chaos bench install
+.PHONY: run test check dev golden chaos test-hapi bench install

@@ -7,9 +7,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import extract, hapi, ledger, load, outbox, staging
+from bench import extract, hapi, ledger, load, outbox, staging, ways
 
-BENCHES = {"load": load, "extract": extract, "staging": staging, "outbox": outbox, "ledger": ledger}
+BENCHES = {"load": load, "extract": extract, "staging": staging, "outbox": outbox, "ledger": ledger, "ways": ways}
 ON_REQUEST = {"hapi": hapi}  # starts a server of Java
 FILE = Path(".data/bench.json")
 

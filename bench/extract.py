@@ -8,7 +8,7 @@ import resource
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -29,6 +29,7 @@ MEMORY_RESOURCE_COUNT = 500_000
 MOST_MEGABYTES = 400
 PAGE_DELAY_SECONDS = 0.1
 ROUNDS = 5
+Serve = Callable[[int, float, int], None]
 SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -80,12 +81,12 @@ def extract_seconds(warehouse: Warehouse, url: str, threads: int) -> float:
 
 
 @contextmanager
-def canned_server(count: int, page_delay_seconds: float = 0.0) -> Iterator[str]:
+def canned_server(count: int, page_delay_seconds: float = 0.0, *, serve: Serve | None = None) -> Iterator[str]:
     """Serve canned resources from another process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = SPAWN.Process(target=_serve, args=(count, page_delay_seconds, port), daemon=True)
+    server = SPAWN.Process(target=serve or _serve, args=(count, page_delay_seconds, port), daemon=True)
     server.start()
     try:
         url = f"http://127.0.0.1:{port}"

@@ -12,10 +12,11 @@ from opensrp_dhis2.errors import CursorExpiredError, HistoryRefusedError, Incomp
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.history import Deleted, deletions
 from opensrp_dhis2.fhir.page import Page
-from opensrp_dhis2.fhir.sweep import IDS_PER_READ, Stamp, read_by_id, read_stamps
+from opensrp_dhis2.fhir.poison import list_stamps, read_ids
+from opensrp_dhis2.fhir.sweep import IDS_PER_READ, Stamp
 from opensrp_dhis2.fhir.window import BEGINNING
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
-from opensrp_dhis2.warehouse.raw_pages import Load, table_name
+from opensrp_dhis2.warehouse.raw_pages import Load, LoadCounts, table_name
 
 OVERLAP = timedelta(hours=1)  # read again of the history: a deletion shows at its commit, under the stamp of its start
 MAX_SHARE = 0.2  # of a type; more at once is rather a filtered token or a broken gateway
@@ -35,6 +36,7 @@ class SweepResult:
     loaded: int
     until: datetime
     seconds: float
+    rejected: int = 0  # listed there, and not given or not to be stored; each has a row in raw.rejected
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def sweep(
     _read_to(client, warehouse, resource_type)  # makes the table of a type never read
     source_count, differences = _compare(client, warehouse, resource_type)
     restarted = {one for one, (_, difference) in differences.items() if difference in ("restarted", "retagged")}
-    there, loaded = _load_by_id(client, warehouse, resource_type, list(differences), restarted)
+    there, loaded, rejected = _load_by_id(client, warehouse, resource_type, list(differences), restarted)
     gone = [
         Deleted(one, version_id)
         for one, (version_id, difference) in differences.items()
@@ -108,7 +110,7 @@ def sweep(
         search = _Search(connection, client.base_url, resource_type)
         deleted = search.mark(gone)
         search.end("sweep", reason, None, now, source_count, deleted, loaded)
-    return SweepResult(resource_type, source_count, deleted, loaded, now, time.monotonic() - started)
+    return SweepResult(resource_type, source_count, deleted, loaded, now, time.monotonic() - started, rejected)
 
 
 class _Search:
@@ -171,7 +173,7 @@ def _compare(client: FhirClient, warehouse: Warehouse, resource_type: str) -> tu
         try:
             with warehouse.connect() as connection:
                 connection.execute("select raw.begin_delete_search()")
-                source_count = _copy_seen(connection, read_stamps(client, resource_type))
+                source_count = _copy_seen(connection, list_stamps(client, resource_type))
                 found = connection.execute("select * from raw.compare_seen(%s)", (table_name(resource_type),))
                 return source_count, {one: (version_id, difference) for one, version_id, difference in found}
         except CursorExpiredError:
@@ -197,23 +199,25 @@ def _line(one: Stamp) -> str:
 
 def _load_by_id(
     client: FhirClient, warehouse: Warehouse, resource_type: str, ids: Sequence[str], restarted: set[str]
-) -> tuple[set[str], int]:
-    """Read these and load them; give those that the source has, and how many were new or newer here."""
+) -> tuple[set[str], int, int]:
+    """Read these and load them; give those that the source has, how many were new or newer here, how many rejected."""
     there: set[str] = set()
-    loaded = 0
+    loaded = rejected = 0
     for first in range(0, len(ids), IDS_PER_READ * READS_PER_LOAD):
         page = Page()
         for start in range(first, min(first + IDS_PER_READ * READS_PER_LOAD, len(ids)), IDS_PER_READ):
             there |= _read_into(page, client, resource_type, ids[start : start + IDS_PER_READ])
         if len(page):
-            loaded += _load(client, warehouse, resource_type, page, restarted)
-    return there, loaded
+            counts = _load(client, warehouse, resource_type, page, restarted)
+            loaded += counts.inserted + counts.updated
+            rejected += counts.rejected
+    return there, loaded, rejected
 
 
 def _read_into(page: Page, client: FhirClient, resource_type: str, ids: Sequence[str]) -> set[str]:
     """Add to the page what the source has of these; give their ids, or all where it answers what cannot be told apart."""
     there: set[str] = set()
-    for read in read_by_id(client, resource_type, ids):
+    for read in read_ids(client, resource_type, ids):
         page.resources += read.resources
         page.rejected += read.rejected
         there |= {one.id for one in read.resources}
@@ -221,7 +225,7 @@ def _read_into(page: Page, client: FhirClient, resource_type: str, ids: Sequence
     return there
 
 
-def _load(client: FhirClient, warehouse: Warehouse, resource_type: str, page: Page, restarted: set[str]) -> int:
+def _load(client: FhirClient, warehouse: Warehouse, resource_type: str, page: Page, restarted: set[str]) -> LoadCounts:
     with warehouse.connect() as connection:
         load = Load(connection, resource_type, source=client.base_url)
         anew = [one.id for one in page.resources if one.id in restarted]
@@ -231,8 +235,7 @@ def _load(client: FhirClient, warehouse: Warehouse, resource_type: str, page: Pa
                 (table_name(resource_type), resource_type, anew, load.counts().load_id),
             )
         load.add(page.resources, page.rejected)
-        counts = load.counts()
-    return counts.inserted + counts.updated
+        return load.counts()
 
 
 def _refuse_mass(

@@ -42,6 +42,10 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     fhir_base_url: str = SANDBOX_FHIR_URL
+    fhir_source: Literal["search", "export", "ndjson", "airbyte"] = "search"
+    fhir_ndjson_url: str = ""
+    fhir_airbyte_url: str = ""
+    fhir_airbyte_schema: str = "airbyte"
     fhir_auth: Literal["none", "basic", "bearer", "client_credentials"] = "none"
     fhir_username: str = ""
     fhir_password: str = ""
@@ -132,6 +136,10 @@ class Settings(BaseModel):
     def all_resource_types(self) -> list[str]:
         """The types extracted nightly, and those extracted weekly."""
         return [*self.fhir_resource_types, *self.fhir_weekly_types]
+
+    @property
+    def reads_fhir_server(self) -> bool:
+        return self.fhir_source in ("search", "export")
 
     @property
     def project(self) -> Project:

@@ -1,4 +1,4 @@
-"""Opens what the settings name: the warehouse, the FHIR client, the DHIS2 client.
+"""Opens what the settings name: the warehouse, the FHIR client, the way in, the DHIS2 client.
 
 It knows which setting goes where; it refuses to know the environment and Dagster.
 """
@@ -7,11 +7,15 @@ from functools import partial
 
 from opensrp_dhis2.dhis2.auth import make_auth, read_auth
 from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.errors import ConfigurationError
+from opensrp_dhis2.extract.extraction import Extraction
+from opensrp_dhis2.extract.way import Way, airbyte_way, export_way, ndjson_way, search_way
 from opensrp_dhis2.fhir.auth import Judge
 from opensrp_dhis2.fhir.auth import make_auth as make_fhir_auth
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.gateway import judge_token
 from opensrp_dhis2.settings import Settings
+from opensrp_dhis2.warehouse.airbyte import AirbyteSchema
 from opensrp_dhis2.warehouse.database import Warehouse, start_embedded_postgres
 from opensrp_dhis2.warehouse.migrations import migrate
 
@@ -54,4 +58,29 @@ def open_fhir(settings: Settings, judge: Judge | None = None) -> FhirClient:
     )
     return FhirClient(
         settings.fhir_base_url, auth=auth, page_size=settings.fhir_page_size, connections=settings.fhir_threads
+    )
+
+
+def open_way(settings: Settings, warehouse: Warehouse, client: FhirClient) -> Way:
+    """Give the way in that FHIR_SOURCE names; nothing is read yet, and `client` is used only by search and export.
+
+    Raises: ConfigurationError when the setting that this way needs is missing or wrong.
+    """
+    how = extraction(settings)
+    if settings.fhir_source == "search":
+        return search_way(client, warehouse, how)
+    if settings.fhir_source == "export":
+        return export_way(client, warehouse, how, settings.all_resource_types)
+    if settings.fhir_source == "airbyte":
+        url = settings.fhir_airbyte_url or warehouse.engine.url.render_as_string(hide_password=False)
+        return airbyte_way(AirbyteSchema(url, settings.fhir_airbyte_schema), warehouse, how)
+    if not settings.fhir_ndjson_url:
+        raise ConfigurationError("FHIR_SOURCE is ndjson: set FHIR_NDJSON_URL to the folder of the files")
+    return ndjson_way(settings.fhir_ndjson_url, warehouse, how, page_size=settings.fhir_page_size)
+
+
+def extraction(settings: Settings) -> Extraction:
+    """Say how a type is read, by the settings' lag, overlap, threads and validation share."""
+    return Extraction(
+        settings.fhir_lag_seconds, settings.fhir_overlap_seconds, settings.fhir_threads, settings.fhir_validate_share
     )

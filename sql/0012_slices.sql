@@ -56,6 +56,8 @@ returns void language plpgsql as $$
 declare
   stands timestamptz; further timestamptz; began timestamptz;
 begin
+  -- of two slices that end at once, the second must see the first
+  perform pg_advisory_xact_lock(hashtextextended('watermark ' || of_source || ' ' || of_type, 0));
   select read_to into began from raw.watermark where source = of_source and resource_type = of_type;
   stands := began;
   loop

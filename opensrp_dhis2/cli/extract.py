@@ -19,8 +19,8 @@ from opensrp_dhis2.cli.value_table import print_json, print_table
 from opensrp_dhis2.extract import Extraction, TypeResult, Verification, resweep, verify
 from opensrp_dhis2.extract.run import RESWEEP_DAYS
 from opensrp_dhis2.fhir.gateway import TypeProbe, probe
-from opensrp_dhis2.sources import open_fhir
-from opensrp_dhis2.warehouse import slices
+from opensrp_dhis2.sources import open_fhir, open_way
+from opensrp_dhis2.warehouse import loaded_file, slices
 
 Row = Mapping[str, Any]
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
@@ -40,21 +40,27 @@ def extract() -> None:
 @json_option
 def extract_status(resource_types: tuple[str, ...], as_json: bool) -> None:
     """Show how far each TYPE has been read, how fast it goes, and what is missing; default: all."""
-    source = read_settings().fhir_base_url
-    with opened_warehouse() as warehouse, warehouse.connect() as connection:
+    settings = read_settings()
+    with opened_warehouse() as warehouse, open_fhir(settings) as client, warehouse.connect() as connection:
+        source = open_way(settings, warehouse, client).source
+        files = [one for name in resource_types or settings.all_resource_types
+                 for one in loaded_file.certificates(connection, source, name)]  # fmt: skip
         rows = slices.status(connection, source, resource_types)
         types = dict.fromkeys(row["resource_type"] for row in rows)
         short = [{"resource_type": t, **row} for t in types for row in slices.shortfalls(connection, source, t)]
     if as_json:
-        print_json([dict(row) | {"seconds_left": seconds_left(row)} for row in rows])
+        print_json([*(dict(row) | {"seconds_left": seconds_left(row)} for row in rows), *files])
         return
-    print_table(_standings(rows))
+    if files:
+        print_table(_files(files))
+    if rows or not files:
+        print_table(_standings(rows))
     for one in short:
         ids = "".join(f" {each}" for each in one["missing_ids"])
         click.echo(
             f"{one['resource_type']} {one['window_from']} to {one['window_to']}: {one['missing_count']} missing{ids}"
         )
-    if not rows:
+    if not rows and not files:
         click.echo(f"Nothing has been read from {source} yet")
 
 
@@ -151,6 +157,18 @@ def _standings(rows: Sequence[Row]) -> Table:
             f"{row['certified_count']:,}", f"{row['unfinished_count']:,} ({row['remaining_count']:,} resources)",
             f"{rate:,.0f}" if rate else "", "" if left is None else f"{left:,} s", f"{row['missing_count']:,}",
         )  # fmt: skip
+    return table
+
+
+def _files(files: Sequence[Row]) -> Table:
+    names = ("line", "inserted", "updated", "unchanged", "rejected")
+    table = Table(
+        "file", "state", "loaded at", *(f"{name}s" if name == "line" else name for name in names), box=box.SIMPLE
+    )
+    for one in files:
+        counts = ("" if one[f"{name}_count"] is None else f"{one[f'{name}_count']:,}" for name in names)
+        state = f"{one['state']}: {one['reason']}" if one["reason"] else one["state"]
+        table.add_row(one["file_name"], state, f"{one['loaded_at']:%Y-%m-%d %H:%M:%S}", *counts)
     return table
 
 

@@ -7,14 +7,15 @@ import dagster as dg
 
 from opensrp_dhis2.defs.failures import dagster_failures
 from opensrp_dhis2.defs.resources import read_settings
-from opensrp_dhis2.defs.source import certificate_metadata, raw_key
+from opensrp_dhis2.defs.source import certificate_metadata, raw_key, way_in
 from opensrp_dhis2.extract import Extraction, resweep
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
-from opensrp_dhis2.warehouse import slices
+from opensrp_dhis2.warehouse import loaded_file, slices
 from opensrp_dhis2.warehouse.database import Warehouse
 
 CHECK = "complete"
+SHOWN_FILES = 20
 SATURDAY_NIGHT = "0 22 * * 6"  # before the nightly extract, which brings what it found into the totals
 
 
@@ -30,13 +31,17 @@ def _complete(resource_type: str) -> dg.AssetChecksDefinition:
         description="Every slice that was read holds what the source counted and listed; names the ids that do not come.",
     )
     def complete(warehouse: dg.ResourceParam[Warehouse], fhir: dg.ResourceParam[FhirClient]) -> dg.AssetCheckResult:
+        source = way_in(warehouse, fhir).source
         with warehouse.connect() as connection:
-            short = slices.shortfalls(connection, fhir.base_url, resource_type)
-            standing = slices.status(connection, fhir.base_url, [resource_type])
+            short = slices.shortfalls(connection, source, resource_type)
+            standing = slices.status(connection, source, [resource_type])
+            files = loaded_file.certificates(connection, source, resource_type)
         unfinished = sum(row["unfinished_count"] for row in standing)
+        broken = [one for one in files if one["state"] == "broken"]
         return dg.AssetCheckResult(
-            passed=not short and not unfinished,
+            passed=not short and not unfinished and not broken,
             metadata={
+                **({"files": dg.MetadataValue.md(shown_files(files, broken))} if files else {}),
                 "certified_slices": sum(row["certified_count"] for row in standing),
                 "unfinished_slices": unfinished,
                 "missing": sum(row["missing_count"] for row in short),
@@ -61,6 +66,14 @@ def shown(short: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def shown_files(files: Sequence[Mapping[str, Any]], broken: Sequence[Mapping[str, Any]]) -> str:
+    """Write what became of all lines of the files of a type, and why files could not be read, at most 20 of them."""
+    names = ("line", "inserted", "updated", "unchanged", "rejected")
+    sums = {name: sum(one[f"{name}_count"] or 0 for one in files) for name in names}
+    told = [f"{len(files) - len(broken)} files loaded: " + ", ".join(f"{count} {name}" for name, count in sums.items())]
+    return "\n".join(f"- {one}" for one in [*told, *(one["reason"] for one in broken[:SHOWN_FILES])])
+
+
 @dg.op(name="resweep_each_type", description="Read the last 35 days of every type again; safe to run again.")
 def resweep_op(
     context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse], fhir: dg.ResourceParam[FhirClient]
@@ -69,6 +82,9 @@ def resweep_op(
     how = Extraction(
         settings.fhir_lag_seconds, settings.fhir_overlap_seconds, settings.fhir_threads, settings.fhir_validate_share
     )
+    if not settings.reads_fhir_server:
+        context.log.info(f"FHIR_SOURCE is {settings.fhir_source}: what came late is found at each run")
+        return
     with dagster_failures(context.retry_number):
         for resource_type in settings.all_resource_types:
             result = resweep(fhir, warehouse, resource_type, how)

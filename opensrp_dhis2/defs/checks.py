@@ -8,13 +8,13 @@ from opensrp_dhis2.defs.lookup import lookup_key
 from opensrp_dhis2.defs.relations import relation_key
 from opensrp_dhis2.defs.reports import asset_name
 from opensrp_dhis2.defs.resources import read_settings
-from opensrp_dhis2.defs.source import NIGHTLY_STALE, WEEKLY_STALE, raw_key
+from opensrp_dhis2.defs.source import NIGHTLY_STALE, WEEKLY_STALE, raw_key, way_in
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.data_tests import run_tests
 from opensrp_dhis2.views.view import View
-from opensrp_dhis2.warehouse import watermark
+from opensrp_dhis2.warehouse import loaded_file, watermark
 from opensrp_dhis2.warehouse.database import Warehouse
 
 WarehouseParam = dg.ResourceParam[Warehouse]
@@ -37,8 +37,10 @@ def asset_checks(catalog: Catalog, settings: Settings) -> list[dg.AssetChecksDef
 def _fresh(resource_type: str, stale_after: timedelta) -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=raw_key(resource_type), name="fresh", description=f"Read to within {stale_after} of now.")
     def fresh(warehouse: WarehouseParam, fhir: dg.ResourceParam[FhirClient]) -> dg.AssetCheckResult:
+        source = way_in(warehouse, fhir).source
         with warehouse.connect() as connection:
-            read_to = watermark.read_to(connection, fhir.base_url, resource_type)
+            read_to = watermark.read_to(connection, source, resource_type)
+            read_to = read_to or loaded_file.newest_at(connection, source, resource_type)
         is_fresh = read_to is not None and datetime.now(UTC) - read_to < stale_after
         return dg.AssetCheckResult(passed=is_fresh, severity=WARN, metadata={"read_to": str(read_to)})
 

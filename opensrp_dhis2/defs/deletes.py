@@ -6,10 +6,12 @@ from typing import Any
 import dagster as dg
 
 from opensrp_dhis2.defs.failures import dagster_failures
-from opensrp_dhis2.deletes import MAX_SHARE, DeleteResult, SweepResult, sweep
-from opensrp_dhis2.errors import IncompleteExtractError
+from opensrp_dhis2.defs.resources import read_settings
+from opensrp_dhis2.deletes import MAX_SHARE, DeleteResult, SweepResult
+from opensrp_dhis2.errors import ConfigurationError, IncompleteExtractError
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
+from opensrp_dhis2.sources import open_way
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.raw_pages import table_name
 
@@ -57,9 +59,12 @@ def sweep_job(settings: Settings) -> dg.JobDefinition:
     ) -> Iterator[dg.AssetObservation | dg.Output[None]]:
         refused: list[str] = []
         with dagster_failures(context.retry_number):
+            way = open_way(read_settings(), warehouse, fhir)
+            if way.sweep is None:
+                raise ConfigurationError(f"{way.source} does not tell which resources were deleted: nothing to compare")
             for resource_type in config.resource_types or settings.all_resource_types:
                 try:
-                    result = sweep(fhir, warehouse, resource_type, max_share=config.max_share)
+                    result = way.sweep(resource_type, max_share=config.max_share)
                 except IncompleteExtractError as error:
                     refused.append(str(error))
                     continue

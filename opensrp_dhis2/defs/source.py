@@ -8,10 +8,11 @@ import dagster as dg
 from opensrp_dhis2.defs.deletes import delete_metadata
 from opensrp_dhis2.defs.failures import dagster_failures
 from opensrp_dhis2.defs.resources import read_settings
-from opensrp_dhis2.deletes import find_deletes
-from opensrp_dhis2.extract import Extraction, TypeResult, extract
+from opensrp_dhis2.extract import TypeResult
+from opensrp_dhis2.extract.way import Way
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
+from opensrp_dhis2.sources import open_way
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.raw_pages import table_name
 
@@ -42,24 +43,25 @@ def _raw_asset(resource_type: str, stale_after: timedelta) -> dg.AssetsDefinitio
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], fhir: dg.ResourceParam[FhirClient]
     ) -> dg.MaterializeResult[None]:
         with dagster_failures(context.retry_number):
-            settings = read_settings()
-            result = extract_one(resource_type, settings, warehouse, fhir)
-            gone = find_deletes(fhir, warehouse, resource_type, lag_seconds=settings.fhir_lag_seconds)
-        found = _metadata(result) | certificate_metadata(result) | delete_metadata(gone)
-        return dg.MaterializeResult(metadata=found)
+            way = way_in(warehouse, fhir)
+            result = way.extract(resource_type)
+            gone = way.find_deletes(resource_type) if way.find_deletes else None
+        deleted = delete_metadata(gone) if gone else {"deletions by": "nothing: this way in does not tell them"}
+        return dg.MaterializeResult(metadata=_metadata(result) | certificate_metadata(result) | deleted)
 
     return extract_type
 
 
-def extract_one(resource_type: str, settings: Settings, warehouse: Warehouse, fhir: FhirClient) -> TypeResult:
-    """Extract one type with the settings' lag, overlap, threads and validation share."""
-    how = Extraction(
-        settings.fhir_lag_seconds, settings.fhir_overlap_seconds, settings.fhir_threads, settings.fhir_validate_share
-    )
-    return extract(fhir, warehouse, resource_type, how)
+def way_in(warehouse: Warehouse, fhir: FhirClient) -> Way:
+    """Give the way in that the settings of this process name."""
+    return open_way(read_settings(), warehouse, fhir)
 
 
 def _metadata(result: TypeResult) -> dict[str, Any]:
+    files = (
+        {"files": result.files, "files loaded before": result.known_files} if result.files + result.known_files else {}
+    )
+    window = {"window": f"{result.window_from} to {result.window_to}"} if result.window_to else {}
     return {
         "dagster/row_count": result.read,
         "inserted": result.inserted,
@@ -67,8 +69,10 @@ def _metadata(result: TypeResult) -> dict[str, Any]:
         "unchanged": result.unchanged,
         "rejected": result.rejected,
         "invalid": result.invalid,
-        "window": f"{result.window_from} to {result.window_to}",
         "seconds": round(result.seconds, 2),
+        **window,
+        **files,
+        **({"way in": result.note} if result.note else {}),
     }
 
 

@@ -65,6 +65,9 @@ class TypeResult:
     deleted: int = 0
     missing: int = 0
     missing_ids: list[str] = field(default_factory=list)
+    files: int = 0
+    known_files: int = 0  # loaded before, and unchanged
+    note: str = ""  # what a person should know of the way in
     seconds: float = 0.0
 
     def add(self, counts: LoadCounts, invalid: int) -> None:

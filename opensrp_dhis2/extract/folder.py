@@ -1,43 +1,125 @@
-"""Files of NDJSON into raw tables, some pages a transaction; files have no clock, so no watermark moves."""
+"""Files of NDJSON into raw tables, each proven by its lines and loaded once; files have no clock, so no watermark moves.
+
+A gzip is read to its end before its first line is loaded, so that nothing is kept of one that was cut off.
+"""
 
 import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from threading import Lock
 
+from opensrp_dhis2.errors import ConfigurationError, FhirUnavailableError
 from opensrp_dhis2.extract.extraction import Extraction, TypeResult
 from opensrp_dhis2.extract.loading import load_pages, merged
-from opensrp_dhis2.fhir.ndjson import NdjsonFolder
+from opensrp_dhis2.fhir.ndjson import Content, NdjsonFile, NdjsonFolder, measure
+from opensrp_dhis2.fhir.page import Page
+from opensrp_dhis2.warehouse import loaded_file
 from opensrp_dhis2.warehouse.database import Warehouse
-from opensrp_dhis2.warehouse.raw_pages import Load, table_name
+from opensrp_dhis2.warehouse.loaded_file import LoadedFile
+from opensrp_dhis2.warehouse.raw_pages import Load, LoadCounts, table_name
+
+SHOWN_FILES = 20
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """The files of one type on their way into a warehouse."""
+
+    folder: NdjsonFolder
+    warehouse: Warehouse
+    resource_type: str
+    how: Extraction
+
+    @property
+    def of(self) -> tuple[str, str]:
+        return self.folder.url, self.resource_type
 
 
 def load_folder(folder: NdjsonFolder, warehouse: Warehouse, resource_type: str, how: Extraction) -> TypeResult:
-    """Load the files of one type. Raises: as `NdjsonFolder.pages` and the warehouse; loading again changes nothing."""
-    started = time.monotonic()
-    with warehouse.connect() as connection:
-        connection.execute("select raw.ensure_table(%s)", (table_name(resource_type),))
-    result = TypeResult(resource_type)
-    pages, reading, adding = merged(folder.pages(resource_type)), Lock(), Lock()
+    """Load the files of one type that are new or changed; safe to kill and to run again.
+
+    Raises: ConfigurationError (terminal) naming each file that has no end, or changed while it was read; it is
+    FhirUnavailableError (transient) when all that failed were only out of reach. The other files are loaded. Others as
+    the warehouse.
+    """
+    started, result = time.monotonic(), TypeResult(resource_type)
+    reading, broken = _Reading(folder, warehouse, resource_type, how), list[ConfigurationError | FhirUnavailableError]()
+    with warehouse.lock(f"files of {resource_type} at {folder.url}"):
+        with warehouse.connect() as connection:
+            connection.execute("select raw.ensure_table(%s)", (table_name(resource_type),))
+            known = loaded_file.known(connection, *reading.of)
+        for file in folder.files(resource_type):
+            try:
+                _take(reading, file, known.get(file.name), result)
+            except (ConfigurationError, FhirUnavailableError) as error:
+                broken.append(error)
+                with warehouse.connect() as connection:
+                    loaded_file.keep_broken(connection, *reading.of, file.name, file.fingerprint, str(error))
+    _raise_together(broken)
+    result.seconds = time.monotonic() - started
+    return result
+
+
+def _take(reading: _Reading, file: NdjsonFile, known: LoadedFile | None, result: TypeResult) -> None:
+    """Load one file, unless its fingerprint or its content is known."""
+    if known and known.fingerprint == file.fingerprint:
+        result.known_files += 1
+        return
+    with reading.folder.fetched(file) as path:
+        must_measure = known or file.is_packed  # a gzip shows only at its end whether it is whole
+        content = measure(path) if must_measure else Content()
+        if known and known.digest == content.digest:
+            with reading.warehouse.connect() as connection:
+                same = LoadedFile(file.name, file.fingerprint, content.digest)
+                loaded_file.keep_same(connection, *reading.of, same)
+            result.known_files += 1
+            return
+        loaded = TypeResult(reading.resource_type)
+        pages = reading.folder.file_pages(path, reading.resource_type, None if must_measure else content)
+        _load(reading, merged(pages), loaded)
+    counts = LoadCounts(0, loaded.read, loaded.inserted, loaded.updated, loaded.unchanged, loaded.rejected)
+    result.files += 1
+    result.add(counts, loaded.invalid)
+    if counts.read != content.line_count or reading.folder.fingerprint(file.name) != file.fingerprint:
+        raise ConfigurationError(
+            f"{file.name} changed while it was read: let it be written under another name and renamed when it is whole; "
+            "the next run reads it again"
+        )
+    with reading.warehouse.connect() as connection:
+        taken = LoadedFile(file.name, file.fingerprint, content.digest)
+        loaded_file.keep_loaded(connection, *reading.of, taken, content.line_count, counts)
+
+
+def _load(reading: _Reading, pages: Iterator[Page], loaded: TypeResult) -> None:
+    """Load pages side by side, each in a transaction, and add up what became of their lines."""
+    nexts, adding = Lock(), Lock()
 
     def load_next() -> bool:
-        with reading:
+        with nexts:
             page = next(pages, None)
         if page is None:
             return False
-        with warehouse.connect() as connection:
-            load = Load(connection, resource_type, source=f"folder {folder.folder.name}")
-            invalid = load_pages(connection, load, resource_type, [page], how.validate_share)
+        with reading.warehouse.connect() as connection:
+            load = Load(connection, reading.resource_type, source=reading.folder.url)
+            invalid = load_pages(connection, load, reading.resource_type, [page], reading.how.validate_share)
             counts = load.counts()
         with adding:
-            result.add(counts, invalid)
+            loaded.add(counts, invalid)
         return True
 
     def load_all() -> None:
         while load_next():
             pass
 
-    with ThreadPoolExecutor(how.threads, thread_name_prefix="load") as pool:
-        for job in [pool.submit(load_all) for _ in range(how.threads)]:
+    with ThreadPoolExecutor(reading.how.threads, thread_name_prefix="load") as pool:
+        for job in [pool.submit(load_all) for _ in range(reading.how.threads)]:
             job.result()
-    result.seconds = time.monotonic() - started
-    return result
+
+
+def _raise_together(broken: Sequence[ConfigurationError | FhirUnavailableError]) -> None:
+    if not broken:
+        return
+    told = "\n".join(str(one) for one in broken[:SHOWN_FILES])
+    told += f"\nand {len(broken) - SHOWN_FILES} files more" if len(broken) > SHOWN_FILES else ""
+    raise (FhirUnavailableError if all(one.is_transient for one in broken) else ConfigurationError)(told)

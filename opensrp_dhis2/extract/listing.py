@@ -52,8 +52,11 @@ def list_window(client: FhirClient, resource_type: str, window: Window) -> Listi
 
 
 def _versions(client: FhirClient, resource_type: str, window: Window) -> dict[str, int]:
+    """List the ids of a window; none where a stamp lies outside: it is then another search's page, or rows moved."""
     try:
-        return {one.id: one.version_id for page in read_stamps(client, resource_type, window) for one in page}
+        stamps = [one for page in read_stamps(client, resource_type, window) for one in page]
+        is_of_window = all(window.start_at <= one.last_updated < window.end_at for one in stamps)
+        return {one.id: one.version_id for one in stamps} if is_of_window else {}
     except UnreadablePageError:
         return {}
     except FhirUnavailableError as error:

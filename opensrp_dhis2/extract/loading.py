@@ -29,6 +29,9 @@ def merged(pages: Iterator[Page]) -> Iterator[Page]:
     for page in pages:
         gathered.resources += page.resources
         gathered.rejected += page.rejected
+        gathered.duplicate_count += page.duplicate_count
+        gathered.is_short |= page.is_short
+        gathered.totals |= page.totals
         if len(gathered) >= MERGE_SIZE:
             yield gathered
             gathered = Page()

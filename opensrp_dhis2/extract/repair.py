@@ -28,10 +28,16 @@ class Received:
     versions: dict[str, int] = field(default_factory=dict)
     broken_ids: set[str] = field(default_factory=set)
     unnamed_count: int = 0
+    is_odd: bool = False  # pages that no whole and present answer is made of: ids may be missing, whatever the counts
 
     def note(self, page: Page) -> None:
         """Take a page in."""
         start_at, end_at = self.window.start_at, self.window.end_at
+        ids = {one.id for one in page.resources}
+        came_again = len(ids) < len(page.resources) or not ids.isdisjoint(self.versions)
+        self.is_odd |= (
+            page.is_short or page.duplicate_count > 0 or came_again or bool(page.totals - {self.counted_before})
+        )
         self.versions.update({r.id: r.version_id for r in page.resources if start_at <= r.last_updated < end_at})
         for one in filter(_is_broken, page.rejected):
             if one.id:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.fhir.sweep import read_stamps
+from opensrp_dhis2.fhir.poison import list_stamps
 from opensrp_dhis2.fhir.window import BEGINNING, Window
 from opensrp_dhis2.warehouse import watermark
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
@@ -63,7 +63,7 @@ def _list_all(client: FhirClient, connection: Connection, resource_type: str) ->
         "create temporary table listed (id text, version_id bigint, last_updated timestamptz) on commit drop"
     )
     with connection.cursor().copy("copy listed from stdin") as copy:
-        for page in read_stamps(client, resource_type):
+        for page in list_stamps(client, resource_type):
             for one in page:
                 copy.write_row((one.id, one.version_id, one.last_updated))
     connection.execute("analyze listed")

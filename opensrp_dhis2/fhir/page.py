@@ -15,6 +15,7 @@ _ID = re.compile(r"[A-Za-z0-9.\-]{1,64}")
 _HAPI_NUMBER = re.compile(r"HAPI-\d{1,5}")
 _ISSUE_CODE = re.compile(r"[a-z-]{1,30}")
 _NUMBER = re.compile(r"[0-9]{1,18}")
+_COUNT = re.compile(r"[?&]_count=([0-9]{1,9})(?:&|$)")
 
 
 class _Tag(msgspec.Struct):
@@ -71,6 +72,12 @@ class Bundle(msgspec.Struct):
     def next_url(self) -> str | None:
         return next((link.url for link in self.link if link.relation == "next"), None)
 
+    @property
+    def is_short(self) -> bool:
+        """Tell whether there are fewer entries than the next link counts with: rows were deleted meanwhile, or left out."""
+        count = _COUNT.search(self.next_url or "")
+        return count is not None and len(self.entry) < int(count[1])
+
 
 class Resource(msgspec.Struct, frozen=True, gc=False):
     """One resource as received."""
@@ -96,6 +103,8 @@ class Page:
     resources: list[Resource] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     duplicate_count: int = 0
+    is_short: bool = False  # it held fewer than its own next link counts with
+    totals: set[int] = field(default_factory=set)  # of the whole search, where the server told it
 
     def __len__(self) -> int:
         return len(self.resources) + len(self.rejected)
@@ -128,7 +137,7 @@ BUNDLE: msgspec.json.Decoder[Bundle] = msgspec.json.Decoder(Bundle)
 
 def page_of(resource_type: str, bundle: Bundle) -> Page:
     """Sort the entries of a Bundle: resources of the wanted type, and the rest with the reason why it is none."""
-    page = Page()
+    page = Page(is_short=bundle.is_short, totals={bundle.total} - {None})  # type: ignore[arg-type]
     for entry in bundle.entry:
         body = bytes(entry.resource)
         if entry.search.mode == "outcome":
@@ -156,9 +165,12 @@ def read_resource(resource_type: str, body: bytes) -> Resource | Rejected:
         return Rejected(keys.id or None, "it has no FHIR id, or no meta.lastUpdated with a zone", body)
     if any(tag.code == SUBSETTED for tag in keys.meta.tags):
         return Rejected(keys.id, "the server sent only a part of it (SUBSETTED)", body)
-    version = keys.meta.version or ""
-    version_id = int(version) if _NUMBER.fullmatch(version) else int(stamp.timestamp() * 1000)
-    return Resource(keys.id, version_id, stamp, body)
+    return Resource(keys.id, version_of(keys.meta.version or "", stamp), stamp, body)
+
+
+def version_of(text: str, last_updated: datetime) -> int:
+    """Read a versionId; one that is no number, or too long for a bigint, is replaced by lastUpdated in milliseconds."""
+    return int(text) if _NUMBER.fullmatch(text) else int(last_updated.timestamp() * 1000)
 
 
 def outcome_text(body: Any) -> str:

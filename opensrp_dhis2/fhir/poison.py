@@ -6,16 +6,18 @@ It knows how to divide a window, by time first; it refuses to know what becomes 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from opensrp_dhis2.errors import FhirError, FhirUnavailableError, IncompleteExtractError, UnreadablePageError
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.page import Page, Rejected, page_of
-from opensrp_dhis2.fhir.sweep import read_by_id, read_stamps
-from opensrp_dhis2.fhir.window import Window, instant
+from opensrp_dhis2.fhir.sweep import Stamp, read_by_id, read_stamps
+from opensrp_dhis2.fhir.window import BEGINNING, Window, instant
 
 FLOOR = 5  # divisions in a row with no half readable: then it is the server that fails, not a resource
 GUILTY_ATTEMPTS = 3  # for one resource that stands alone
 TIES_ATTEMPTS = 3  # for resources of one instant, should they change while they are read by offset
+MOST_PARTS = 200  # of a type, when its ids are listed around what cannot be given
 EMPTY_PAGES = 20  # in a row, each with a next link
 CANNOT_GIVE = "the server cannot give it (HTTP 500)"
 MALFORMED = "the server gives it as malformed JSON"
@@ -96,6 +98,37 @@ def read_ids(client: FhirClient, resource_type: str, ids: Sequence[str]) -> Iter
         yield from pages
 
 
+def list_stamps(client: FhirClient, resource_type: str) -> Iterator[list[Stamp]]:
+    """Give the stamp of every resource of a type; one of which the server tells not even the id is left out.
+
+    What fails is divided and listed again, so a resource may be listed twice. Raises: as `read_window`.
+    """
+    try:
+        yield from read_stamps(client, resource_type)
+    except FhirError as error:
+        reading = _Reading(client, resource_type)
+        _poison(error)
+        if not _gives_another(reading):
+            raise
+        yield from _list_parts(reading, error)
+
+
+def _list_parts(reading: _Reading, error: FhirError) -> Iterator[list[Stamp]]:
+    everything = Window(BEGINNING, reading.client.server_now() + timedelta(days=366))  # a clock may have been ahead
+    pending = [everything]
+    for _ in range(MOST_PARTS):
+        part = pending.pop()
+        try:
+            yield from read_stamps(reading.client, reading.resource_type, part)
+        except FhirError as part_error:
+            _poison(part_error)
+            parts = reading.parts(part, reading.client.count(reading.resource_type, part))
+            pending += parts[::-1] if len(parts) > 1 else []
+        if not pending:
+            return
+    raise error
+
+
 def _poison(error: FhirError) -> FhirError:
     """Give the error back when one resource may be at fault; else it is the server's, and raised again."""
     is_internal = isinstance(error, FhirUnavailableError) and error.status == 500
@@ -151,7 +184,8 @@ def _by_offset(reading: _Reading, ties: _Ties, first: int, count: int) -> Iterat
     asked += [("_offset", str(first))] if first else []
     for attempt in range(1, GUILTY_ATTEMPTS + 1):
         try:
-            page = page_of(reading.resource_type, next(reading.client.bundles(reading.resource_type, asked)))
+            bundle = next(reading.client.bundles(reading.resource_type, asked))
+            page = page_of(reading.resource_type, bundle)
         except FhirError as error:
             _poison(error)
             if count > 1:
@@ -164,6 +198,9 @@ def _by_offset(reading: _Reading, ties: _Ties, first: int, count: int) -> Iterat
             reading.has_given |= bool(page.resources)
             ties.ids |= {one.id for one in page.resources} | {one.id or "" for one in page.rejected}
             yield page
+            given = len(bundle.entry)
+            if 0 < given < count and bundle.next_url:  # the server's maximum is lower than the page size asked for
+                yield from _by_offset(reading, ties, first + given, count - given)
             return
 
 

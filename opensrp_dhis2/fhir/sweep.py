@@ -11,7 +11,7 @@ import msgspec
 
 from opensrp_dhis2.errors import FhirOutcomeError
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.fhir.page import SUBSETTED, Page
+from opensrp_dhis2.fhir.page import SUBSETTED, Page, version_of
 from opensrp_dhis2.fhir.window import Window
 
 IDS_PER_PAGE = 5_000
@@ -78,8 +78,7 @@ def _stamp(client: FhirClient, resource_type: str, found: _Stamped) -> Stamp:
             url=f"{client.base_url}/{resource_type}",
         )
     stamp = found.meta.last_updated
-    version = int(found.meta.version) if found.meta.version.isdigit() else int(stamp.timestamp() * 1000)
-    return Stamp(found.id, version, stamp, _tags_md5(found.meta.tags))
+    return Stamp(found.id, version_of(found.meta.version, stamp), stamp, _tags_md5(found.meta.tags))
 
 
 def _tags_md5(tags: Sequence[_Tag]) -> str | None:

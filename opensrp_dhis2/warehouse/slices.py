@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+import msgspec
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
@@ -115,8 +116,16 @@ def plan(
 def compare(connection: Connection, resource_type: str, versions: Mapping[str, int]) -> Landed:
     """Look for these ids in raw, each at this version or a later one."""
     row = connection.execute(
-        "select * from raw.compare_landed(%s, %s, %s)",
-        (table_name(resource_type), list(versions), list(versions.values())),
+        "select * from raw.compare_landed(%s, %s)",
+        (table_name(resource_type), msgspec.json.encode(versions).decode()),
+    ).fetchone()
+    return Landed(*row) if row else Landed(0, "", [])
+
+
+def compare_received(connection: Connection, resource_type: str) -> Landed:
+    """Look in raw for what the temporary table `received` tells; absent is what neither landed nor was refused."""
+    row = connection.execute(
+        "select * from raw.compare_received(%s, %s)", (table_name(resource_type), resource_type)
     ).fetchone()
     return Landed(*row) if row else Landed(0, "", [])
 

@@ -239,3 +239,15 @@ def test_a_connection_lent_for_one_transaction_can_load_two_types(flags: Warehou
 
     with flags.connect() as connection:
         assert load_two(connection) == [1, 1]
+
+
+def test_what_is_loaded_is_compressed_as_its_table_says(flags: Warehouse) -> None:
+    """With lz4, where this Postgres was built with it; TEST_DATABASE_URL names one, for the embedded one was not."""
+    load(flags, [Row("large", body=b'{"v": "%b"}' % (b"again and " * 400))])
+    [(says, is_compressed)] = rows(
+        flags,
+        "select coalesce(nullif(attcompression::text, ''), left(current_setting('default_toast_compression'), 1)),"
+        " (select pg_column_compression(resource) from raw.flag)"
+        " from pg_attribute where attrelid = 'raw.flag'::regclass and attname = 'resource'",
+    )
+    assert {"l": "lz4", "p": "pglz"}[says] == is_compressed

@@ -1,6 +1,7 @@
 """The rows of slices: planned together, certified one by one, and the watermark only where no gap is."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -119,3 +120,23 @@ def test_forgotten_slices_are_planned_from_the_beginning(warehouse: Warehouse) -
         slices.forget(connection, "http://a", "Flag")
         stands = slices.standing(connection, "http://a", "Flag")
         assert (stands.read_to, stands.planned_to) == (None, None)
+
+
+def test_two_slices_that_end_at_once_move_the_watermark_over_both(warehouse: Warehouse) -> None:
+    with warehouse.connect() as connection:
+        first, second = plan(connection, 0, 10, 20)
+
+    def finish_second() -> None:
+        with warehouse.connect() as other:
+            certify(other, second)
+
+    with ThreadPoolExecutor(1) as pool:
+        with warehouse.connect() as one:
+            certify(one, first)
+            job = pool.submit(finish_second)
+            waiting = "select from pg_locks where locktype = 'advisory' and not granted"
+            while not job.done() and one.execute(waiting).fetchone() is None:
+                pass
+        job.result()
+    with warehouse.connect() as connection:
+        assert watermark.read_to(connection, "http://a", "Flag") == EPOCH + DAY * 20

@@ -1,0 +1,181 @@
+"""A schema that Airbyte fills, wherever its Postgres is: one table a type, `resource` jsonb and `_airbyte_extracted_at`.
+
+It knows the tables and their times; it refuses to know FHIR and our own tables.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, LiteralString, NamedTuple
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from opensrp_dhis2.errors import ConfigurationError, FhirUnavailableError
+from opensrp_dhis2.warehouse.database import Connection
+
+AT = "_airbyte_extracted_at"
+WANTED = {"resource": ("jsonb", "json"), AT: ("timestamp with time zone",)}
+_BODY = "select convert_to(resource::text, 'UTF8') from {table}"
+_STAMP = (
+    "select resource ->> 'id', convert_to(jsonb_build_object('resourceType', resource::jsonb -> 'resourceType',"
+    " 'id', resource::jsonb -> 'id', 'meta', resource::jsonb -> 'meta')::text, 'UTF8') from {table}"
+)
+_WITHIN = " where _airbyte_extracted_at >= {start} and _airbyte_extracted_at < {end}"
+_TALLY = (
+    "select count(*), count(distinct id) + count(*) filter (where id is null),"
+    " md5(coalesce(string_agg(distinct id, ',' order by id), ''))"
+    " from (select (resource ->> 'id') collate \"C\" as id from {table}"
+    " where _airbyte_extracted_at >= {start} and _airbyte_extracted_at < {end}) r"
+)
+_CUT = (
+    "with at as (select _airbyte_extracted_at as at, count(*) as held from {table}"
+    " where _airbyte_extracted_at >= {start} group by 1),"
+    " running as (select at, held, (sum(held) over (order by at) - held)::bigint as before from at)"
+    " select min(at), sum(held)::bigint from running group by before / {size} order by 1"
+)
+
+
+class Tally(NamedTuple):
+    """Rows of a part of a table, the resources that they are versions of, and the md5 of their ids in order."""
+
+    row_count: int
+    source_count: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class AirbyteSchema:
+    """A schema in a database of the same or of another server; `url` is a URL or a libpq connection string."""
+
+    url: str = field(repr=False)
+    schema: str = "airbyte"
+
+    @property
+    def source(self) -> str:
+        """Name it in rows and messages, without user and password."""
+        parts = self._parts()
+        host = f"{parts.get('host') or 'localhost'}:{parts.get('port') or 5432}"
+        return f"airbyte {host}/{parts.get('dbname') or ''}/{self.schema}"
+
+    @contextmanager
+    def table(self, resource_type: str) -> Iterator["AirbyteTable"]:
+        """Open a type's table in one snapshot, to read only.
+
+        Raises: FhirUnavailableError (transient) for a server out of reach, ConfigurationError for a table that is not
+        there, may not be read or has not the columns.
+        """
+        try:
+            connection = psycopg.connect(**self._parts() | {"client_encoding": "utf8"})
+        except psycopg.OperationalError as error:
+            cause = str(error).strip().splitlines()[0]
+            raise FhirUnavailableError(
+                f"{self.source} cannot be reached: {cause}. Check FHIR_AIRBYTE_URL and that the server runs"
+            ) from None
+        with connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+            yield AirbyteTable(connection, self.source, self.schema, resource_type)
+
+    def _parts(self) -> dict[str, Any]:
+        try:
+            return conninfo_to_dict(self.url.replace("postgresql+psycopg://", "postgresql://", 1))
+        except psycopg.ProgrammingError:
+            raise ConfigurationError(
+                "FHIR_AIRBYTE_URL is not a database URL: write postgresql://user:password@host:5432/database"
+            ) from None
+
+
+class AirbyteTable:
+    """The table of one type in one snapshot. Raises, wherever it reads: as `AirbyteSchema.table`."""
+
+    def __init__(self, connection: Connection, source: str, schema: str, resource_type: str) -> None:
+        self._connection, self._place = connection, f"{source}.{resource_type.lower()}"
+        self._table = sql.Identifier(schema, self._find(schema, resource_type))
+
+    def newest(self, start_at: datetime) -> tuple[int, datetime | None]:
+        """Count the rows since an instant, and give the newest time of all rows; none when there is no row."""
+        query = (
+            "select count(*) filter (where _airbyte_extracted_at >= {start}), max(_airbyte_extracted_at) from {table}"
+        )
+        [(count, newest_at)] = self._rows(query, start=start_at)
+        return count, newest_at
+
+    def cut(self, start_at: datetime, end_at: datetime, size: int) -> list[tuple[datetime, datetime, int]]:
+        """Cut what came since an instant into parts of about so many rows, as from, to, rows; ties stay together."""
+        cuts = self._rows(_CUT, start=start_at, size=size)
+        starts = [start_at, *(at for at, _ in cuts[1:])]
+        return list(zip(starts, [*starts[1:], end_at], (count for _, count in cuts), strict=True))
+
+    def tally(self, start_at: datetime, end_at: datetime) -> Tally:
+        """Count a part by the source's own SQL."""
+        return Tally(*self._rows(_TALLY, start=start_at, end=end_at)[0])
+
+    def bodies(self, start_at: datetime, end_at: datetime) -> Iterator[bytes]:
+        """Give the resources of a part."""
+        return (body or b"" for (body,) in self._copied(_BODY + _WITHIN, ["bytea"], start=start_at, end=end_at))
+
+    def bodies_of(self, ids: Sequence[str]) -> Iterator[bytes]:
+        """Give all versions of these resources; reads the whole table."""
+        query = _BODY + " where resource ->> 'id' = any({ids})"
+        return (body for (body,) in self._copied(query, ["bytea"], ids=list(ids)))
+
+    def stamps(self) -> Iterator[tuple[str | None, bytes]]:
+        """Give the id of every row, and its resource with no more than its type, id and meta."""
+        return self._copied(_STAMP, ["text", "bytea"])
+
+    def _find(self, schema: str, resource_type: str) -> str:
+        """Find the table as Airbyte may have named it: Patient, patient; questionnaireresponse, questionnaire_response."""
+        rows = self._rows(
+            "select table_name, column_name, data_type from information_schema.columns where table_schema = {schema}"
+            " and lower(replace(table_name, '_', '')) = {name}",
+            schema=schema, name=resource_type.lower(),
+        )  # fmt: skip
+        names = sorted({name for name, _, _ in rows})
+        if len(names) != 1:
+            found = f"there are {' and '.join(names)}" if names else "it is not there, or this account may not read it"
+            raise ConfigurationError(
+                f"{self._place}: {found}. Let Airbyte write one table for each of FHIR_RESOURCE_TYPES, and correct "
+                "FHIR_AIRBYTE_SCHEMA or the account of FHIR_AIRBYTE_URL"
+            )
+        columns = {column: kind for _, column, kind in rows}
+        wrong = [name for name, kinds in WANTED.items() if columns.get(name) not in kinds]
+        if wrong:
+            raise ConfigurationError(
+                f"{self._place} has no column {' and no '.join(f'{one} ({WANTED[one][0]})' for one in wrong)}: "
+                "let the connection write each resource whole, as destination tables of version 2 have it"
+            )
+        return str(names[0])
+
+    def _query(self, query: LiteralString, values: dict[str, Any]) -> sql.Composed:
+        table = getattr(self, "_table", sql.SQL(""))
+        return sql.SQL(query).format(table=table, **{name: sql.Literal(value) for name, value in values.items()})
+
+    def _rows(self, query: LiteralString, **values: Any) -> list[tuple[Any, ...]]:
+        with self._told():
+            return self._connection.execute(self._query(query, values)).fetchall()
+
+    def _copied(self, query: LiteralString, types: Sequence[str], **values: Any) -> Iterator[Any]:
+        statement = sql.SQL("copy ({}) to stdout (format binary)").format(self._query(query, values))
+        with self._told(), self._connection.cursor().copy(statement) as copy:
+            copy.set_types(types)
+            yield from copy.rows()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (psycopg.OperationalError, psycopg.errors.UndefinedTable) as error:  # swapped by Airbyte just now
+            raise FhirUnavailableError(
+                f"{self._place} could not be read to its end ({type(error).__name__}): try later"
+            ) from None
+        except psycopg.errors.InsufficientPrivilege:
+            raise ConfigurationError(
+                f"{self._place} may not be read: let its owner grant select to the account of FHIR_AIRBYTE_URL"
+            ) from None
+        except psycopg.DatabaseError as error:
+            raise ConfigurationError(
+                f"{self._place} cannot be read ({type(error).__name__} {error.sqlstate}): look at it with this account"
+            ) from None

@@ -1,0 +1,326 @@
+"""Tables that Airbyte fills, in a database of their own, into raw: complete, in slices, and what is gone from them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from opensrp_dhis2.errors import ConfigurationError, FhirUnavailableError, IncompleteExtractError
+from opensrp_dhis2.extract import Extraction, TypeResult
+from opensrp_dhis2.extract.airbyte import certify, extract_airbyte
+from opensrp_dhis2.extract.airbyte_sweep import find_airbyte_deletes, sweep_airbyte
+from opensrp_dhis2.warehouse.airbyte import AirbyteSchema, Tally
+from opensrp_dhis2.warehouse.database import Warehouse
+from opensrp_dhis2.warehouse.raw_pages import LoadCounts
+from opensrp_dhis2.warehouse.slices import Landed
+
+HOW = Extraction(overlap_seconds=3600, threads=2, validate_share=0)
+START = datetime(2026, 11, 1, tzinfo=UTC)
+TABLE = (
+    "create table airbyte.{} (_airbyte_raw_id varchar primary key, _airbyte_extracted_at timestamptz not null,"
+    " _airbyte_meta jsonb, id varchar, resource jsonb)"
+)
+
+
+def flag(one: str, version: int = 1, **more: Any) -> dict[str, Any]:
+    stamp = (START + timedelta(minutes=version)).isoformat()
+    return {"resourceType": "Flag", "id": one, "meta": {"versionId": str(version), "lastUpdated": stamp}, **more}
+
+
+class Airbyte:
+    """What Airbyte does to its tables."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.rows = 0
+        self.sql("create schema airbyte")
+        self.sql(TABLE.format("flag"))
+
+    def sql(self, statement: str, *values: Any) -> list[Any]:
+        with psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True) as connection:
+            cursor = connection.execute(statement, values or None)  # type: ignore[call-overload]
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def write(self, *resources: Any, at: datetime = START) -> None:
+        """Append rows that were extracted at one instant."""
+        for one in resources:
+            self.rows += 1
+            values = (f"raw-{self.rows:08d}", at, Jsonb(one))
+            self.sql("insert into airbyte.flag values (%s, %s, '{}', null, %s)", *values)
+
+    def write_many(self, count: int, at: str = "timestamptz '2026-11-01' + n * interval '1 second'") -> None:
+        """Append numbered rows; `at` may use their number n."""
+        self.sql(
+            f"insert into airbyte.flag select 'many-' || n, {at}, '{{}}', null, jsonb_build_object('resourceType', 'Flag',"
+            " 'id', 'm' || n, 'meta', jsonb_build_object('versionId', '1', 'lastUpdated', '2026-11-01T00:00:00Z'))"
+            f" from generate_series(1, {count}) n"
+        )
+
+
+@pytest.fixture
+def airbyte(empty_database_url: str) -> Airbyte:
+    return Airbyte(empty_database_url)
+
+
+@pytest.fixture
+def schema(airbyte: Airbyte) -> AirbyteSchema:
+    return AirbyteSchema(airbyte.url)
+
+
+def run(schema: AirbyteSchema, warehouse: Warehouse) -> TypeResult:
+    return extract_airbyte(schema, warehouse, "Flag", HOW)
+
+
+def rows(warehouse: Warehouse, query: str) -> list[Any]:
+    with warehouse.connect() as connection:
+        return connection.execute(query).fetchall()
+
+
+def landed(warehouse: Warehouse) -> dict[str, int]:
+    return dict(rows(warehouse, "select id, version_id from raw.flag where not is_deleted"))
+
+
+def test_first_run_reads_everything_and_the_second_what_came_since_and_the_overlap(
+    airbyte: Airbyte, schema: AirbyteSchema, warehouse: Warehouse
+) -> None:
+    airbyte.write(flag("a"))
+    airbyte.write(flag("b"), at=START + timedelta(hours=2))
+    first = run(schema, warehouse)
+    airbyte.write(flag("c"), flag("a", 2), at=START + timedelta(days=1))
+    second = run(schema, warehouse)
+    assert (first.read, first.inserted, first.short) == (2, 2, 0)
+    assert (second.read, second.inserted, second.updated, second.unchanged, second.short) == (3, 1, 1, 1, 0)
+    assert landed(warehouse) == {"a": 2, "b": 1, "c": 1}
+
+
+def test_an_instant_is_never_parted_however_many_rows_it_has(
+    airbyte: Airbyte, schema: AirbyteSchema, warehouse: Warehouse
+) -> None:
+    airbyte.write_many(9000, "timestamptz '2026-11-01' + (n / 4000) * interval '1 second'")
+    result = run(schema, warehouse)
+    assert (result.inserted, result.slices, result.short) == (9000, 3, 0)
+    parted = (
+        "select count(*) from raw.slice a join raw.slice b on a.window_to > b.window_from and a.slice_id < b.slice_id"
+    )
+    assert rows(warehouse, parted) == [(0,)]
+    read_to = rows(warehouse, "select read_to from raw.watermark")
+    assert read_to == [(START + timedelta(seconds=2, microseconds=1),)]
+
+
+def test_rows_of_the_newest_instant_that_come_later_are_read_by_the_next_run(
+    airbyte: Airbyte, schema: AirbyteSchema, warehouse: Warehouse
+) -> None:
+    airbyte.write(flag("a"))
+    run(schema, warehouse)
+    airbyte.write(flag("tie"))
+    airbyte.write(flag("late"), at=START - timedelta(minutes=50))
+    run(schema, warehouse)
+    assert landed(warehouse) == {"a": 1, "tie": 1, "late": 1}
+
+
+def test_what_is_committed_later_than_the_overlap_is_found_by_comparing_ids(
+    airbyte: Airbyte, schema: AirbyteSchema, warehouse: Warehouse
+) -> None:
+    airbyte.write(flag("a"))
+    run(schema, warehouse)
+    airbyte.write(flag("late"), flag("a", 2), at=START - timedelta(days=2))
+    run(schema, warehouse)
+    assert landed(warehouse) == {"a": 1}
+    found = find_airbyte_deletes(schema, warehouse, "Flag")
+    assert landed(warehouse) == {"a": 2, "late": 1}
+    assert found.sweep
+    assert (found.deleted, found.sweep.loaded, found.sweep.source_count) == (0, 2, 2)
+
+
+def test_of_several_versions_in_append_mode_the_newest_wins_in_any_order(
+    airbyte: Airbyte, schema: AirbyteSchema, warehouse: Warehouse
+) -> None:
+    airbyte.write(flag("a", 3), flag("a", 1))
+    airbyte.write(flag("a", 2), at=START + timedelta(days=1))
+    result = run(schema, warehouse)
+    assert (result.read, result.short) == (3, 0)
+    assert landed(warehouse) == {"a": 3}
+
+
+def test_every_slice_has_a_certificate_by_the_sources_own_count_and_digest(
+    airbyte: Airbyte, schema: AirbyteSchema, warehouse: Warehouse
+) -> None:
+    airbyte.write_many(5000)
+    run(schema, warehouse)
+    certified = rows(
+        warehouse,
+        "select count(*), sum(source_count), sum(landed_count), bool_and(source_digest = landed_digest)"
+        " from raw.slice where state = 'certified'",
+    )
+    assert certified == [(3, 5000, 5000, True)]
+
+
+def test_what_is_no_resource_of_the_type_is_rejected_counted_and_certified(
+    airbyte: Airbyte, schema: AirbyteSchema, warehouse: Warehouse
+) -> None:
+    without_meta, patient = flag("no-meta"), flag("p") | {"resourceType": "Patient"}
+    del without_meta["meta"]
+    airbyte.write(flag("a"), without_meta, patient, {"resourceType": "Flag"}, [1], "text", None, {"id": 5})
+    result = run(schema, warehouse)
+    assert (result.read, result.inserted, result.rejected, result.short) == (8, 1, 7, 0)
+    assert landed(warehouse) == {"a": 1}
+    assert rows(warehouse, "select rejected_count, state from raw.slice") == [(7, "certified")]
+    assert rows(warehouse, "select count(*) from raw.rejected") == [(7,)]
+
+
+def test_a_watermark_is_named_by_host_database_and_schema_and_by_no_secret(
+    airbyte: Airbyte, schema: AirbyteSchema, warehouse: Warehouse
+) -> None:
+    airbyte.write(flag("a"))
+    run(schema, warehouse)
+    ((source,),) = rows(warehouse, "select distinct source from raw.watermark")
+    assert source == schema.source
+    named = AirbyteSchema("postgresql+psycopg://reader:hunter2@db.example/echis", "fhir").source
+    assert named == "airbyte db.example:5432/echis/fhir"
+    assert AirbyteSchema("host=db.example dbname=echis password=hunter2", "fhir").source == named
+
+
+def test_a_killed_run_is_finished_by_the_next(airbyte: Airbyte, schema: AirbyteSchema, warehouse: Warehouse) -> None:
+    airbyte.write_many(5000)
+    run(schema, warehouse)
+    with warehouse.connect() as connection:  # as if the second slice had never ended
+        connection.execute("update raw.slice set state = 'planned' where slice_id = 2")
+        connection.execute("update raw.watermark set read_to = (select window_to from raw.slice where slice_id = 1)")
+        connection.execute("delete from raw.flag where id = 'm2500'")
+    assert "m2500" not in landed(warehouse)
+    run(schema, warehouse)
+    assert len(landed(warehouse)) == 5000
+    assert rows(warehouse, "select count(*) from raw.slice where state <> 'certified'") == [(0,)]
+
+
+def test_a_table_that_was_overwritten_later_is_read_anew(
+    airbyte: Airbyte, schema: AirbyteSchema, warehouse: Warehouse
+) -> None:
+    airbyte.write(flag("a"), flag("b"))
+    run(schema, warehouse)
+    airbyte.sql("drop table airbyte.flag")
+    airbyte.sql(TABLE.format("flag"))
+    airbyte.write(flag("a", 2), flag("c"), at=START + timedelta(days=7))
+    run(schema, warehouse)
+    find_airbyte_deletes(schema, warehouse, "Flag")
+    assert landed(warehouse) == {"a": 2, "c": 1}
+    assert rows(warehouse, "select id from raw.flag where is_deleted") == [("b",)]
+
+
+def test_what_vanished_gets_a_tombstone_and_what_comes_back_loses_it(
+    airbyte: Airbyte, schema: AirbyteSchema, warehouse: Warehouse
+) -> None:
+    airbyte.write(flag("a"), flag("b"))
+    run(schema, warehouse)
+    airbyte.sql("delete from airbyte.flag where resource ->> 'id' = 'b'")
+    gone = find_airbyte_deletes(schema, warehouse, "Flag")
+    assert (gone.deleted, landed(warehouse)) == (1, {"a": 1})
+    airbyte.write(flag("b", 3), at=START + timedelta(days=1))
+    run(schema, warehouse)
+    assert find_airbyte_deletes(schema, warehouse, "Flag").deleted == 0
+    assert landed(warehouse) == {"a": 1, "b": 3}
+
+
+def test_a_resource_that_is_refused_now_is_not_taken_for_gone(
+    airbyte: Airbyte, schema: AirbyteSchema, warehouse: Warehouse
+) -> None:
+    airbyte.write(flag("a"))
+    run(schema, warehouse)
+    airbyte.sql("update airbyte.flag set resource = resource - 'meta'")
+    assert find_airbyte_deletes(schema, warehouse, "Flag").deleted == 0
+    assert landed(warehouse) == {"a": 1}
+
+
+@pytest.mark.parametrize("left", [0, 300])
+def test_a_table_that_is_mostly_empty_is_an_error_and_marks_nothing(
+    airbyte: Airbyte, schema: AirbyteSchema, warehouse: Warehouse, left: int
+) -> None:
+    airbyte.write_many(500)
+    run(schema, warehouse)
+    airbyte.sql(f"delete from airbyte.flag where substr(resource ->> 'id', 2)::int > {left}")
+    with pytest.raises(IncompleteExtractError, match=rf"{500 - left} of 500 Flag resources here are not in airbyte"):
+        find_airbyte_deletes(schema, warehouse, "Flag")
+    assert len(landed(warehouse)) == 500
+    assert sweep_airbyte(schema, warehouse, "Flag", max_share=1).deleted == 500 - left
+
+
+@pytest.mark.parametrize("name", ["questionnaireresponse", "questionnaire_response", '"QuestionnaireResponse"'])
+def test_a_table_is_found_however_airbyte_named_it(airbyte: Airbyte, schema: AirbyteSchema, name: str) -> None:
+    airbyte.sql(TABLE.format(name))
+    with schema.table("QuestionnaireResponse") as table:
+        assert table.newest(START) == (0, None)
+
+
+def test_a_table_that_is_missing_is_named_with_its_schema(schema: AirbyteSchema, warehouse: Warehouse) -> None:
+    with pytest.raises(ConfigurationError, match=r"/airbyte\.encounter: it is not there"):
+        extract_airbyte(schema, warehouse, "Encounter", HOW)
+
+
+def test_two_tables_for_one_type_are_not_guessed_between(
+    airbyte: Airbyte, schema: AirbyteSchema, warehouse: Warehouse
+) -> None:
+    airbyte.sql(TABLE.format('"Flag"'))
+    with pytest.raises(ConfigurationError, match="there are Flag and flag"):
+        run(schema, warehouse)
+
+
+def test_a_table_with_other_columns_says_which_it_lacks(
+    airbyte: Airbyte, schema: AirbyteSchema, warehouse: Warehouse
+) -> None:
+    airbyte.sql("create table airbyte.patient (_airbyte_emitted_at timestamptz, resource text)")
+    with pytest.raises(
+        ConfigurationError,
+        match=r"no column resource \(jsonb\) and no _airbyte_extracted_at \(timestamp with time zone\)",
+    ):
+        extract_airbyte(schema, warehouse, "Patient", HOW)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://reader:hunter2@127.0.0.1:1/echis", "host=127.0.0.1 port=1 password=hunter2"]
+)
+def test_a_server_out_of_reach_is_transient_and_its_password_is_not_shown(url: str, warehouse: Warehouse) -> None:
+    with pytest.raises(FhirUnavailableError, match="Check FHIR_AIRBYTE_URL") as error:
+        run(AirbyteSchema(url), warehouse)
+    assert error.value.is_transient
+    assert "hunter2" not in str(error.value)
+
+
+def test_a_url_that_is_none_is_named_without_its_value(warehouse: Warehouse) -> None:
+    with pytest.raises(ConfigurationError, match="FHIR_AIRBYTE_URL is not a database URL") as error:
+        run(AirbyteSchema("hunter2 at db"), warehouse)
+    assert "hunter2" not in str(error.value)
+
+
+def test_the_schema_may_lie_in_the_warehouse_itself(database_url: str, warehouse: Warehouse) -> None:
+    airbyte = Airbyte(database_url)
+    airbyte.write(flag("a"))
+    assert run(AirbyteSchema(database_url), warehouse).inserted == 1
+
+
+def test_a_text_of_any_kind_arrives_as_it_was(airbyte: Airbyte, schema: AirbyteSchema, warehouse: Warehouse) -> None:
+    text = 'tab\t newline\n backslash\\ quote" ü 😀'
+    airbyte.write(flag("a", note=text, value=msgspec.json.decode(b"12.50")))
+    run(schema, warehouse)
+    assert rows(warehouse, "select resource ->> 'note' from raw.flag") == [(text,)]
+
+
+@pytest.mark.parametrize(
+    ("told", "counts", "landed_here", "state", "missing"),
+    [
+        (Tally(3, 2, "x"), LoadCounts(read=3), Landed(2, "x", []), "certified", 0),
+        (Tally(3, 3, "x"), LoadCounts(read=3, rejected=1), Landed(2, "y", []), "certified", 0),
+        (Tally(3, 3, "x"), LoadCounts(read=2), Landed(2, "y", []), "short", 1),
+        (Tally(2, 2, "x"), LoadCounts(read=2), Landed(2, "y", []), "short", 1),
+        (Tally(2, 2, "x"), LoadCounts(read=2), Landed(1, "y", ["b"]), "short", 1),
+        (Tally(3, 3, "x"), LoadCounts(read=3, rejected=1), Landed(1, "y", []), "short", 1),
+        (Tally(1, 1, "x"), LoadCounts(read=2), Landed(2, "y", []), "short", 1),
+    ],
+)
+def test_a_slice_is_certified_only_when_every_row_is_accounted_for(
+    told: Tally, counts: LoadCounts, landed_here: Landed, state: str, missing: int
+) -> None:
+    found = certify(told, counts, landed_here, START)
+    assert (found.state, found.missing_count) == (state, missing)

@@ -1,0 +1,117 @@
+"""One interface for all ways in: the settings choose, the rows are the same, and each says what it cannot tell."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from opensrp_dhis2.errors import ConfigurationError
+from opensrp_dhis2.extract import TypeResult
+from opensrp_dhis2.extract.first_load import FirstLoad
+from opensrp_dhis2.extract.way import Way, with_first_load
+from opensrp_dhis2.fhir.client import FhirClient
+from opensrp_dhis2.settings import Settings
+from opensrp_dhis2.sources import open_way
+from opensrp_dhis2.warehouse.database import Warehouse
+from tests.fhir_server import FhirServer, fhir_server
+from tests.test_airbyte import Airbyte
+
+HOUR_MS = 3_600_000
+EVERY = "select id, version_id, last_updated, resource from raw.flag where not is_deleted order by id"
+
+
+@pytest.fixture
+def server() -> Iterator[FhirServer]:
+    with fhir_server() as running:
+        running.put(700, stamp_ms=running.now_ms - 48 * HOUR_MS)
+        running.put(50, stamp_ms=running.now_ms - 24 * HOUR_MS, status="inactive")
+        yield running
+
+
+@pytest.fixture
+def client(server: FhirServer) -> Iterator[FhirClient]:
+    with FhirClient(server.url) as opened:
+        yield opened
+
+
+def way_of(source: str, client: FhirClient, warehouse: Warehouse, **more: str) -> Way:
+    settings = Settings(fhir_source=source, fhir_resource_types=["Flag"], fhir_validate_share=0, **more)  # type: ignore[arg-type]
+    return open_way(settings, warehouse, client)
+
+
+def rows(warehouse: Warehouse) -> list[Any]:
+    with warehouse.connect() as connection:
+        return connection.execute(EVERY).fetchall()
+
+
+def test_all_ways_bring_the_same_rows(
+    client: FhirClient, warehouse: Warehouse, empty_database_url: str, tmp_path: Path
+) -> None:
+    searched = way_of("search", client, warehouse).extract("Flag")
+    truth = rows(warehouse)
+    resources = [resource for *_, resource in truth]
+    (tmp_path / "Flag.ndjson").write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in resources))
+    airbyte = Airbyte(empty_database_url)
+    airbyte.write(*resources)
+    assert (searched.inserted, len(truth)) == (700, 700)
+    for source, more in {
+        "export": {},
+        "ndjson": {"fhir_ndjson_url": str(tmp_path)},
+        "airbyte": {"fhir_airbyte_url": empty_database_url},
+    }.items():
+        with warehouse.connect() as connection:
+            connection.execute("drop table raw.flag; truncate raw.watermark, raw.slice")
+        assert way_of(source, client, warehouse, **more).extract("Flag").inserted == 700
+        assert rows(warehouse) == truth
+
+
+def test_an_export_that_the_server_does_not_give_is_told_and_searched(client: FhirClient, warehouse: Warehouse) -> None:
+    first, second = (way_of("export", client, warehouse).extract("Flag") for _ in range(2))
+    assert first.inserted == 700
+    assert first.note.startswith("$export refused: ")
+    assert (second.inserted, second.note) == (0, "")
+
+
+def test_what_an_export_brought_counts_with_what_the_search_read_after_it() -> None:
+    export = {"state": "loaded", "reason": "", "file_reason": None}
+    first = FirstLoad({"Flag": TypeResult("Flag", read=600, inserted=600, slices=3)}, export, seconds=2.0)
+    result = with_first_load(TypeResult("Flag", read=100, inserted=90, updated=10, slices=1, seconds=1.0), first)
+    assert (result.read, result.inserted, result.updated, result.slices) == (700, 690, 10, 4)
+    assert (result.note, result.seconds) == ("$export loaded", 3.0)
+
+
+def test_where_nothing_waited_for_a_first_load_nothing_is_said_of_one() -> None:
+    result = with_first_load(TypeResult("Flag", read=5), FirstLoad())
+    assert (result.read, result.note) == (5, "")
+
+
+def test_files_alone_cannot_tell_deletions(client: FhirClient, warehouse: Warehouse, tmp_path: Path) -> None:
+    can_tell = {
+        source: bool(way.find_deletes and way.sweep)
+        for source in ("search", "export", "ndjson", "airbyte")
+        for way in [way_of(source, client, warehouse, fhir_ndjson_url=str(tmp_path))]
+    }
+    assert can_tell == {"search": True, "export": True, "ndjson": False, "airbyte": True}
+
+
+def test_ndjson_without_a_folder_names_the_setting(client: FhirClient, warehouse: Warehouse) -> None:
+    with pytest.raises(ConfigurationError, match="set FHIR_NDJSON_URL"):
+        way_of("ndjson", client, warehouse)
+
+
+def test_airbyte_without_a_url_is_looked_for_in_the_warehouse(
+    client: FhirClient, warehouse: Warehouse, database_url: str
+) -> None:
+    Airbyte(database_url).write({"resourceType": "Flag", "id": "a", "meta": {"lastUpdated": "2026-11-01T00:00:00Z"}})
+    assert way_of("airbyte", client, warehouse).extract("Flag").inserted == 1
+
+
+def test_no_source_carries_a_secret(client: FhirClient, warehouse: Warehouse) -> None:
+    urls = {
+        "fhir_ndjson_url": "memory://exporter:hunter2@store/x?token=hunter2",
+        "fhir_airbyte_url": "postgresql://reader:hunter2@db/echis",
+    }
+    sources = [way_of(source, client, warehouse, **urls).source for source in ("ndjson", "airbyte")]
+    assert sources == ["memory://store/x", "airbyte db:5432/echis/airbyte"]
