@@ -9,6 +9,7 @@ from opensrp_dhis2.dhis2.auth import make_auth, read_auth
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.extract.extraction import Extraction
+from opensrp_dhis2.extract.run import Progress, unseen
 from opensrp_dhis2.extract.way import Way, airbyte_way, export_way, ndjson_way, search_way
 from opensrp_dhis2.fhir.auth import Judge
 from opensrp_dhis2.fhir.auth import make_auth as make_fhir_auth
@@ -61,16 +62,16 @@ def open_fhir(settings: Settings, judge: Judge | None = None) -> FhirClient:
     )
 
 
-def open_way(settings: Settings, warehouse: Warehouse, client: FhirClient) -> Way:
+def open_way(settings: Settings, warehouse: Warehouse, client: FhirClient, progress: Progress = unseen) -> Way:
     """Give the way in that FHIR_SOURCE names; nothing is read yet, and `client` is used only by search and export.
 
     Raises: ConfigurationError when the setting that this way needs is missing or wrong.
     """
     how = extraction(settings)
     if settings.fhir_source == "search":
-        return search_way(client, warehouse, how)
+        return search_way(client, warehouse, how, progress)
     if settings.fhir_source == "export":
-        return export_way(client, warehouse, how, settings.all_resource_types)
+        return export_way(client, warehouse, how, settings.all_resource_types, progress)
     if settings.fhir_source == "airbyte":
         url = settings.fhir_airbyte_url or warehouse.engine.url.render_as_string(hide_password=False)
         return airbyte_way(AirbyteSchema(url, settings.fhir_airbyte_schema), warehouse, how)

@@ -8,8 +8,8 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from opensrp_dhis2.deletes import DeleteResult, SweepResult, find_deletes, sweep
 from opensrp_dhis2.errors import FhirUnavailableError, IncompleteExtractError
+from opensrp_dhis2.extract.deletes import DeleteResult, SweepResult, find_deletes, sweep
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.page import Resource, read_resource
 from opensrp_dhis2.project import Project

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from opensrp_dhis2.cli.extract import extract as command
+from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.extract import Extraction, extract
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.warehouse.database import Warehouse
@@ -107,3 +108,11 @@ def test_resweep_ends_with_one_when_something_stays_missing(
     told = line.run("resweep", "--json")
     assert told.exit_code == 1
     assert json.loads(told.stdout)["missing_ids"] == ["f00040"]
+
+
+@pytest.mark.parametrize("command_name", ["verify", "resweep", "probe"])
+def test_what_asks_a_fhir_server_says_so_where_there_is_none(line: CommandLine, command_name: str) -> None:
+    line.environment |= {"FHIR_SOURCE": "ndjson", "FHIR_NDJSON_URL": "somewhere"}
+    result = CliRunner().invoke(command, [command_name], env=line.environment)
+    assert isinstance(result.exception, ConfigurationError)
+    assert "no FHIR server to ask" in str(result.exception)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from opensrp_dhis2.defs.deletes import delete_metadata
-from opensrp_dhis2.deletes import DeleteResult, find_deletes
 from opensrp_dhis2.errors import FhirAuthenticationError, FhirError, FhirOutcomeError, IncompleteExtractError
 from opensrp_dhis2.extract import Extraction, TypeResult, extract
+from opensrp_dhis2.extract.deletes import DeleteResult, find_deletes
 from opensrp_dhis2.fhir.gateway import check_counts
 from opensrp_dhis2.sandbox.fhir.auth import TOKEN_PATH, opensrp_claims
 from opensrp_dhis2.sandbox.fhir.gateway import PREFIX

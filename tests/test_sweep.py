@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from opensrp_dhis2.deletes import SweepResult, sweep
 from opensrp_dhis2.errors import FhirUnavailableError
 from opensrp_dhis2.extract import Extraction, extract, resweep, verify
+from opensrp_dhis2.extract.deletes import SweepResult, sweep
 from opensrp_dhis2.extract.loading import merged
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.page import Page

@@ -16,10 +16,12 @@ from rich.table import Table
 
 from opensrp_dhis2.cli.console import opened_warehouse, read_settings
 from opensrp_dhis2.cli.value_table import print_json, print_table
-from opensrp_dhis2.extract import Extraction, TypeResult, Verification, resweep, verify
+from opensrp_dhis2.errors import ConfigurationError
+from opensrp_dhis2.extract import TypeResult, Verification, resweep, verify
 from opensrp_dhis2.extract.run import RESWEEP_DAYS
 from opensrp_dhis2.fhir.gateway import TypeProbe, probe
-from opensrp_dhis2.sources import open_fhir, open_way
+from opensrp_dhis2.settings import Settings
+from opensrp_dhis2.sources import extraction, open_fhir, open_way
 from opensrp_dhis2.warehouse import loaded_file, slices
 
 Row = Mapping[str, Any]
@@ -69,7 +71,7 @@ def extract_status(resource_types: tuple[str, ...], as_json: bool) -> None:
 @json_option
 def extract_verify(resource_types: tuple[str, ...], as_json: bool) -> None:
     """Compare all ids and versions of each TYPE with the source; nothing is written. Default: all types."""
-    settings, found = read_settings(), list[Verification]()
+    settings, found = _server_settings(), list[Verification]()
     with opened_warehouse() as warehouse, open_fhir(settings) as client:
         for resource_type in resource_types or settings.all_resource_types:
             with progress_console.status(f"comparing {resource_type}"):
@@ -91,10 +93,8 @@ def extract_verify(resource_types: tuple[str, ...], as_json: bool) -> None:
 @json_option
 def extract_resweep(resource_types: tuple[str, ...], days: float, as_json: bool) -> None:
     """Read the last days of each TYPE again, in slices with certificates. Default: all types."""
-    settings, found = read_settings(), list[TypeResult]()
-    how = Extraction(
-        settings.fhir_lag_seconds, settings.fhir_overlap_seconds, settings.fhir_threads, settings.fhir_validate_share
-    )
+    settings, found = _server_settings(), list[TypeResult]()
+    how = extraction(settings)
     with opened_warehouse() as warehouse, open_fhir(settings) as client, _progress() as progress:
         for resource_type in resource_types or settings.all_resource_types:
             task = progress.add_task(resource_type, total=None, rate="")
@@ -113,7 +113,7 @@ def extract_resweep(resource_types: tuple[str, ...], days: float, as_json: bool)
 @json_option
 def extract_probe(resource_types: tuple[str, ...], as_json: bool) -> None:
     """Ask the server or its gateway what it lets us do with each TYPE; nothing is read. Default: all types."""
-    settings, tokens = read_settings(), list[str]()
+    settings, tokens = _server_settings(), list[str]()
     with open_fhir(settings, judge=tokens.append) as client:
         types = resource_types or settings.all_resource_types
         said, found = probe(client, types, settings.fhir_expected_counts, tokens)
@@ -124,6 +124,15 @@ def extract_probe(resource_types: tuple[str, ...], as_json: bool) -> None:
         print_table(_probed(found))
     if any(one.is_refused for one in found):
         sys.exit(1)
+
+
+def _server_settings() -> Settings:
+    settings = read_settings()
+    if not settings.reads_fhir_server:
+        raise ConfigurationError(
+            f"FHIR_SOURCE is {settings.fhir_source}: there is no FHIR server to ask; `extract status` shows what was read"
+        )
+    return settings
 
 
 def seconds_left(row: Row) -> int | None:

@@ -8,9 +8,10 @@ import dagster as dg
 from opensrp_dhis2.defs.failures import dagster_failures
 from opensrp_dhis2.defs.resources import read_settings
 from opensrp_dhis2.defs.source import certificate_metadata, raw_key, way_in
-from opensrp_dhis2.extract import Extraction, resweep
+from opensrp_dhis2.extract import resweep
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
+from opensrp_dhis2.sources import extraction
 from opensrp_dhis2.warehouse import loaded_file, slices
 from opensrp_dhis2.warehouse.database import Warehouse
 
@@ -79,9 +80,7 @@ def resweep_op(
     context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse], fhir: dg.ResourceParam[FhirClient]
 ) -> None:
     settings = read_settings()
-    how = Extraction(
-        settings.fhir_lag_seconds, settings.fhir_overlap_seconds, settings.fhir_threads, settings.fhir_validate_share
-    )
+    how = extraction(settings)
     if not settings.reads_fhir_server:
         context.log.info(f"FHIR_SOURCE is {settings.fhir_source}: what came late is found at each run")
         return

@@ -7,8 +7,8 @@ import dagster as dg
 
 from opensrp_dhis2.defs.failures import dagster_failures
 from opensrp_dhis2.defs.resources import read_settings
-from opensrp_dhis2.deletes import MAX_SHARE, DeleteResult, SweepResult
 from opensrp_dhis2.errors import ConfigurationError, IncompleteExtractError
+from opensrp_dhis2.extract.deletes import MAX_SHARE, DeleteResult, SweepResult
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.sources import open_way

@@ -1,5 +1,7 @@
 """Assets `raw/<type>`: FHIR resources as the server gave them, one asset a resource type."""
 
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +11,7 @@ from opensrp_dhis2.defs.deletes import delete_metadata
 from opensrp_dhis2.defs.failures import dagster_failures
 from opensrp_dhis2.defs.resources import read_settings
 from opensrp_dhis2.extract import TypeResult
+from opensrp_dhis2.extract.run import Progress
 from opensrp_dhis2.extract.way import Way
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
@@ -16,6 +19,7 @@ from opensrp_dhis2.sources import open_way
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.raw_pages import table_name
 
+LOG_SECONDS = 15.0
 NIGHTLY_STALE, WEEKLY_STALE = timedelta(hours=36), timedelta(days=8)
 
 
@@ -43,7 +47,7 @@ def _raw_asset(resource_type: str, stale_after: timedelta) -> dg.AssetsDefinitio
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], fhir: dg.ResourceParam[FhirClient]
     ) -> dg.MaterializeResult[None]:
         with dagster_failures(context.retry_number):
-            way = way_in(warehouse, fhir)
+            way = open_way(read_settings(), warehouse, fhir, _logged(context.log.info, resource_type))
             result = way.extract(resource_type)
             gone = way.find_deletes(resource_type) if way.find_deletes else None
         deleted = delete_metadata(gone) if gone else {"deletions by": "nothing: this way in does not tell them"}
@@ -55,6 +59,24 @@ def _raw_asset(resource_type: str, stale_after: timedelta) -> dg.AssetsDefinitio
 def way_in(warehouse: Warehouse, fhir: FhirClient) -> Way:
     """Give the way in that the settings of this process name."""
     return open_way(read_settings(), warehouse, fhir)
+
+
+def _logged(log: Callable[[str], None], resource_type: str) -> Progress:
+    """Log how far a type is, how fast it goes and how long it will take, every LOG_SECONDS at most."""
+    began = logged = time.monotonic()
+    read = 0
+
+    def progress(done: int, planned: int) -> None:
+        nonlocal read, logged
+        read += done
+        now = time.monotonic()
+        if now - logged < LOG_SECONDS:
+            return
+        logged, rate = now, read / (now - began)
+        left = max(0, planned - read) / rate if rate else 0
+        log(f"{resource_type}: {read:,} of {planned:,} resources, {rate:,.0f} a second, about {left:,.0f} s left")
+
+    return progress
 
 
 def _metadata(result: TypeResult) -> dict[str, Any]:

@@ -7,9 +7,9 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from opensrp_dhis2.deletes import HARMLESS_COUNT, MAX_SHARE, DeleteResult, SweepResult
 from opensrp_dhis2.errors import IncompleteExtractError
 from opensrp_dhis2.extract.airbyte import lock_name, pages_of
+from opensrp_dhis2.extract.deletes import HARMLESS_COUNT, MAX_SHARE, DeleteResult, SweepResult
 from opensrp_dhis2.extract.loading import load_pages
 from opensrp_dhis2.fhir.page import Rejected, read_resource
 from opensrp_dhis2.fhir.window import BEGINNING

@@ -22,7 +22,7 @@ from opensrp_dhis2.errors import (
 from opensrp_dhis2.extract.export_file import FileResult, Loading, load_file
 from opensrp_dhis2.extract.extraction import Extraction, Reading, TypeResult
 from opensrp_dhis2.extract.plan import choose_next, plan_slices
-from opensrp_dhis2.extract.run import Progress
+from opensrp_dhis2.extract.run import Progress, unseen
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.export import BulkExport
 from opensrp_dhis2.fhir.manifest import Manifest
@@ -87,7 +87,7 @@ def first_load(
     warehouse: Warehouse,
     resource_types: Sequence[str],
     how: Extraction,
-    progress: Progress = lambda done, planned: None,
+    progress: Progress = unseen,
     *,
     sleep: Sleep = time.sleep,
 ) -> FirstLoad:

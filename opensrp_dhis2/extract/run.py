@@ -18,12 +18,16 @@ RESWEEP_DAYS = 35.0  # a month and the days that its reports stay open
 Progress = Callable[[int, int], None]
 
 
+def unseen(done: int, planned: int) -> None:
+    """Tell nobody."""
+
+
 def extract(
     client: FhirClient,
     warehouse: Warehouse,
     resource_type: str,
     how: Extraction,
-    progress: Progress = lambda done, planned: None,
+    progress: Progress = unseen,
 ) -> TypeResult:
     """Read what changed of one type since the last window; safe to kill and to run again at any point.
 
@@ -41,7 +45,7 @@ def resweep(
     resource_type: str,
     how: Extraction,
     days: float = RESWEEP_DAYS,
-    progress: Progress = lambda done, planned: None,
+    progress: Progress = unseen,
 ) -> TypeResult:
     """Read the last days again, tags of known versions included; a crashed re-sweep is finished, not begun anew.
 

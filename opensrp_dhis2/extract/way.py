@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from opensrp_dhis2.deletes import MAX_SHARE, DeleteResult, SweepResult, find_deletes, sweep
 from opensrp_dhis2.extract.airbyte import extract_airbyte
 from opensrp_dhis2.extract.airbyte_sweep import find_airbyte_deletes, sweep_airbyte
+from opensrp_dhis2.extract.deletes import MAX_SHARE, DeleteResult, SweepResult, find_deletes, sweep
 from opensrp_dhis2.extract.extraction import Extraction, TypeResult
 from opensrp_dhis2.extract.first_load import FirstLoad, first_load
 from opensrp_dhis2.extract.folder import load_folder
-from opensrp_dhis2.extract.run import extract
+from opensrp_dhis2.extract.run import Progress, extract, unseen
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder, shown_url
 from opensrp_dhis2.warehouse.airbyte import AirbyteSchema
@@ -42,22 +42,28 @@ class Way:
     sweep: Sweep | None = None
 
 
-def search_way(client: FhirClient, warehouse: Warehouse, how: Extraction) -> Way:
+def search_way(client: FhirClient, warehouse: Warehouse, how: Extraction, progress: Progress = unseen) -> Way:
     """Read by REST search."""
     return Way(
         client.base_url,
-        lambda resource_type: extract(client, warehouse, resource_type, how),
+        lambda resource_type: extract(client, warehouse, resource_type, how, progress),
         partial(find_deletes, client, warehouse, lag_seconds=how.lag_seconds),
         partial(sweep, client, warehouse),
     )
 
 
-def export_way(client: FhirClient, warehouse: Warehouse, how: Extraction, resource_types: Sequence[str]) -> Way:
+def export_way(
+    client: FhirClient,
+    warehouse: Warehouse,
+    how: Extraction,
+    resource_types: Sequence[str],
+    progress: Progress = unseen,
+) -> Way:
     """Read types that were never read by one `$export`, and go on by REST search."""
 
     def export_then_search(resource_type: str) -> TypeResult:
-        first = first_load(client, warehouse, resource_types, how)
-        return with_first_load(extract(client, warehouse, resource_type, how), first)
+        first = first_load(client, warehouse, resource_types, how, progress)
+        return with_first_load(extract(client, warehouse, resource_type, how, progress), first)
 
     searching = search_way(client, warehouse, how)
     return Way(searching.source, export_then_search, searching.find_deletes, searching.sweep)

@@ -17,8 +17,8 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from opensrp_dhis2.deletes import find_deletes, sweep
 from opensrp_dhis2.extract import Extraction, extract, resweep
+from opensrp_dhis2.extract.deletes import find_deletes, sweep
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.project import Project
 from opensrp_dhis2.sandbox.fhir.app import create_app

@@ -8,7 +8,7 @@ import pytest
 from starlette.responses import JSONResponse
 
 from opensrp_dhis2.defs.deletes import delete_metadata, sweep_job, sweep_schedule
-from opensrp_dhis2.deletes import find_deletes
+from opensrp_dhis2.extract.deletes import find_deletes
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.database import Warehouse

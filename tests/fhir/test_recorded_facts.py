@@ -15,8 +15,8 @@ import msgspec
 import pytest
 from starlette.responses import JSONResponse
 
-from opensrp_dhis2.deletes import find_deletes, sweep
 from opensrp_dhis2.extract import Extraction, extract, resweep
+from opensrp_dhis2.extract.deletes import find_deletes, sweep
 from opensrp_dhis2.extract.plan import SLICE_SIZE
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.history import Deleted, deletions

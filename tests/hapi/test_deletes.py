@@ -1,6 +1,6 @@
 """What a real HAPI FHIR 8.8 shows of deletes: in a type's history, in a sweep of ids, and not at all."""
 
-from opensrp_dhis2.deletes import find_deletes, sweep
+from opensrp_dhis2.extract.deletes import find_deletes, sweep
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.sweep import read_by_id, read_stamps
 from opensrp_dhis2.warehouse.database import Warehouse
