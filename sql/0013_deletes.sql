@@ -58,7 +58,7 @@ $$;
 
 -- Compare the temporary table `seen` with a raw table. A difference is
 -- gone: alive here, unknown there;  missing: there, and not here or deleted here;  older: an older version here;
--- restarted: a lower version there, written later: the resource was expunged and its number began anew;
+-- restarted: no higher version there, written later: the resource was expunged and its number began anew, and may have grown to the old one again;
 -- retagged: the same version with other tags ($meta-add makes no version; where the source tells no tags, none differ).
 create function raw.compare_seen(table_name text)
 returns table (id text, version_id bigint, difference text) language plpgsql as $$
@@ -71,7 +71,8 @@ begin
          case
            when t.id is null then case when not r.is_deleted then ''gone'' end
            when r.id is null then ''missing''
-           when t.version_id < r.version_id then case when t.last_updated > r.last_updated then ''restarted'' end
+           when t.version_id <= r.version_id and t.last_updated > r.last_updated then ''restarted''
+           when t.version_id < r.version_id then null
            when r.is_deleted then ''missing''
            when t.version_id > r.version_id then ''older''
            when t.tags_md5 <> raw.tags_md5(r.resource) then ''retagged''
