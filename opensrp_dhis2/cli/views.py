@@ -96,6 +96,7 @@ def views_touched(as_json: bool) -> None:
         differs = "never planned" if each.differing_count is None else str(each.differing_count)
         moved = "yes" if each.is_changed else "no"
         table.add_row(each.data_set, each.period, str(each.old_count), str(each.new_count), moved, differs)
-    console.print(table)
+    if found:
+        console.print(table)
     past = sum(each.old_count + each.new_count > 0 or each.is_changed for each in found)
     console.print(f"The last run touched {past} past periods.")

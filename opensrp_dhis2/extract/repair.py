@@ -162,9 +162,16 @@ def _pages_by_id(reading: Reading, ids: Sequence[str]) -> Iterator[tuple[Sequenc
 
 
 def _named(asked: Iterable[str], rejected: Iterable[Rejected]) -> set[str]:
-    """Give the ids that came and were rejected; one too broken for its id to be read still bears it in its text."""
-    texts = [(one.id, one.body) for one in rejected]
-    return {one for one in asked if any(one == name or f'"{one}"'.encode() in body for name, body in texts)}
+    """Give the ids that came and were rejected; one too broken for its id to be read still bears it in its text.
+
+    A text that bears several is a page of somebody else's: it tells of none of them.
+    """
+    wanted, named = set(asked), set[str]()
+    for one in rejected:
+        borne = {name for name in wanted if f'"{name}"'.encode() in one.body}
+        own = wanted.intersection({one.id or ""})
+        named |= own if borne <= own else borne if len(borne) == 1 else set()
+    return named
 
 
 def _is_broken(one: Rejected) -> bool:
