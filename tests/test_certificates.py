@@ -1,12 +1,17 @@
 """Equal counts are no proof when a page is of another time or another search: whoever is missing is found all the same."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from opensrp_dhis2.extract import Extraction, TypeResult, extract
+from opensrp_dhis2.extract.repair import Received
 from opensrp_dhis2.fhir.client import FhirClient
+from opensrp_dhis2.fhir.page import Page, Rejected
+from opensrp_dhis2.fhir.poison import CANNOT_GIVE, MALFORMED
+from opensrp_dhis2.fhir.window import Window
 from opensrp_dhis2.sandbox.fhir.instant import instant_text
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.fhir.script import flag
@@ -92,3 +97,12 @@ def test_a_server_that_caps_its_pages_is_not_suspected(server: FhirServer, proxy
     run(proxy, warehouse)
     assert landed(warehouse) == server.truth().keys()
     assert not any("_elements" in query for query in server.queries)
+
+
+def test_a_broken_text_without_an_id_that_comes_again_excuses_one_resource_only() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    received = Received(Window(now, now + timedelta(days=1)), 3)
+    for body in (b"{cut", b"{cut", b"{other"):
+        received.note(Page(rejected=[Rejected(None, MALFORMED, body)]))
+    received.note(Page(rejected=[Rejected(None, CANNOT_GIVE, b""), Rejected(None, CANNOT_GIVE, b"")]))
+    assert received.unnamed_count == 4

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from opensrp_dhis2.errors import FhirUnavailableError
 from opensrp_dhis2.extract import Extraction, extract
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.warehouse import watermark
+from opensrp_dhis2.warehouse import exports, watermark
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.export_site import (
     FILE,
@@ -48,6 +48,9 @@ def test_a_first_load_brings_every_type_and_certifies_it_without_reading_a_page(
     assert set(states(warehouse)) == {"certified"}
     assert site.count(KICK_OFF) == 1
     assert rows(warehouse, "select count(*), sum(landed_count)::int from raw.export_file") == [(6, 480)]
+    with warehouse.connect() as connection:
+        told = [exports.told(connection, site.url, one).partition(" UTC: ")[2] for one in ("Flag", "Patient", "Task")]
+    assert told == ["loaded, 450 lines", "loaded, 30 lines", ""]
 
 
 def test_the_search_goes_on_where_the_export_began_and_misses_nothing(site: Site, warehouse: Warehouse) -> None:

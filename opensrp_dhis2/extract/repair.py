@@ -27,7 +27,8 @@ class Received:
     counted_before: int
     versions: dict[str, int] = field(default_factory=dict)
     broken_ids: set[str] = field(default_factory=set)
-    unnamed_count: int = 0
+    ungiven_count: int = 0
+    unnamed_marks: set[int] = field(default_factory=set)  # of texts without an id, which may come more than once
     is_odd: bool = False  # pages that no whole and present answer is made of: ids may be missing, whatever the counts
 
     def note(self, page: Page) -> None:
@@ -42,8 +43,14 @@ class Received:
         for one in filter(_is_broken, page.rejected):
             if one.id:
                 self.broken_ids.add(one.id)
+            elif one.body:
+                self.unnamed_marks.add(hash(one.body))
             else:
-                self.unnamed_count += 1
+                self.ungiven_count += 1
+
+    @property
+    def unnamed_count(self) -> int:
+        return self.ungiven_count + len(self.unnamed_marks)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from opensrp_dhis2.extract.folder import load_folder
 from opensrp_dhis2.extract.run import Progress, extract, unseen
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder, shown_url
+from opensrp_dhis2.warehouse import exports
 from opensrp_dhis2.warehouse.airbyte import AirbyteSchema
 from opensrp_dhis2.warehouse.database import Warehouse
 
@@ -63,7 +64,10 @@ def export_way(
 
     def export_then_search(resource_type: str) -> TypeResult:
         first = first_load(client, warehouse, resource_types, how, progress)
-        return with_first_load(extract(client, warehouse, resource_type, how, progress), first)
+        result = with_first_load(extract(client, warehouse, resource_type, how, progress), first)
+        with warehouse.connect() as connection:
+            result.note = exports.told(connection, client.base_url, resource_type)
+        return result
 
     searching = search_way(client, warehouse, how)
     return Way(searching.source, export_then_search, searching.find_deletes, searching.sweep)
@@ -78,7 +82,6 @@ def with_first_load(result: TypeResult, first: FirstLoad) -> TypeResult:
         setattr(result, name, getattr(result, name) + getattr(exported, name))
     result.window_from = min((at for at in (result.window_from, exported.window_from) if at), default=None)
     result.seconds += first.seconds
-    result.note = f"$export {first.state}" + (f": {first.reason}" if first.reason else "")
     return result
 
 

@@ -175,3 +175,18 @@ def latest(connection: Connection, source: str) -> dict[str, Any] | None:
     cursor = connection.cursor(row_factory=dict_row)
     query = "select * from raw.export_status where source = %s order by export_job_id desc limit 1"
     return cursor.execute(query, (source,)).fetchone()
+
+
+def told(connection: Connection, source: str, resource_type: str) -> str:
+    """Say what the last export of a type brought, or why it did not; empty when none was ever asked for."""
+    row = connection.execute(
+        "select concat('$export of ', to_char(j.kicked_off_at at time zone 'utc', 'YYYY-MM-DD HH24:MI'), ' UTC: ', j.state,"
+        " coalesce(': ' || coalesce(j.reason, j.file_reason), ''), ', ', coalesce(sum(f.landed_count), 0), ' lines')"
+        " from raw.export_status j left join raw.export_file f"
+        " on f.export_job_id = j.export_job_id and f.kind = 'output' and f.resource_type = %(type)s"
+        " where j.source = %(source)s and %(type)s = any (j.resource_types)"
+        " group by j.export_job_id, j.kicked_off_at, j.state, j.reason, j.file_reason"
+        " order by j.export_job_id desc limit 1",
+        {"type": resource_type, "source": source},
+    ).fetchone()
+    return str(row[0]) if row else ""
