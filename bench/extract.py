@@ -27,6 +27,7 @@ RESOURCE_COUNT = 40_000
 DELAYED_RESOURCE_COUNT = 60_000
 MEMORY_RESOURCE_COUNT = 500_000
 MOST_MEGABYTES = 400
+CERTIFIED = 0.72  # 0.80 without certificates, which may cost a tenth
 PAGE_DELAY_SECONDS = 0.1
 ROUNDS = 5
 Serve = Callable[[int, float, int], None]
@@ -49,7 +50,7 @@ def _beside_file(warehouse: Warehouse, count: int) -> dict[str, Any]:
         Path(folder, f"{RESOURCE_TYPE}.ndjson").write_bytes(b"".join(Canned(count).ndjson()))
         pairs = [(extract_seconds(warehouse, url, 4), load_seconds(warehouse, Path(folder))) for _ in range(ROUNDS)]
     extracted, loaded = (count / min(seconds) for seconds in zip(*pairs, strict=True))
-    return result("extract over HTTP, resources/s; load of the same from a file", extracted, loaded, 0.80)
+    return result("extract over HTTP, resources/s; load of the same from a file", extracted, loaded, CERTIFIED)
 
 
 def _beside_one_thread(warehouse: Warehouse, count: int) -> dict[str, Any]:

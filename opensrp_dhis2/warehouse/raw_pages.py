@@ -79,7 +79,8 @@ class Load:
         for refused in rejected:
             self._reject(refused.id, refused.reason, refused.body)
         try:
-            self._merge(resources)
+            if resources:
+                self._merge(resources)
         except _REFUSALS:
             self._halve(resources)
 
