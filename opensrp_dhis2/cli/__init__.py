@@ -4,6 +4,7 @@ It reads the environment, shows, and turns our errors into one message and an ex
 """
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -43,14 +44,17 @@ def demo(data: Path | None) -> None:
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of FHIR NDJSON.")
 def dev(data: Path | None) -> None:
     """Open Dagster's webserver and daemon, with the sandbox servers behind them."""
+    from opensrp_dhis2.defs.runs import prepare_home
     from opensrp_dhis2.demo import demo_environment
     from opensrp_dhis2.demo import sandbox as demo_sandbox
 
     os.environ.update(demo_environment(data, os.environ))
     os.environ.setdefault("DAGSTER_HOME", str(Path(".data/dagster").absolute()))
-    Path(os.environ["DAGSTER_HOME"]).mkdir(parents=True, exist_ok=True)
-    with demo_sandbox(data, read_settings(), console):
-        subprocess.run([str(Path(sys.executable).parent / "dagster"), "dev"], check=False)  # noqa: S603
+    prepare_home(Path(os.environ["DAGSTER_HOME"]))
+    command = [str(Path(sys.executable).parent / "dagster"), "dev"]
+    with demo_sandbox(data, read_settings(), console), subprocess.Popen(command) as dagster:  # noqa: S603
+        signal.signal(signal.SIGTERM, lambda *_: dagster.send_signal(signal.SIGINT))  # stops its own processes too
+        dagster.wait()
 
 
 for command in (sandbox, extract, views, outbox, dhis2, scan):

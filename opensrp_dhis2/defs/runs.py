@@ -28,12 +28,17 @@ class Run:
     failures: list[str] = field(default_factory=list)
 
 
-def open_instance(home: Path) -> dg.DagsterInstance:
-    """Open Dagster's records in a folder (SQLite), the same that `make dev` shows."""
+def prepare_home(home: Path) -> None:
+    """Make a folder for Dagster's records; without a dagster.yaml of its own, Dagster tells nothing to its makers."""
     home.mkdir(parents=True, exist_ok=True)
     config = home / "dagster.yaml"
     if not config.exists():
-        config.write_text("telemetry:\n  enabled: false\n")
+        config.write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
+
+
+def open_instance(home: Path) -> dg.DagsterInstance:
+    """Open Dagster's records in a folder (SQLite), the same that `make dev` shows."""
+    prepare_home(home)
     return dg.DagsterInstance.from_config(str(home))
 
 

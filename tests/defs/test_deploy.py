@@ -32,6 +32,7 @@ def test_a_job_runs_with_its_records_in_postgres(
         [limit] = instance.get_concurrency_config().run_queue_config.tag_concurrency_limits  # type: ignore[union-attr]
         assert (limit["key"], limit["limit"]) == ("opensrp_dhis2/data_set", 1)
         assert not instance.telemetry_enabled
+        assert not instance.nux_enabled
 
 
 def test_workspace_and_pyproject_name_the_same_code_location() -> None:
