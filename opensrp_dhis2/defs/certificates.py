@@ -46,7 +46,7 @@ def _complete(resource_type: str) -> dg.AssetChecksDefinition:
                 "certified_slices": sum(row["certified_count"] for row in standing),
                 "unfinished_slices": unfinished,
                 "missing": sum(row["missing_count"] for row in short),
-                "short_slices": dg.MetadataValue.md(shown(short)),
+                **({"short_slices": dg.MetadataValue.md(shown(short))} if short else {}),
             },
         )
 
