@@ -62,7 +62,10 @@ end $$;
 -- Begin a load: the lock comes before the number, so that a reader who locks the table in share mode knows that every
 -- number up to the greatest is committed or will never be (decision 2). The commit does not wait for the disk: a crash
 -- of Postgres loses the rows together with the watermark, and whatever is built on them is committed after them.
-create function raw.begin_load(table_name text, of_source text, of_type text, from_at timestamptz, to_at timestamptz)
+-- The temporary table compresses as raw tables do: a value that is compressed already is copied as it is.
+create function raw.begin_load(
+  table_name text, of_source text, of_type text, from_at timestamptz, to_at timestamptz
+)
 returns bigint language plpgsql as $$
 declare
   drawn bigint;
@@ -71,6 +74,10 @@ begin
   insert into raw.load (source, resource_type, window_from, window_to) values (of_source, of_type, from_at, to_at)
   returning load_id into drawn;
   set local synchronous_commit = off;
+  begin
+    set local default_toast_compression = lz4;
+  exception when invalid_parameter_value then null;  -- this Postgres was built without it
+  end;
   create temporary table if not exists incoming (
     id text, version_id bigint, last_updated timestamptz, resource jsonb) on commit drop;
   return drawn;
@@ -79,11 +86,18 @@ end $$;
 -- Take the rows of the temporary table `incoming` over where their version is higher, or where a deleted resource is
 -- seen again; the version they replace goes to raw.superseded. Adds to the counts of the load. Insert comes first and
 -- waits for whoever loads the same id just now, so that the second statement sees, locks and keeps every older version.
+-- In a re-sweep also where the tags of a known version differ: $meta-add changes them and neither the version nor the
+-- stamp. FHIR gives no order to tags, so that they are compared as sets.
 create function raw.merge_incoming(table_name text, of_type text, of_load bigint)
 returns void language plpgsql as $$
 declare
   arrived bigint; newest bigint; added bigint; changed bigint := 0;
+  same_version text := 'false';
 begin
+  if current_setting('opensrp.is_resweep', true) = 'True' then
+    same_version := 'i.version_id = r.version_id and not (i.resource -> ''meta'' @> (r.resource -> ''meta'')
+      and i.resource -> ''meta'' <@ (r.resource -> ''meta''))';
+  end if;
   select count(*), count(distinct id) into arrived, newest from incoming;
   if newest < arrived then
     delete from incoming i using incoming j
@@ -98,7 +112,7 @@ begin
     execute format(
       'with older as (
          select r.* from raw.%1$I r join incoming i using (id)
-         where i.version_id > r.version_id or (r.is_deleted and i.version_id = r.version_id)
+         where i.version_id > r.version_id or (r.is_deleted and i.version_id = r.version_id) or (%4$s)
          order by id for update of r
        ), kept as (
          insert into raw.superseded (resource_type, id, version_id, last_updated, resource, load_id)
@@ -106,7 +120,7 @@ begin
        )
        update raw.%1$I r set version_id = i.version_id, last_updated = i.last_updated, resource = i.resource,
          is_deleted = false, load_id = %3$s
-       from older join incoming i using (id) where r.id = older.id', table_name, of_type, of_load);
+       from older join incoming i using (id) where r.id = older.id', table_name, of_type, of_load, same_version);
     get diagnostics changed = row_count;
   end if;
   update raw.load set read_count = read_count + arrived, inserted_count = inserted_count + added,

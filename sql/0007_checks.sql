@@ -77,10 +77,11 @@ returns text language sql immutable parallel safe as $$
   end
 $$;
 
--- As before; what is filled in goes only where a zero can stand, and booleans are spelled as DHIS2 stores them. Plain
--- SQL, so that the planner sees through it. It reads indicator.value, which the first build of the views makes.
+-- What a data set's indicators say should be in DHIS2 for one period; NULL sends nothing, zeros as the policy says. A zero
+-- is filled in only where one can stand, and booleans are spelled as DHIS2 stores them. Plain SQL, so that the planner
+-- sees through it. It reads indicator.value, which the first build of the views makes.
 set local check_function_bodies = off;
-create or replace function outbox.desired(of_data_set text, of_period text, zeros text)
+create function outbox.desired(of_data_set text, of_period text, zeros text)
 returns table (org_unit_id text, data_element_id text, category_option_combo_id text, attribute_option_combo_id text,
   value text)
 language sql stable as $$
@@ -203,7 +204,6 @@ language sql stable as $$
   where c.target = to_target and c.data_set_id = of_data_set and c.period = of_period
     and (c.state = 'pending' or c.state = 'withheld')
 $$;
-drop function outbox.objection(text, text, boolean, boolean, boolean, boolean, boolean);
 
 -- Withhold what something speaks against, and release what nothing speaks against any more. Only what changes is written.
 -- `is_beyond`: the period lies before those that late data may still change, and was reported before: what changed in
@@ -223,7 +223,6 @@ end $$;
 
 -- Bring the ledger of one data set and period up to what the indicators say now; returns how many values stand in which
 -- state. What is wanted unchanged is not touched; what DHIS2 never had and is wanted no more needs no request.
-drop function outbox.plan(text, text, text, text, boolean, text);
 create function outbox.plan(to_target text, of_data_set text, of_period text, zeros text, vanished text,
   is_period_open boolean, is_beyond boolean, by_run text)
 returns table (state text, value_count bigint)
@@ -265,7 +264,6 @@ begin
 end $$;
 
 -- Periods once planned of which a plan would change what is wanted: late data.
-drop function outbox.changed_periods(text, text, text, date);
 create function outbox.changed_periods(of_target text, of_data_set_code text, zeros text, vanished text)
 returns table (period text, value_count bigint, digest text)
 language sql stable as $$

@@ -231,21 +231,3 @@ begin
     and f.category_option_combo_id = d.category_option_combo_id
     and f.attribute_option_combo_id = d.attribute_option_combo_id;
 end $$;
-
--- As before, and the value of a deletion is escaped: after reconciling it may be what somebody else typed.
-create or replace function outbox.payload(of_batch bigint)
-returns text language sql stable set work_mem = '128MB' as $$
-  select '{"dataSet":"' || b.data_set_id || '","dataValues":[' || string_agg('{"dataElement":"' || v.data_element_id
-    || '","period":"' || v.period || '","orgUnit":"' || v.org_unit_id
-    || '","categoryOptionCombo":"' || v.category_option_combo_id
-    || '","attributeOptionCombo":"' || v.attribute_option_combo_id || '","value":' || v.value || '}', ',') || ']}'
-  from outbox.batch b, (
-    select data_element_id, period, org_unit_id, category_option_combo_id, attribute_option_combo_id,
-      coalesce('"' || wanted || '"', to_json(acknowledged)::text) as value
-    from outbox.value
-    where batch_id = of_batch and state = 'sending'
-    order by row_index
-  ) v
-  where b.batch_id = of_batch
-  group by b.batch_id
-$$;

@@ -79,8 +79,8 @@ returns setof outbox.named_value language sql stable as $$
     n.attribute_option_combo_id
 $$;
 
--- As before, with the values of closed periods apart from those withheld.
-create or replace view outbox.status as
+-- How many values stand where, those of closed periods apart from those withheld.
+create view outbox.status as
 select
   v.target,
   coalesce(s.code, v.data_set_id) as data_set,
