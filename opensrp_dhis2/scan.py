@@ -24,16 +24,22 @@ from opensrp_dhis2.warehouse.database import Connection, Warehouse
 OPEN_SCHEMAS = ("indicator", "lookup", "outbox", "warehouse")
 NEWEST = 50_000  # resources of each type whose words are looked for: what leaks, leaks for all of a kind
 SHORTEST, SHORTEST_NUMBER, POSITION_DECIMALS = 4, 7, 4
+MOST_WRAPPINGS = 5  # JSON in JSON in a URL
+MOST_DIGITS, MOST_PARTS = 15, 8  # of a phone number
 _TOKEN = re.compile(r"[^\W_]+")
-_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\[nrtbf]")
+_DIGITS = re.compile(r"\d+")
+_NUMBERS = re.compile(r"(?<![^\W_])\d+(?:[ \xa0()./+-]{1,3}\d+)+(?![^\W_])")
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|[nrtbf]|([\\\"/]))")
 _PATTERNS = {
-    "cursor": re.compile(r"_getpages(?:=|%3D)[\w-]{8,}"),
+    "cursor": re.compile(r"_(?:getpages|jobId)=[\w-]{8,}"),
     "token": re.compile(
         r"\bBearer [\w.~+/-]{20,}|\bBasic [A-Za-z0-9+/]{12,}=*|\beyJ[\w-]{10,}\.[\w-]{10,}|\bd2pat_\w{20,}"
     ),
 }
-_COLUMNS = """select n.nspname, c.relname, a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid
-join pg_namespace n on n.oid = c.relnamespace where n.nspname = any (%s) and c.relkind in ('r', 'm', 'p')
+_COLUMNS = """select n.nspname, c.relname, a.attname, a.atttypid = 'bytea'::regtype
+from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+where n.nspname = any (%s) and c.relkind in ('r', 'm', 'p', 'v')
+and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e')
 and a.attnum > 0 and not a.attisdropped and a.atttypid::regtype::text not in ('boolean', 'smallint', 'integer',
 'bigint', 'date', 'timestamp with time zone', 'timestamp without time zone') order by 1, 2, a.attnum"""
 
@@ -51,37 +57,58 @@ class Finding:
 
 
 @dataclass
-class Needles:
-    """The words to look for, as rows of letters and digits by the first of them.
+class Vocabulary:
+    """The words that prove nothing, as they are written and in small letters."""
 
+    words: set[str] = field(default_factory=set)
+    small: set[str] = field(default_factory=set)
+
+    def add(self, text: str) -> None:
+        words = _TOKEN.findall(text)
+        self.words.update(words)
+        self.small.update(map(str.casefold, words))
+
+
+@dataclass
+class Needles:
+    """The words to look for, as rows of letters and digits by the first of them in small letters.
+
+    A name is found in capitals too, unless its small letters are a known word; a phone number in any grouping.
     known: how many words are not looked for, because DHIS2's metadata or this program have all their parts too.
     """
 
-    by_first: dict[str, list[tuple[Phrase, str]]] = field(default_factory=lambda: defaultdict(list))
+    by_first: dict[str, list[tuple[Phrase, str, bool]]] = field(default_factory=lambda: defaultdict(list))
     counts: Counter[str] = field(default_factory=Counter)
     known: Counter[str] = field(default_factory=Counter)
 
-    def add(self, kind: str, word: str, vocabulary: set[str]) -> None:
-        phrase = tuple(_TOKEN.findall(word))
-        if not phrase or (phrase, kind) in self.by_first.get(phrase[0], ()) or not _is_telling(kind, word, phrase):
+    def add(self, kind: str, word: str, vocabulary: Vocabulary) -> None:
+        phrase = _phrase(kind, word)
+        small = tuple(map(str.casefold, phrase))
+        if not phrase or not _is_telling(kind, word, phrase):
             return
-        if vocabulary.issuperset(phrase):
+        if vocabulary.words.issuperset(phrase):
             self.known[kind] += 1
             return
-        self.by_first[phrase[0]].append((phrase, kind))
-        self.counts[kind] += 1
+        is_exact = kind not in ("name", "identifier") or vocabulary.small.issuperset(small)
+        needle = (phrase if is_exact else small, kind, is_exact)
+        if needle not in self.by_first.get(small[0], ()):
+            self.by_first[small[0]].append(needle)
+            self.counts[kind] += 1
 
     def found_in(self, text: str) -> Iterator[tuple[str, str]]:
         """Give kind and digest of each private word in a text."""
         text = _plain(text)
         for kind, pattern in _PATTERNS.items():
             yield from ((kind, _digest(match)) for match in pattern.findall(text))
+        for number in _grouped_numbers(text):
+            yield from ((kind, _digest(number)) for _, kind, _ in self.by_first.get(number, ()) if kind == "phone")
         tokens = _TOKEN.findall(text)
-        if self.by_first.keys().isdisjoint(tokens):
+        small = list(map(str.casefold, tokens))
+        if self.by_first.keys().isdisjoint(small):
             return
-        for index, token in enumerate(tokens):
-            for phrase, kind in self.by_first.get(token, ()):
-                if tuple(tokens[index : index + len(phrase)]) == phrase:
+        for index, token in enumerate(small):
+            for phrase, kind, is_exact in self.by_first.get(token, ()):
+                if tuple((tokens if is_exact else small)[index : index + len(phrase)]) == phrase:
                     yield kind, _digest(" ".join(phrase))
 
 
@@ -110,10 +137,12 @@ def read_needles(warehouse: Warehouse, secrets: Mapping[str, str], program: Iter
     Raises: ConfigurationError (terminal) when raw holds no person's word: such a search would prove nothing.
     """
     needles = Needles()
-    vocabulary = {token for path in program for token in _TOKEN.findall(path.read_text(errors="replace"))}
+    vocabulary = Vocabulary()
+    for path in program:
+        vocabulary.add(path.read_text(errors="replace"))
     with warehouse.connect() as connection:
         for (name,) in connection.execute("select name from lookup.known_name where name is not null"):
-            vocabulary.update(_TOKEN.findall(name))
+            vocabulary.add(name)
         for kind, word in connection.execute("select kind, word from raw.private_word(%s)", (NEWEST,)):
             needles.add(kind, word, vocabulary)
     if not needles.counts:
@@ -126,13 +155,14 @@ def read_needles(warehouse: Warehouse, secrets: Mapping[str, str], program: Iter
 def scan_tables(scan: Scan, needles: Needles, connection: Connection, schemas: Sequence[str] = OPEN_SCHEMAS) -> None:
     """Search every distinct value of every column of some schemas, but for whole numbers, times and truth values."""
     columns = connection.execute(_COLUMNS, (list(schemas),)).fetchall()
-    for schema, table, column in columns:
+    for schema, table, column, is_bytes in columns:
         place = f"{schema}.{table}"
-        query = SQL("select distinct {0}::text from {1} where {0} is not null")
+        query = SQL("select distinct {0} from {1} where {0} is not null" if is_bytes else
+                    "select distinct {0}::text from {1} where {0} is not null")  # fmt: skip
         with connection.cursor("scan") as cursor:
             cursor.execute(query.format(Identifier(column), Identifier(schema, table)))
-            for (text,) in cursor:
-                scan.look(needles, place, column, text)
+            for (value,) in cursor:
+                scan.look(needles, place, column, value.decode(errors="replace") if is_bytes else value)
         scan.places[place] += 1
 
 
@@ -181,12 +211,36 @@ def _scan_sqlite(scan: Scan, needles: Needles, file: Path) -> None:
 
 
 def _plain(text: str) -> str:
-    """Undo what JSON, URLs and HTML make of a word."""
-    if "\\" in text:
-        text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else " ", text)
-    if "%" in text:
-        text = unquote(text, errors="replace")
-    return html.unescape(text) if "&" in text else text
+    """Undo what JSON, URLs and HTML make of a word, also one in another."""
+    for _ in range(MOST_WRAPPINGS):
+        before = text
+        if "\\" in text:
+            text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2] or " ", text)
+        if "%" in text:
+            text = unquote(text, errors="replace")
+        if "&" in text:
+            text = html.unescape(text)
+        if text == before:
+            break
+    return text
+
+
+def _phrase(kind: str, word: str) -> Phrase:
+    """Divide a word as a text is divided; a phone number is one row of digits."""
+    phrase = tuple(_TOKEN.findall(word))
+    digits = "".join(phrase)
+    return (digits,) if kind == "phone" and digits.isdecimal() else phrase
+
+
+def _grouped_numbers(text: str) -> Iterator[str]:
+    """Give the numbers that stand in groups, such as +256 772 000-111, as one row of digits each."""
+    for found in _NUMBERS.findall(text):
+        groups = _DIGITS.findall(found)
+        for start in range(len(groups)):
+            for end in range(start + 2, min(start + MOST_PARTS, len(groups)) + 1):
+                number = "".join(groups[start:end])
+                if len(number) <= MOST_DIGITS:
+                    yield number
 
 
 def _is_telling(kind: str, word: str, phrase: Phrase) -> bool:

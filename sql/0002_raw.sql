@@ -26,6 +26,7 @@ create table raw.rejected (
   resource_type text not null, id text, reason text not null,
   body bytea not null,                  -- bytes: what was refused may be no text at all
   load_id bigint, rejected_at timestamptz not null default now(),
+  settled_at timestamptz,               -- asked for again, and given whole or not there any more
   body_md5 text generated always as (md5(body)) stored
 );
 
@@ -87,15 +88,17 @@ end $$;
 -- seen again; the version they replace goes to raw.superseded. Adds to the counts of the load. Insert comes first and
 -- waits for whoever loads the same id just now, so that the second statement sees, locks and keeps every older version.
 -- In a re-sweep also where the tags of a known version differ: $meta-add changes them and neither the version nor the
--- stamp. FHIR gives no order to tags, so that they are compared as sets.
+-- stamp. FHIR gives no order to tags, so that they are compared as sets. From a source that tells the present state only
+-- a later stamp wins whatever its number: an expunged resource that is made again begins at 1.
 create function raw.merge_incoming(table_name text, of_type text, of_load bigint)
 returns void language plpgsql as $$
 declare
   arrived bigint; newest bigint; added bigint; changed bigint := 0;
-  same_version text := 'false';
+  or_else text := 'false';
 begin
+  if current_setting('opensrp.is_present', true) = 'True' then or_else := 'i.last_updated > r.last_updated'; end if;
   if current_setting('opensrp.is_resweep', true) = 'True' then
-    same_version := 'i.version_id = r.version_id and not (i.resource -> ''meta'' @> (r.resource -> ''meta'')
+    or_else := or_else || ' or i.version_id = r.version_id and not (i.resource -> ''meta'' @> (r.resource -> ''meta'')
       and i.resource -> ''meta'' <@ (r.resource -> ''meta''))';
   end if;
   select count(*), count(distinct id) into arrived, newest from incoming;
@@ -120,7 +123,7 @@ begin
        )
        update raw.%1$I r set version_id = i.version_id, last_updated = i.last_updated, resource = i.resource,
          is_deleted = false, load_id = %3$s
-       from older join incoming i using (id) where r.id = older.id', table_name, of_type, of_load, same_version);
+       from older join incoming i using (id) where r.id = older.id', table_name, of_type, of_load, or_else);
     get diagnostics changed = row_count;
   end if;
   update raw.load set read_count = read_count + arrived, inserted_count = inserted_count + added,

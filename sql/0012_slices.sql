@@ -37,8 +37,8 @@ returns setof raw.slice language sql as $$
   returning *
 $$;
 
--- Compare ids and versions of the source, as one JSON object, with a raw table: how many landed, at this version or a
--- later one, the digest of their ids, and the ids of the others. One text is taken in many times faster than two arrays,
+-- Compare what the source has, as one JSON object of id: [version, last_updated], with a raw table: how many landed, at
+-- this version and stamp or later ones, the digest of their ids, and the ids of the others. One text is taken in many times faster than two arrays,
 -- and one pass over the index for all ids touches a twentieth of the blocks that a look-up of each does.
 create function raw.compare_landed(table_name text, versions json)
 returns table (landed_count bigint, landed_digest text, absent_ids text[]) language plpgsql as $$
@@ -46,11 +46,12 @@ begin
   return query execute format(
     'select count(r.id), md5(coalesce(string_agg(r.id, '','' order by r.id collate "C"), '''')),
        coalesce(array_agg(l.id order by l.id collate "C") filter (where r.id is null), ''{}'')
-     from json_each_text($1) as l (id, version_id)
+     from json_each($1) as l (id, version)
      left join (
-       select id, version_id from raw.%I
+       select id, version_id, last_updated from raw.%I
        where id = any (array(select json_object_keys($1))) and not is_deleted
-     ) r on r.id = l.id and r.version_id >= l.version_id::bigint',
+     ) r on r.id = l.id and r.version_id >= (l.version ->> 0)::bigint
+       and r.last_updated >= (l.version ->> 1)::timestamptz',
     table_name) using versions;
 end $$;
 
@@ -109,14 +110,14 @@ $$;
 
 -- Compare the temporary table `listed`, all that the source has of a type, with a raw table. A finding is
 -- missing: there and not here;  stale: newer there;  rejected: there, and refused here since the last that was taken;
--- gone: here and not there;  not_due: missing or stale, but written after the watermark, so that the next run reads it.
-create function raw.compare_listed(table_name text, of_type text, read_to timestamptz, began_at timestamptz)
+-- gone: here and not there;  not_due: missing or stale, but written after the last window, so that the next run reads it.
+create function raw.compare_listed(table_name text, of_type text, planned_to timestamptz, began_at timestamptz)
 returns table (finding text, finding_count bigint, ids text[]) language plpgsql as $$
 begin
   return query execute format(
     'with found as (
        select l.id, case
-         when $1 is null or l.last_updated >= $1 then ''not_due''
+         when l.last_updated >= $1 then ''not_due''
          when exists (
            select from raw.rejected j where j.resource_type = $2 and coalesce(j.id, '''') = l.id
              and (r.id is null or r.is_deleted or j.load_id > r.load_id)
@@ -124,13 +125,25 @@ begin
          when r.id is null or r.is_deleted then ''missing''
          else ''stale'' end as finding
        from listed l left join raw.%1$I r on r.id = l.id
-       where r.id is null or r.is_deleted or r.version_id < l.version_id
+       where r.id is null or r.is_deleted or r.version_id < l.version_id or r.last_updated < l.last_updated
+         or (r.last_updated > l.last_updated and r.last_updated < $3)
        union all
        select r.id, ''gone'' from raw.%1$I r
        where not r.is_deleted and r.last_updated < $3 and not exists (select from listed l where l.id = r.id)
      )
      select f.finding, count(*), (array_agg(f.id order by f.id))[1:20] from found f group by f.finding',
-    table_name) using read_to, of_type, began_at;
+    table_name) using planned_to, of_type, began_at;
+end $$;
+
+-- What the source gave broken, in part or not at all, by id, and has not given since.
+create function raw.outstanding(table_name text, of_type text)
+returns table (id text, reason text) language plpgsql stable as $$
+begin
+  if to_regclass(format('raw.%I', table_name)) is null then return; end if;
+  return query execute format(
+    'select j.id, min(j.reason) from raw.rejected j left join raw.%I r on r.id = j.id
+     where j.resource_type = $1 and j.id is not null and j.settled_at is null and (r.id is null or r.load_id < j.load_id)
+     group by j.id order by j.id', table_name) using of_type;
 end $$;
 
 -- How far each type stands: what is certified, what is still to be read and how fast it goes, what is missing.

@@ -58,7 +58,7 @@ $$;
 
 -- Compare the temporary table `seen` with a raw table. A difference is
 -- gone: alive here, unknown there;  missing: there, and not here or deleted here;  older: an older version here;
--- restarted: no higher version there, written later: the resource was expunged and its number began anew, and may have grown to the old one again;
+-- rolled_back: a lower version there, and no later stamp: the source was put back to a backup;
 -- retagged: the same version with other tags ($meta-add makes no version; where the source tells no tags, none differ).
 create function raw.compare_seen(table_name text)
 returns table (id text, version_id bigint, difference text) language plpgsql as $$
@@ -71,10 +71,9 @@ begin
          case
            when t.id is null then case when not r.is_deleted then ''gone'' end
            when r.id is null then ''missing''
-           when t.version_id <= r.version_id and t.last_updated > r.last_updated then ''restarted''
-           when t.version_id < r.version_id then null
+           when t.version_id < r.version_id and t.last_updated <= r.last_updated then ''rolled_back''
            when r.is_deleted then ''missing''
-           when t.version_id > r.version_id then ''older''
+           when t.version_id > r.version_id or t.last_updated > r.last_updated then ''older''
            when t.tags_md5 <> raw.tags_md5(r.resource) then ''retagged''
          end as difference
        from raw.%1$I r full join there t on t.id = r.id
@@ -82,12 +81,27 @@ begin
      select c.id, c.version_id, c.difference from compared c where c.difference is not null order by c.id', table_name);
 end $$;
 
--- Let any version replace these: their old bodies go to raw.superseded, and the next merge takes what it is given.
-create function raw.restart_versions(table_name text, of_type text, ids text[], of_load bigint)
+-- Let any version replace these, but for what was read since a load: their old bodies go to raw.superseded, and the next
+-- merge takes what it is given.
+create function raw.restart_versions(table_name text, of_type text, ids text[], of_load bigint, since_load bigint)
 returns void language plpgsql as $$
+declare
+  old_ids text[];
 begin
-  perform raw.mark_deleted(table_name, of_type, ids, of_load);
-  execute format('update raw.%1$I set version_id = 0 where id = any ($1) and is_deleted', table_name) using ids;
+  execute format(
+    'with held as (select id from raw.%I where id = any ($1) and load_id <= $2 order by id for update)
+     select coalesce(array_agg(id), ''{}'') from held', table_name) into old_ids using ids, since_load;
+  perform raw.mark_deleted(table_name, of_type, old_ids, of_load);
+  execute format('update raw.%I set version_id = 0 where id = any ($1)', table_name) using old_ids;
+end $$;
+
+-- What is alive here at a later version than its deletion that a history told.
+create function raw.later_than(table_name text, ids text[], version_ids bigint[])
+returns table (id text, version_id bigint) language plpgsql as $$
+begin
+  return query execute format(
+    'select r.id, r.version_id from unnest($1, $2) as g (id, version_id) join raw.%I r on r.id = g.id
+     where not r.is_deleted and r.version_id > g.version_id', table_name) using ids, version_ids;
 end $$;
 
 create function raw.alive_count(table_name text)

@@ -123,7 +123,8 @@ begin
        md5(coalesce(string_agg(n.id, '','' order by n.id collate "C"), '''')) as digest
      from due d
      left join came n on n.number = d.number and n.last_updated < d.window_to
-     left join raw.%I r on r.id = n.id and r.version_id >= n.version_id and not r.is_deleted
+     left join raw.%I r on r.id = n.id and r.version_id >= n.version_id and r.last_updated >= n.last_updated
+       and not r.is_deleted
      group by d.slice_id, d.planned_count, d.counted', table_name) using of_job, slice_ids, counts
   loop
     slice_id := found.slice_id;

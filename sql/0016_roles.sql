@@ -43,6 +43,7 @@ language sql immutable as $$
   (true, 'name', '$.name[*].family'::jsonpath), (true, 'name', '$.name[*].given[*]'), (true, 'name', '$.name[*].text'),
   (true, 'name', '$.name ? (@.type() == "string")'),
   (true, 'name', '$.contact[*].name.family'), (true, 'name', '$.contact[*].name.given[*]'),
+  (true, 'name', '$.contact[*].name.text'),
   (true, 'phone', '$.telecom[*].value'), (true, 'phone', '$.contact[*].telecom[*].value'),
   (true, 'identifier', '$.identifier[*].value'),
   (true, 'address', '$.address[*].line[*]'), (true, 'address', '$.address[*].text'),
@@ -61,7 +62,7 @@ begin
   for found in
     select c.relname, p.kind, p.path
     from pg_class c join raw.private_path() p
-      on p.of_people = (c.relname in ('patient', 'relatedperson', 'person', 'practitioner', 'group'))
+      on not p.of_people or c.relname in ('patient', 'related_person', 'person', 'practitioner', 'group')
     where c.relnamespace = 'raw'::regnamespace and c.relkind = 'r'
       and (select count(*) from pg_attribute a
            where a.attrelid = c.oid and a.attname in ('resource', 'is_deleted', 'load_id')) = 3

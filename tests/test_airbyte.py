@@ -278,6 +278,14 @@ def test_a_table_with_other_columns_says_which_it_lacks(
         extract_airbyte(schema, warehouse, "Patient", HOW)
 
 
+def test_a_column_of_type_json_is_refused_since_it_may_hold_what_jsonb_cannot(
+    airbyte: Airbyte, schema: AirbyteSchema, warehouse: Warehouse
+) -> None:
+    airbyte.sql("alter table airbyte.flag alter column resource type json")
+    with pytest.raises(ConfigurationError, match=r"no column resource \(jsonb\): .* as jsonb"):
+        run(schema, warehouse)
+
+
 @pytest.mark.parametrize(
     "url", ["postgresql://reader:hunter2@127.0.0.1:1/echis", "host=127.0.0.1 port=1 password=hunter2"]
 )
@@ -292,6 +300,19 @@ def test_a_url_that_is_none_is_named_without_its_value(warehouse: Warehouse) -> 
     with pytest.raises(ConfigurationError, match="FHIR_AIRBYTE_URL is not a database URL") as error:
         run(AirbyteSchema("hunter2 at db"), warehouse)
     assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize("password", ["Hunt@er2", "Hunt/er2", "1234/er2", "Hu@n/ter2", "Hu:1@nt/er2", "Hun%zter2"])
+def test_a_url_whose_password_is_not_encoded_is_refused_and_not_shown(password: str, warehouse: Warehouse) -> None:
+    url = f"postgresql://reader:{password}@127.0.0.1:1/echis"
+    with pytest.raises(ConfigurationError, match=r"FHIR_AIRBYTE_URL .*percent-encode") as error:
+        run(AirbyteSchema(url), warehouse)
+    assert not any(part in str(error.value) for part in ("Hu", "er2", "1234"))
+
+
+def test_a_password_that_is_encoded_and_a_folder_of_sockets_are_taken() -> None:
+    schema = AirbyteSchema("postgresql://reader:Hunt%40%2Fer2@/echis?host=/run/a@b")
+    assert (schema.password, schema.source) == ("Hunt@/er2", "airbyte /run/a@b:5432/echis/airbyte")
 
 
 def test_the_schema_may_lie_in_the_warehouse_itself(database_url: str, warehouse: Warehouse) -> None:

@@ -172,7 +172,7 @@ def test_a_failed_search_leaves_the_watermark_and_the_next_one_finds_all(
     search(server, warehouse)
     before = rows(warehouse, "select read_to from raw.delete_watermark")
     delete(server, 1)
-    server.watch = refuse("_history", 500)
+    server.watch = refuse("_history", 503)
     with pytest.raises(FhirUnavailableError):
         search(server, warehouse)
     assert rows(warehouse, "select read_to from raw.delete_watermark") == before

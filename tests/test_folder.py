@@ -87,6 +87,26 @@ def test_a_file_that_was_only_touched_is_known_by_its_content(tmp_path: Path, wa
     assert before == [(NdjsonFolder(tmp_path).files("Flag")[0].fingerprint,)]
 
 
+def test_a_type_that_never_had_a_file_is_refused_until_an_empty_one_says_that_there_is_none(
+    tmp_path: Path, warehouse: Warehouse
+) -> None:
+    (tmp_path / "Patient.ndjson").write_bytes(b"{}\n")
+    (tmp_path / "flag.ndjson").write_bytes(lines("a"))
+    with pytest.raises(ConfigurationError, match=rf"{tmp_path} holds no file Flag\*\.ndjson .* FHIR_RESOURCE_TYPES"):
+        run(tmp_path, warehouse)
+    (tmp_path / "Flag.ndjson").touch()
+    assert (run(tmp_path, warehouse).files, landed(warehouse)) == (1, {})
+
+
+def test_a_file_that_was_loaded_may_be_taken_away(tmp_path: Path, warehouse: Warehouse) -> None:
+    (tmp_path / "Patient.ndjson").write_bytes(b"{}\n")
+    (tmp_path / "Flag.ndjson").write_bytes(lines("a"))
+    run(tmp_path, warehouse)
+    (tmp_path / "Flag.ndjson").unlink()
+    assert run(tmp_path, warehouse).files == 0
+    assert landed(warehouse) == {"a": 1}
+
+
 @pytest.mark.parametrize("emptying", ["truncate raw.flag", "drop table raw.flag"])
 def test_a_table_that_was_emptied_is_filled_again(tmp_path: Path, warehouse: Warehouse, emptying: str) -> None:
     (tmp_path / "Flag.ndjson").write_bytes(lines("a", "b"))

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from opensrp_dhis2.cli.scan import _secrets
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.scan import Needles, Scan, read_needles, scan_paths, scan_tables
+from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.database import Warehouse
+from opensrp_dhis2.warehouse.raw_pages import table_name
 from tests.views.conftest import load
 
 PATIENT = {
@@ -56,10 +59,62 @@ def test_every_kind_of_private_word_is_found(needles: Needles, kind: str) -> Non
 @pytest.mark.parametrize(
     "text",
     [json.dumps({"note": "\nNakató\t"}), json.dumps("Nakató", ensure_ascii=False), "a_Nakató.csv", "/p?name=Nakat%C3%B3",
-     "<td>Nakat&#243;</td>", "Nakató's"],
+     "<td>Nakat&#243;</td>", "Nakató's", "NAKATÓ", "nakató", json.dumps(json.dumps({"n": "Nakató"})),
+     "/p?name=Nakat%25C3%25B3"],
 )  # fmt: skip
 def test_a_name_is_found_however_json_html_or_a_url_writes_it(needles: Needles, text: str) -> None:
     assert kinds_of(needles, text) == ["name"]
+
+
+@pytest.mark.parametrize(
+    "text", ["+256772000111", "256772000111", "+256 772 000 111", "(256) 772-000.111", "12 256 772 000 111 12"]
+)  # fmt: skip
+def test_a_phone_number_is_found_in_any_grouping(needles: Needles, text: str) -> None:
+    assert kinds_of(needles, text) == ["phone"]
+
+
+def test_a_name_that_is_a_known_word_in_small_letters_is_looked_for_as_it_is_written(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    (tmp_path / "program.py").write_text("mark = grace")
+    with warehouse.connect() as connection:
+        load(connection, "Patient", [{"id": "p1", "name": [{"family": "Mark", "given": ["Odongtho"]}]}])
+    needles = read_needles(warehouse, {}, [tmp_path / "program.py"])
+    assert [kinds_of(needles, text) for text in ("Mark", "mark", "ODONGTHO")] == [["name"], [], ["name"]]
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "resource", "word"),
+    [
+        ("RelatedPerson", {"name": [{"family": "Namubiru"}]}, "Namubiru"),
+        ("RelatedPerson", {"telecom": [{"value": "+256772000999"}]}, "+256772000999"),
+        ("Patient", {"contact": [{"name": {"text": "Akello Florence"}}]}, "Akello Florence"),
+        ("Patient", {"extension": [{"url": "m", "valueString": "Auma of Kyebando"}]}, "Auma of Kyebando"),
+    ],
+)
+def test_the_words_of_every_person_are_looked_for(
+    warehouse: Warehouse, resource_type: str, resource: dict[str, object], word: str
+) -> None:
+    with warehouse.connect() as connection:
+        load(connection, resource_type, [{"id": "a1", **resource}], table=table_name(resource_type))
+    assert len(kinds_of(read_needles(warehouse, {}, []), word)) == 1
+
+
+def test_a_status_url_of_an_export_is_found(needles: Needles) -> None:
+    url = "https://h/fhir/$export-poll-status?_jobId=0f6d8c3e-93a4-4f1d-8f35-1c5e4a6b7c8d"
+    assert kinds_of(needles, url) == kinds_of(needles, url.replace("=", "%3D")) == ["cursor"]
+
+
+def test_every_secret_of_the_settings_is_looked_for_also_within_a_url() -> None:
+    names = ("FHIR_PASSWORD", "FHIR_TOKEN", "FHIR_CLIENT_SECRET", "DHIS2_TOKEN", "DHIS2_CLIENT_SECRET")
+    urls = {
+        "WAREHOUSE_URL": "postgresql://u:a%40b/secret1@h/d",
+        "FHIR_AIRBYTE_URL": "postgresql://u:a%40secret2@h/d",
+        "FHIR_NDJSON_URL": "simplecache::ftp://u:a%40secret3@h/x",
+    }
+    found = _secrets(Settings.from_mapping({name: f"{name} is it" for name in names} | urls))
+    assert found.keys() >= {*names, *(f"{name}'s password" for name in urls), "DHIS2_CLIENT_SECRET as sent"}
+    assert {found[f"{name}'s password"] for name in urls} == {"a@b/secret1", "a@secret2", "a@secret3"}
 
 
 @pytest.mark.parametrize(
@@ -80,21 +135,31 @@ def test_no_finding_shows_the_word_nor_enough_to_guess_it(needles: Needles, tmp_
     assert "Nakat" not in str(scan)
 
 
-@pytest.mark.parametrize("table", ["outbox.batch", "lookup.org_unit", "indicator.leaking"])
+@pytest.mark.parametrize(
+    "table", ["outbox.batch", "lookup.org_unit", "indicator.leaking", "indicator.shown", "outbox.blob"]
+)
 def test_a_word_in_a_table_that_others_read_is_found(warehouse: Warehouse, needles: Needles, table: str) -> None:
     plant = {
         "outbox.batch": "insert into outbox.batch (target, data_set_id, period, import_strategy, value_count, run_id, note)"
         " values ('t', 'd', '202401', 'DELETE', 0, 'r', 'refused: Odongtho')",
         "lookup.org_unit": "insert into lookup.org_unit values ('Ou1', 'NIN-CM9012x', 'n', 1, '/+256772000111')",
         "indicator.leaking": "create materialized view indicator.leaking as select array['NIN-CM9012'] as who",
+        "indicator.shown": "create view indicator.shown as select text 'Odongtho' as who",
+        "outbox.blob": "create table outbox.blob as select convert_to('Nakató', 'UTF8') as body",
     }
-    found = {"outbox.batch": ("note", "name"), "indicator.leaking": ("who", "identifier")}
+    found = {
+        "outbox.batch": ("note", "name"),
+        "indicator.leaking": ("who", "identifier"),
+        "lookup.org_unit": ("path", "phone"),
+        "indicator.shown": ("who", "name"),
+        "outbox.blob": ("body", "name"),
+    }
     with warehouse.connect() as connection:
         connection.execute(plant[table].encode())
         scan = Scan()
         scan_tables(scan, needles, connection)
     where = {(f.place, f.column, f.kind) for f in scan.findings}
-    assert where == ({(table, *found[table])} if table in found else set())  # an org unit's own code may stand there
+    assert where == {(table, *found[table])}  # an org unit's own code, NIN-CM9012x, may stand there
 
 
 def test_packed_files_and_sqlite_are_read_and_a_broken_one_is_said(needles: Needles, tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ It knows where this deployment keeps what is shared; how a word is found stands 
 """
 
 import os
+import re
 import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import click
 import psycopg
@@ -21,6 +23,7 @@ from opensrp_dhis2.cli.value_table import print_table
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.scan import Needles, Scan, read_needles, scan_paths, scan_tables
 from opensrp_dhis2.settings import Settings
+from opensrp_dhis2.warehouse.airbyte import AirbyteSchema
 
 SHOWN = 100
 
@@ -57,9 +60,19 @@ def _secrets(settings: Settings) -> dict[str, str]:
         if password := found.get(f"{server}_PASSWORD"):
             user = getattr(settings, f"{server.lower()}_username")
             found[f"{server}_PASSWORD as sent"] = b64encode(f"{user}:{password}".encode()).decode()
-    if settings.warehouse_url and (password := make_url(settings.warehouse_url).password):
-        found["WAREHOUSE_URL's password"] = password
-    return found
+    if secret := found.get("DHIS2_CLIENT_SECRET"):
+        found["DHIS2_CLIENT_SECRET as sent"] = b64encode(f"{settings.dhis2_client_id}:{secret}".encode()).decode()
+    return found | {f"{setting}'s password": password for setting, password in _passwords(settings) if password}
+
+
+def _passwords(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Give the passwords that stand in URLs, as they are without percent-encoding."""
+    if settings.warehouse_url:
+        url = make_url(settings.warehouse_url)
+        yield "WAREHOUSE_URL", url.password or str(url.query.get("password", ""))
+    yield "FHIR_AIRBYTE_URL", AirbyteSchema(settings.fhir_airbyte_url).password
+    storage = re.sub(r"^(\w+::)+", "", settings.fhir_ndjson_url)  # such as simplecache::
+    yield "FHIR_NDJSON_URL", unquote(urlsplit(storage).password or "")
 
 
 def _program(settings: Settings) -> Iterator[Path]:

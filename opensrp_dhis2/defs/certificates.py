@@ -1,21 +1,24 @@
 """The check `complete` on raw/<type>, a run's certificates as metadata, and the weekly job `resweep`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
-from opensrp_dhis2.defs.failures import dagster_failures
+from opensrp_dhis2.defs.failures import dagster_failures, raise_together
 from opensrp_dhis2.defs.resources import read_settings
 from opensrp_dhis2.defs.source import certificate_metadata, raw_key, way_in
+from opensrp_dhis2.errors import OpenSrpDhis2Error
 from opensrp_dhis2.extract import resweep
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.sources import extraction
-from opensrp_dhis2.warehouse import loaded_file, slices
+from opensrp_dhis2.warehouse import loaded_file, rejected, slices
 from opensrp_dhis2.warehouse.database import Warehouse
+from opensrp_dhis2.warehouse.slices import SHOWN_IDS
 
 CHECK = "complete"
+SEVERITY = dg.AssetCheckSeverity
 SHOWN_FILES = 20
 SATURDAY_NIGHT = "0 22 * * 6"  # before the nightly extract, which brings what it found into the totals
 
@@ -37,15 +40,19 @@ def _complete(resource_type: str) -> dg.AssetChecksDefinition:
             short = slices.shortfalls(connection, source, resource_type)
             standing = slices.status(connection, source, [resource_type])
             files = loaded_file.certificates(connection, source, resource_type)
+            refused = rejected.outstanding(connection, resource_type)
         unfinished = sum(row["unfinished_count"] for row in standing)
         broken = [one for one in files if one["state"] == "broken"]
         return dg.AssetCheckResult(
-            passed=not short and not unfinished and not broken,
+            passed=not (short or unfinished or broken or refused),
+            severity=SEVERITY.ERROR if short or unfinished or broken else SEVERITY.WARN,
             metadata={
                 **({"files": dg.MetadataValue.md(shown_files(files, broken))} if files else {}),
                 "certified_slices": sum(row["certified_count"] for row in standing),
                 "unfinished_slices": unfinished,
                 "missing": sum(row["missing_count"] for row in short),
+                "rejected": len(refused),
+                **({"rejected_ids": dg.MetadataValue.md(shown_rejected(refused))} if refused else {}),
                 **({"short_slices": dg.MetadataValue.md(shown(short))} if short else {}),
             },
         )
@@ -67,6 +74,11 @@ def shown(short: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def shown_rejected(refused: Sequence[tuple[str, str]]) -> str:
+    """Write what the source has and did not give whole, at most 20 of it."""
+    return "\n".join(f"- `{one}`: {reason}" for one, reason in refused[:SHOWN_IDS])
+
+
 def shown_files(files: Sequence[Mapping[str, Any]], broken: Sequence[Mapping[str, Any]]) -> str:
     """Write what became of all lines of the files of a type, and why files could not be read, at most 20 of them."""
     names = ("line", "inserted", "updated", "unchanged", "rejected")
@@ -75,22 +87,36 @@ def shown_files(files: Sequence[Mapping[str, Any]], broken: Sequence[Mapping[str
     return "\n".join(f"- {one}" for one in [*told, *(one["reason"] for one in broken[:SHOWN_FILES])])
 
 
-@dg.op(name="resweep_each_type", description="Read the last 35 days of every type again; safe to run again.")
+@dg.op(
+    name="resweep_each_type",
+    out=dg.Out(dg.Nothing),
+    description="Read the last 35 days of every type again; safe to run again. One type's failure stops no other.",
+)
 def resweep_op(
     context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse], fhir: dg.ResourceParam[FhirClient]
-) -> None:
+) -> Iterator[dg.AssetObservation | dg.Output[None]]:
     settings = read_settings()
     how = extraction(settings)
     if not settings.reads_fhir_server:
         context.log.info(f"FHIR_SOURCE is {settings.fhir_source}: what came late is found at each run")
+        yield dg.Output(None)
         return
+    failed: dict[str, OpenSrpDhis2Error] = {}
     with dagster_failures(context.retry_number):
         for resource_type in settings.all_resource_types:
-            result = resweep(fhir, warehouse, resource_type, how)
+            try:
+                result = resweep(fhir, warehouse, resource_type, how)
+            except OpenSrpDhis2Error as error:
+                context.log.error(f"{resource_type}: {error}")
+                failed[resource_type] = error
+                continue
             found = {"read": result.read, "inserted": result.inserted, "updated": result.updated}
             metadata = found | certificate_metadata(result)
             context.log.info(f"{resource_type}: {found}")
-            context.log_event(dg.AssetObservation(asset_key=raw_key(resource_type), metadata=metadata))
+            # Yielded: events that are logged are lost when a step fails.
+            yield dg.AssetObservation(raw_key(resource_type), metadata=metadata)
+        raise_together(failed)
+    yield dg.Output(None)
 
 
 @dg.job(name="resweep", executor_def=dg.in_process_executor)

@@ -5,9 +5,9 @@ from typing import Any
 
 import dagster as dg
 
-from opensrp_dhis2.defs.failures import dagster_failures
+from opensrp_dhis2.defs.failures import dagster_failures, raise_together
 from opensrp_dhis2.defs.resources import read_settings
-from opensrp_dhis2.errors import ConfigurationError, IncompleteExtractError
+from opensrp_dhis2.errors import ConfigurationError, OpenSrpDhis2Error
 from opensrp_dhis2.extract.deletes import MAX_SHARE, DeleteResult, SweepResult
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
@@ -57,7 +57,7 @@ def sweep_job(settings: Settings) -> dg.JobDefinition:
         warehouse: dg.ResourceParam[Warehouse],
         fhir: dg.ResourceParam[FhirClient],
     ) -> Iterator[dg.AssetObservation | dg.Output[None]]:
-        refused: list[str] = []
+        failed: dict[str, OpenSrpDhis2Error] = {}
         with dagster_failures(context.retry_number):
             way = open_way(read_settings(), warehouse, fhir)
             if way.sweep is None:
@@ -65,15 +65,15 @@ def sweep_job(settings: Settings) -> dg.JobDefinition:
             for resource_type in config.resource_types or settings.all_resource_types:
                 try:
                     result = way.sweep(resource_type, max_share=config.max_share)
-                except IncompleteExtractError as error:
-                    refused.append(str(error))
+                except OpenSrpDhis2Error as error:
+                    context.log.error(f"{resource_type}: {error}")
+                    failed[resource_type] = error
                     continue
                 key = dg.AssetKey(["raw", table_name(resource_type)])
                 yield dg.AssetObservation(
                     key, metadata=sweep_metadata(result)
                 )  # logged events are lost when a step fails
-        if refused:
-            raise dg.Failure("\n".join(refused), allow_retries=False)
+            raise_together(failed)
         yield dg.Output(None)
 
     @dg.job(name="sweep_deletes", executor_def=dg.in_process_executor)

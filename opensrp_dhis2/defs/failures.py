@@ -1,6 +1,6 @@
 """How our errors end a Dagster step: a transient one asks for a retry with back-off, any other fails it for good."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import dagster as dg
@@ -21,3 +21,11 @@ def dagster_failures(retry_number: int) -> Iterator[None]:
             wait = read_settings().retry_wait_seconds * 2**retry_number
             raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=wait) from error
         raise dg.Failure(str(error), allow_retries=False) from None
+
+
+def raise_together(failed: Mapping[str, OpenSrpDhis2Error]) -> None:
+    """Raise the errors of several types as one that names each type; transient when each of them is. None: go on."""
+    if failed:
+        error = OpenSrpDhis2Error("\n".join(f"{resource_type}: {one}" for resource_type, one in failed.items()))
+        error.is_transient = all(one.is_transient for one in failed.values())
+        raise error

@@ -72,12 +72,28 @@ def find_deletes(
         told = _told(client, resource_type, since)
     except HistoryRefusedError as error:
         return _swept(client, warehouse, resource_type, str(error))
+    told += _begun_anew(client, warehouse, resource_type, told)
     until = now - timedelta(seconds=lag_seconds)
     with warehouse.connect() as connection:
         search = _Search(connection, client.base_url, resource_type)
         deleted = search.mark(told)
         search.end("history", None, since, until, len(told), deleted)
     return DeleteResult(resource_type, since, until, len(told), deleted, time.monotonic() - started)
+
+
+def _begun_anew(client: FhirClient, warehouse: Warehouse, resource_type: str, told: Sequence[Deleted]) -> list[Deleted]:
+    """Give those told as deleted whose number here is higher, and that are not there: they were expunged and made again."""
+    with warehouse.connect() as connection:
+        later = dict(
+            connection.execute(
+                "select * from raw.later_than(%s, %s, %s)",
+                (table_name(resource_type), [one.id for one in told], [one.version_id for one in told]),
+            ).fetchall()
+        )
+    there, ids = set[str](), sorted(later)
+    for first in range(0, len(ids), IDS_PER_READ):
+        there |= _read_into(Page(), client, resource_type, ids[first : first + IDS_PER_READ])
+    return [Deleted(one, later[one]) for one in ids if one not in there]
 
 
 def sweep(
@@ -97,9 +113,10 @@ def sweep(
     """
     started, now = time.monotonic(), client.server_now()
     _read_to(client, warehouse, resource_type)  # makes the table of a type never read
+    since_load = _last_load(warehouse)
     source_count, differences = _compare(client, warehouse, resource_type)
-    restarted = {one for one, (_, difference) in differences.items() if difference in ("restarted", "retagged")}
-    there, loaded, rejected = _load_by_id(client, warehouse, resource_type, list(differences), restarted)
+    anew = {one for one, (_, difference) in differences.items() if difference in ("rolled_back", "retagged")}
+    there, loaded, rejected = _load_by_id(client, warehouse, resource_type, list(differences), _Anew(anew, since_load))
     gone = [
         Deleted(one, version_id)
         for one, (version_id, difference) in differences.items()
@@ -111,6 +128,14 @@ def sweep(
         deleted = search.mark(gone)
         search.end("sweep", reason, None, now, source_count, deleted, loaded)
     return SweepResult(resource_type, source_count, deleted, loaded, now, time.monotonic() - started, rejected)
+
+
+@dataclass(frozen=True)
+class _Anew:
+    """What is loaded whatever its version, but for what was read here after that load."""
+
+    ids: set[str]
+    since_load: int
 
 
 class _Search:
@@ -158,6 +183,12 @@ def _read_to(client: FhirClient, warehouse: Warehouse, resource_type: str) -> da
     return row[0] if row else None
 
 
+def _last_load(warehouse: Warehouse) -> int:
+    with warehouse.connect() as connection:
+        row = connection.execute("select coalesce(max(load_id), 0) from raw.load").fetchone()
+    return int(row[0]) if row else 0
+
+
 def _swept(client: FhirClient, warehouse: Warehouse, resource_type: str, reason: str) -> DeleteResult:
     result = sweep(client, warehouse, resource_type, reason=reason)
     return DeleteResult(resource_type, None, result.until, 0, result.deleted, result.seconds, reason, result)
@@ -198,7 +229,7 @@ def _line(one: Stamp) -> str:
 
 
 def _load_by_id(
-    client: FhirClient, warehouse: Warehouse, resource_type: str, ids: Sequence[str], restarted: set[str]
+    client: FhirClient, warehouse: Warehouse, resource_type: str, ids: Sequence[str], anew: _Anew
 ) -> tuple[set[str], int, int]:
     """Read these and load them; give those that the source has, how many were new or newer here, how many rejected."""
     there: set[str] = set()
@@ -208,7 +239,7 @@ def _load_by_id(
         for start in range(first, min(first + IDS_PER_READ * READS_PER_LOAD, len(ids)), IDS_PER_READ):
             there |= _read_into(page, client, resource_type, ids[start : start + IDS_PER_READ])
         if len(page):
-            counts = _load(client, warehouse, resource_type, page, restarted)
+            counts = _load(client, warehouse, resource_type, page, anew)
             loaded += counts.inserted + counts.updated
             rejected += counts.rejected
     return there, loaded, rejected
@@ -225,14 +256,14 @@ def _read_into(page: Page, client: FhirClient, resource_type: str, ids: Sequence
     return there
 
 
-def _load(client: FhirClient, warehouse: Warehouse, resource_type: str, page: Page, restarted: set[str]) -> LoadCounts:
+def _load(client: FhirClient, warehouse: Warehouse, resource_type: str, page: Page, anew: _Anew) -> LoadCounts:
     with warehouse.connect() as connection:
-        load = Load(connection, resource_type, source=client.base_url)
-        anew = [one.id for one in page.resources if one.id in restarted]
-        if anew:
+        load = Load(connection, resource_type, source=client.base_url, is_present=True)
+        ids = [one.id for one in page.resources if one.id in anew.ids]
+        if ids:
             connection.execute(
-                "select raw.restart_versions(%s, %s, %s, %s)",
-                (table_name(resource_type), resource_type, anew, load.counts().load_id),
+                "select raw.restart_versions(%s, %s, %s, %s, %s)",
+                (table_name(resource_type), resource_type, ids, load.counts().load_id, anew.since_load),
             )
         load.add(page.resources, page.rejected)
         return load.counts()

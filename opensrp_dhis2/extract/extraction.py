@@ -75,11 +75,15 @@ class TypeResult:
             setattr(self, name, getattr(self, name) + getattr(counts, name))
         self.invalid += invalid
 
+    def add_fetched(self, counts: LoadCounts) -> None:
+        """Take in what was read by id."""
+        self.inserted += counts.inserted
+        self.updated += counts.updated
+
     def add_slice(self, done: SliceResult) -> None:
         """Take one slice in."""
         self.add(done.counts, done.invalid)
-        self.inserted += done.fetched.inserted
-        self.updated += done.fetched.updated
+        self.add_fetched(done.fetched)
         self.slices += 1
         found = done.certificate
         self.short += found.state == "short"

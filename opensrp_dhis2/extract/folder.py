@@ -39,9 +39,9 @@ class _Reading:
 def load_folder(folder: NdjsonFolder, warehouse: Warehouse, resource_type: str, how: Extraction) -> TypeResult:
     """Load the files of one type that are new or changed; safe to kill and to run again.
 
-    Raises: ConfigurationError (terminal) naming each file that has no end, or changed while it was read; it is
-    FhirUnavailableError (transient) when all that failed were only out of reach. The other files are loaded. Others as
-    the warehouse.
+    Raises: ConfigurationError (terminal) for a type that never had a file, and naming each file that has no end, or
+    changed while it was read; it is FhirUnavailableError (transient) when all that failed were only out of reach. The
+    other files are loaded. Others as the warehouse.
     """
     started, result = time.monotonic(), TypeResult(resource_type)
     reading, broken = _Reading(folder, warehouse, resource_type, how), list[ConfigurationError | FhirUnavailableError]()
@@ -49,7 +49,13 @@ def load_folder(folder: NdjsonFolder, warehouse: Warehouse, resource_type: str, 
         with warehouse.connect() as connection:
             connection.execute("select raw.ensure_table(%s)", (table_name(resource_type),))
             known = loaded_file.known(connection, *reading.of)
-        for file in folder.files(resource_type):
+        files = folder.files(resource_type)
+        if not files and not known:
+            raise ConfigurationError(
+                f"{folder.url} holds no file {resource_type}*.ndjson or {resource_type}*.ndjson.gz, and none was loaded: "
+                f"deliver one, an empty one where there is no {resource_type}, or take it out of FHIR_RESOURCE_TYPES"
+            )
+        for file in files:
             try:
                 _take(reading, file, known.get(file.name), result)
             except (ConfigurationError, FhirUnavailableError) as error:

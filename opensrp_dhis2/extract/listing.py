@@ -11,6 +11,8 @@ from datetime import datetime
 
 from opensrp_dhis2.errors import FhirUnavailableError, UnreadablePageError
 from opensrp_dhis2.fhir.client import FhirClient
+from opensrp_dhis2.fhir.page import Version
+from opensrp_dhis2.fhir.poison import list_ties
 from opensrp_dhis2.fhir.sweep import read_stamps
 from opensrp_dhis2.fhir.window import Window
 
@@ -21,7 +23,7 @@ MOST_DIVISIONS = 200  # of one slice; it bounds what a server that lists nothing
 class Listing:
     """Versions by id, and how many more the source counts without listing them."""
 
-    versions: dict[str, int] = field(default_factory=dict)
+    versions: dict[str, Version] = field(default_factory=dict)
     unlisted_count: int = 0
     unlisted_from: datetime | None = None
 
@@ -44,6 +46,9 @@ def list_window(client: FhirClient, resource_type: str, window: Window) -> Listi
             pending += reversed(halves)
             divisions += 1
             continue
+        if not halves and not versions and after > 1:
+            ties = [one for page in list_ties(client, resource_type, part) for one in page]
+            versions = {one.id: one.version for one in ties if part.start_at <= one.last_updated < part.end_at}
         listing.versions |= versions
         if after > len(versions):
             listing.unlisted_count += after - len(versions)
@@ -51,12 +56,12 @@ def list_window(client: FhirClient, resource_type: str, window: Window) -> Listi
     return listing
 
 
-def _versions(client: FhirClient, resource_type: str, window: Window) -> dict[str, int]:
+def _versions(client: FhirClient, resource_type: str, window: Window) -> dict[str, Version]:
     """List the ids of a window; none where a stamp lies outside: it is then another search's page, or rows moved."""
     try:
         stamps = [one for page in read_stamps(client, resource_type, window) for one in page]
         is_of_window = all(window.start_at <= one.last_updated < window.end_at for one in stamps)
-        return {one.id: one.version_id for one in stamps} if is_of_window else {}
+        return {one.id: one.version for one in stamps} if is_of_window else {}
     except UnreadablePageError:
         return {}
     except FhirUnavailableError as error:

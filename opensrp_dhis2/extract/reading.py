@@ -49,7 +49,8 @@ def _land(reading: Reading, kind: Kind, one: Slice, counted_at: float | None) ->
     is_fresh = counted_at is not None and time.monotonic() - counted_at < COUNT_SECONDS
     received = Received(window, one.planned_count if is_fresh else client.count(resource_type, window))
     with reading.warehouse.connect() as connection:
-        load = Load(connection, resource_type, source=reading.source, window=(window.start_at, window.end_at))
+        within = (window.start_at, window.end_at)
+        load = Load(connection, resource_type, source=reading.source, window=within, is_present=True)
         connection.execute("select set_config('opensrp.is_resweep', %s, true)", (str(kind == "resweep"),))
         pages = merged(read_window(client, resource_type, window))
         invalid = load_pages(connection, load, resource_type, pages, reading.how.validate_share, received.note)

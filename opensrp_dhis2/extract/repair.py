@@ -8,15 +8,17 @@ from dataclasses import dataclass, field, replace
 
 from opensrp_dhis2.extract.extraction import Reading, SliceResult
 from opensrp_dhis2.extract.listing import Listing, digest_of, list_window
-from opensrp_dhis2.fhir.page import Page, Rejected
+from opensrp_dhis2.fhir.page import NO_JSON, NO_KEYS, Page, Rejected, Version
 from opensrp_dhis2.fhir.poison import CANNOT_GIVE, MALFORMED, read_ids
 from opensrp_dhis2.fhir.sweep import IDS_PER_READ
 from opensrp_dhis2.fhir.window import Window, instant
-from opensrp_dhis2.warehouse import slices
+from opensrp_dhis2.warehouse import rejected, slices
 from opensrp_dhis2.warehouse.raw_pages import Load, LoadCounts
 from opensrp_dhis2.warehouse.slices import Certificate, Landed
 
 MOST_REPAIRS = 3
+MOST_ASKED_AGAIN = 1_000  # a run, of each type
+BROKEN = (CANNOT_GIVE, MALFORMED, NO_JSON, NO_KEYS)  # a resource of the type all the same, and perhaps not listed
 
 
 @dataclass
@@ -25,7 +27,7 @@ class Received:
 
     window: Window
     counted_before: int
-    versions: dict[str, int] = field(default_factory=dict)
+    versions: dict[str, Version] = field(default_factory=dict)
     broken_ids: set[str] = field(default_factory=set)
     ungiven_count: int = 0
     unnamed_marks: set[int] = field(default_factory=set)  # of texts without an id, which may come more than once
@@ -39,7 +41,7 @@ class Received:
         self.is_odd |= (
             page.is_short or page.duplicate_count > 0 or came_again or bool(page.totals - {self.counted_before})
         )
-        self.versions.update({r.id: r.version_id for r in page.resources if start_at <= r.last_updated < end_at})
+        self.versions.update({r.id: r.version for r in page.resources if start_at <= r.last_updated < end_at})
         for one in filter(_is_broken, page.rejected):
             if one.id:
                 self.broken_ids.add(one.id)
@@ -101,6 +103,17 @@ def reconcile(reading: Reading, done: SliceResult, received: Received) -> SliceR
     return replace(done, certificate=certificate, fetched=repair.counts)
 
 
+def ask_again(reading: Reading) -> LoadCounts:
+    """Read by id what came broken, in part or not at all in earlier runs; what is given now, or is gone, is settled."""
+    with reading.warehouse.connect() as connection:
+        ids = [one for one, _ in rejected.outstanding(connection, reading.resource_type)][:MOST_ASKED_AGAIN]
+    repair = _Repair()
+    _fetch(reading, repair, ids)
+    with reading.warehouse.connect() as connection:
+        rejected.settle(connection, reading.resource_type, sorted(set(ids) - repair.refused))
+    return repair.counts
+
+
 def count_late(counted_before: int, listed: int, absent: int, left: int) -> int:
     """Say how many of the absent ids came into the window after it was counted: pure.
 
@@ -120,9 +133,10 @@ def _missing(landed: Landed, repair: _Repair) -> list[str]:
 
 
 def _hidden(listing: Listing, received: Received, repair: _Repair) -> int:
-    """Count what the source counts without listing it, less what it gave broken and without an id."""
+    """Count what the source counts without listing it, less what it gave broken: without an id, or not listed."""
     unnamed = received.unnamed_count - len(repair.broken - received.broken_ids)
-    return max(0, listing.unlisted_count - max(0, unnamed))
+    named = received.broken_ids - listing.versions.keys()
+    return max(0, listing.unlisted_count - len(named) - max(0, unnamed))
 
 
 def _certificate(listing: Listing, landed: Landed, received: Received, repair: _Repair, left: _Left) -> Certificate:
@@ -149,10 +163,10 @@ def _fetch(reading: Reading, repair: _Repair, ids: Sequence[str]) -> None:
     if not ids:
         return
     with reading.warehouse.connect() as connection:
-        load = Load(connection, reading.resource_type, source=reading.source)
+        load = Load(connection, reading.resource_type, source=reading.source, is_present=True)
         for asked, page in _pages_by_id(reading, ids):
             load.add(page.resources, page.rejected)
-            given = {one.id: one.version_id for one in page.resources}
+            given = {one.id: one.version for one in page.resources}
             repair.refused |= set(slices.compare(connection, reading.resource_type, given).absent_ids)
             repair.refused |= _named(asked, page.rejected)
             repair.broken |= _named(asked, filter(_is_broken, page.rejected))
@@ -182,12 +196,12 @@ def _named(asked: Iterable[str], rejected: Iterable[Rejected]) -> set[str]:
 
 
 def _is_broken(one: Rejected) -> bool:
-    return one.reason.startswith((CANNOT_GIVE, MALFORMED))
+    return one.reason.startswith(BROKEN)
 
 
 def _left(reading: Reading, received: Received, listing: Listing) -> _Left:
     """Ask what became of those that the pages held and the listing does not."""
     ids = sorted(received.versions.keys() - listing.versions.keys())
-    living = {one.id: one.version_id for _, page in _pages_by_id(reading, ids) for one in page.resources}
+    living = {one.id: one.version for _, page in _pages_by_id(reading, ids) for one in page.resources}
     changed = sum(received.versions.get(one) != version for one, version in living.items())
     return _Left(changed, len(set(ids) - living.keys()), len(living) - changed)

@@ -8,6 +8,7 @@ from functools import partial
 from opensrp_dhis2.extract.extraction import Extraction, Reading, TypeResult
 from opensrp_dhis2.extract.plan import Choose, choose_next, choose_past, plan_slices
 from opensrp_dhis2.extract.reading import read_slice
+from opensrp_dhis2.extract.repair import ask_again
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.warehouse import slices
 from opensrp_dhis2.warehouse.database import Warehouse
@@ -62,6 +63,7 @@ def _run(reading: Reading, kind: Kind, choose: Choose, progress: Progress) -> Ty
         ThreadPoolExecutor(reading.how.threads, thread_name_prefix="extract") as pool,
     ):
         unfinished = _unfinished(reading, kind)
+        result.add_fetched(ask_again(reading))
         _read_all(reading, kind, pool, unfinished, None, result, progress)
         if kind == "window" or all(one.state == "short" for one in unfinished):
             counted_at = time.monotonic()

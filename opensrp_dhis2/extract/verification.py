@@ -6,7 +6,7 @@ from datetime import timedelta
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.poison import list_stamps
 from opensrp_dhis2.fhir.window import BEGINNING, Window
-from opensrp_dhis2.warehouse import watermark
+from opensrp_dhis2.warehouse import slices
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 from opensrp_dhis2.warehouse.raw_pages import table_name
 
@@ -16,7 +16,7 @@ class Verification:
     """Resources by finding, and at most 20 ids of each.
 
     missing: not here; stale: an older version here; gone: here and not there; rejected: refused here, with a row;
-    not_due: written after the watermark, for the next run; unlisted: counted by the source and not listed.
+    not_due: written after the last window, for the next run; unlisted: counted by the source and not listed.
     """
 
     resource_type: str
@@ -31,7 +31,7 @@ class Verification:
 
     @property
     def is_complete(self) -> bool:
-        return not (self.missing or self.stale or self.gone or self.unlisted)
+        return not (self.missing or self.stale or self.gone or self.rejected or self.unlisted)
 
 
 def verify(client: FhirClient, warehouse: Warehouse, resource_type: str) -> Verification:
@@ -39,7 +39,7 @@ def verify(client: FhirClient, warehouse: Warehouse, resource_type: str) -> Veri
     result = Verification(resource_type)
     began_at = client.server_now()
     with warehouse.connect() as connection:
-        read_to = watermark.read_to(connection, client.base_url, resource_type)
+        planned_to = slices.standing(connection, client.base_url, resource_type).planned_to
         everything = Window(BEGINNING, began_at + timedelta(days=366))  # a clock may have been ahead
         before = client.count(resource_type, everything)
         result.source_count = _list_all(client, connection, resource_type)
@@ -47,7 +47,7 @@ def verify(client: FhirClient, warehouse: Warehouse, resource_type: str) -> Veri
         result.unlisted = max(0, min(before, after) - result.source_count)
         found = connection.execute(
             "select * from raw.compare_listed(%s, %s, %s, %s)",
-            (table_name(resource_type), resource_type, read_to, began_at),
+            (table_name(resource_type), resource_type, planned_to, began_at),
         ).fetchall()
         connection.rollback()  # the empty table of a type never read, and the temporary one
     for finding, count, ids in found:

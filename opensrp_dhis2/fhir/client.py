@@ -114,10 +114,13 @@ class FhirClient:
         """Ask for a next link at the configured base, whatever host and prefix the server believes to have."""
         parts = urlsplit(link)
         path, base_path = parts.path.rstrip("/"), urlsplit(self.base_url).path
-        if f"{path}/".startswith(f"{base_path}/"):
+        is_asked = path.endswith(f"/{asked}")
+        if "_getpages=" in parts.query:
+            path = ""  # HAPI pages at its base
+        elif f"{path}/".startswith(f"{base_path}/") and (base_path or not is_asked):
             path = path[len(base_path) :]
         else:
-            path = f"/{asked}" if path.endswith(f"/{asked}") else ""  # HAPI pages at its base
+            path = f"/{asked}" if is_asked else ""
         return self._bundle(path, parts.query)
 
     def _get(self, path: str, query: Sequence[tuple[str, str]] | str) -> httpx.Response:

@@ -6,6 +6,7 @@ URL of a file may read patients: neither stands in a message.
 
 import time
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from email.utils import parsedate_to_datetime
@@ -202,12 +203,18 @@ def pause_seconds(headers: Mapping[str, str], polled: int) -> float:
 
 def inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Unpack gzip if it begins like it: pure. Raises: EOFError, zlib.error where it does not end like it."""
-    stream = iter(chunks)
-    head = b""
-    while len(head) < len(_GZIP_MAGIC) and (chunk := next(stream, None)) is not None:
-        head += chunk
-    whole = chain([head], stream)
+    head, rest = _begun(chunks, len(_GZIP_MAGIC))
+    whole = chain([head], rest)
     return _gunzipped(whole) if head.startswith(_GZIP_MAGIC) else whole
+
+
+def _begun(chunks: Iterable[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
+    """Give at least so many bytes of the beginning, where there are, and what follows."""
+    rest = iter(chunks)
+    head = b""
+    while len(head) < size and (chunk := next(rest, None)) is not None:
+        head += chunk
+    return head, rest
 
 
 def _gunzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -223,9 +230,13 @@ def _gunzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def split_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Give the lines that are not empty: pure. Raises: msgspec.DecodeError for an end that no line break proves."""
+    """Give the lines that are not empty, without a byte order mark before the first: pure.
+
+    Raises: msgspec.DecodeError for an end that no line break proves.
+    """
+    head, following = _begun(chunks, len(BOM_UTF8))
     rest: list[bytes] = []
-    for chunk in chunks:
+    for chunk in chain([head.removeprefix(BOM_UTF8)], following):
         *ended, last = chunk.split(b"\n")
         for line in ended:
             if whole := b"".join([*rest, line]).strip():

@@ -9,14 +9,14 @@ from datetime import datetime
 
 import msgspec
 
-from opensrp_dhis2.errors import FhirError, HistoryRefusedError
+from opensrp_dhis2.errors import FhirError, HistoryRefusedError, IncompleteExtractError, UnreadablePageError
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.page import Bundle
 from opensrp_dhis2.fhir.window import instant
 
 ENTRIES_PER_PAGE = 1_000
 DELETIONS_AT_ONCE = 1_000
-REFUSALS = frozenset({400, 401, 403, 404, 405, 501})
+REFUSALS = frozenset({400, 401, 403, 404, 405, 500, 501})  # 500: of one resource in it perhaps, at every attempt
 _VERSION = re.compile(r"(?:.*/)?(?P<type>[A-Za-z]+)/(?P<id>[A-Za-z0-9.\-]{1,64})/_history/(?P<version>[0-9]{1,18})")
 
 
@@ -45,6 +45,8 @@ def deletions(client: FhirClient, resource_type: str, since: datetime) -> Iterat
     except FhirError as error:
         if error.status in REFUSALS:
             raise _refused(client, resource_type, f"HTTP {error.status}") from None
+        if isinstance(error, UnreadablePageError | IncompleteExtractError):
+            raise _refused(client, resource_type, "a page of it cannot be read") from None
         raise
     gone = [Deleted(one, version_id) for one, (version_id, is_deletion) in newest.items() if is_deletion]
     for first in range(0, len(gone), DELETIONS_AT_ONCE):

@@ -43,13 +43,14 @@ def read_manifest(text: str, base_url: str) -> Manifest:
 def status_url_of(location: str, base_url: str) -> str:
     """Move a status URL to the configured base, as next links are, whatever host the server believes to have: pure.
 
-    One that is neither below the base's path nor an operation stays as it is, and gets no token.
+    One that is neither below the base's path nor an operation stays as it is, and gets no token. A base without a path
+    may stand for one that has, so that an operation is asked at it.
     """
     parts, base_path = urlsplit(urljoin(f"{base_url}/", location)), urlsplit(base_url).path
     query = f"?{parts.query}" if parts.query else ""
-    if f"{parts.path}/".startswith(f"{base_path}/"):
-        return base_url + parts.path[len(base_path) :] + query
     _, operation, rest = parts.path.partition("/$")
+    if f"{parts.path}/".startswith(f"{base_path}/") and (base_path or not operation):
+        return base_url + parts.path[len(base_path) :] + query
     return f"{base_url}{operation}{rest}{query}" if operation else parts.geturl()
 
 
@@ -61,7 +62,8 @@ def file_url_of(url: str, base_url: str, request: str) -> str:
     """
     url = urljoin(f"{base_url}/", url)
     believed, is_told, _ = request.partition("/$export")
-    for base in (base_url, believed if is_told else base_url):
+    bases = [base_url, believed] if is_told else [base_url]
+    for base in sorted(bases, key=lambda one: len(urlsplit(one).path), reverse=True):
         parts, ours = urlsplit(url), urlsplit(base)
         if parts.netloc == ours.netloc and parts.path.startswith(f"{ours.path.rstrip('/')}/"):
             return base_url + parts.path[len(ours.path.rstrip("/")) :] + (f"?{parts.query}" if parts.query else "")

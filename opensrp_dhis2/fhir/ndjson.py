@@ -9,12 +9,13 @@ import os
 import re
 import tempfile
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -41,7 +42,10 @@ class NdjsonFile:
 
 
 class Content:
-    """What a file holds, as far as it was read: lines that are not blank, and the sha256 of all of it, unpacked."""
+    """What a file holds, as far as it was read: lines that are not blank, and the sha256 of all of it, unpacked.
+
+    A byte order mark at its beginning belongs to neither.
+    """
 
     def __init__(self) -> None:
         self.line_count, self._digest = 0, hashlib.sha256()
@@ -148,7 +152,7 @@ def shown_url(url: Path | str) -> str:
     storage, root = _opened(str(url))
     if isinstance(storage, LocalFileSystem):
         return str(storage.unstrip_protocol(root))
-    parts = urlsplit(str(url))
+    parts = _unchained(str(url))
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
 
 
@@ -165,6 +169,8 @@ def measure(path: Path) -> Content:
 def _lines(path: Path) -> Iterator[IO[bytes]]:
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
+            if lines.peek(len(BOM_UTF8)).startswith(BOM_UTF8):
+                lines.read(len(BOM_UTF8))
             yield lines  # type: ignore[misc]
     except (OSError, EOFError, zlib.error) as error:
         raise ConfigurationError(
@@ -177,9 +183,19 @@ def _type_of(name: str) -> str:
     return found[1] if found else ""
 
 
+def _unchained(url: str) -> SplitResult:
+    """Take a URL apart, without what fsspec puts before it, such as simplecache::."""
+    return urlsplit(re.sub(r"^(\w+::)+", "", url))
+
+
 def _opened(url: str) -> tuple[Any, str]:
     protocol = url.partition("://")[0].rpartition("::")[2]
     try:
+        parts = _unchained(url)
+        if "@" in parts.path and ":" in parts.netloc and "@" not in parts.netloc:
+            raise ConfigurationError(
+                "FHIR_NDJSON_URL cannot be taken apart: percent-encode its password (%40 for @, %2F for /)"
+            )
         return fsspec.core.url_to_fs(url)  # type: ignore[no-any-return]
     except ImportError:
         package = known_implementations.get(protocol, {}).get("class", protocol).partition(".")[0]

@@ -6,32 +6,49 @@ It knows a resource's id, version and time stamp; everything else in it stays un
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
 SUBSETTED = "SUBSETTED"
+NO_JSON = "it is not JSON, or its id or meta is not as FHIR has them"
+NO_KEYS = "it has no FHIR id, or no meta.lastUpdated with a zone"
+IN_PART = "the server sent only a part of it (SUBSETTED)"
 _ID = re.compile(r"[A-Za-z0-9.\-]{1,64}")
+_TYPE = re.compile(r"[A-Za-z]{1,64}")
 _HAPI_NUMBER = re.compile(r"HAPI-\d{1,5}")
 _ISSUE_CODE = re.compile(r"[a-z-]{1,30}")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _COUNT = re.compile(r"[?&]_count=([0-9]{1,9})(?:&|$)")
 
+Version: TypeAlias = tuple[int, datetime]  # a number may begin anew; a time alone may be shared
 
-class _Tag(msgspec.Struct):
+
+class Tag(msgspec.Struct):
+    """One tag of meta."""
+
+    system: str | None = None
     code: str | None = None
 
 
 class _Meta(msgspec.Struct):
     version: str | None = msgspec.field(default=None, name="versionId")
     last_updated: datetime | None = msgspec.field(default=None, name="lastUpdated")
-    tags: list[_Tag] = msgspec.field(default_factory=list, name="tag")
+    tags: list[Tag] = msgspec.field(default_factory=list, name="tag")
 
 
-class _Keys(msgspec.Struct):
+class Keys(msgspec.Struct):
+    """What is read of a resource as it came: all of it may be missing or odd."""
+
     resource_type: str = msgspec.field(default="", name="resourceType")
     id: str = ""
     meta: _Meta = msgspec.field(default_factory=_Meta)
+
+    @property
+    def stamp(self) -> datetime | None:
+        """When it was written; none unless it has a FHIR id and a time with a zone."""
+        stamp = self.meta.last_updated
+        return stamp if stamp and stamp.tzinfo and _ID.fullmatch(self.id) else None
 
 
 class _Link(msgspec.Struct):
@@ -87,6 +104,10 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
     last_updated: datetime
     body: bytes
 
+    @property
+    def version(self) -> Version:
+        return self.version_id, self.last_updated
+
 
 class Rejected(msgspec.Struct, frozen=True, gc=False):
     """Something in a page that is no usable resource of the wanted type, and why."""
@@ -131,7 +152,7 @@ class Page:
         self.resources = list(newest.values())
 
 
-_KEYS: msgspec.json.Decoder[_Keys] = msgspec.json.Decoder(_Keys)
+_KEYS: msgspec.json.Decoder[Keys] = msgspec.json.Decoder(Keys)
 BUNDLE: msgspec.json.Decoder[Bundle] = msgspec.json.Decoder(Bundle)
 
 
@@ -149,28 +170,37 @@ def page_of(resource_type: str, bundle: Bundle) -> Page:
     return page
 
 
+def read_keys(body: bytes | msgspec.Raw) -> Keys | None:
+    """Read the keys of one resource; none of what is no resource."""
+    try:
+        return _KEYS.decode(body)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+
+
 def read_resource(resource_type: str, body: bytes) -> Resource | Rejected:
-    """Read the keys of one resource: pure.
+    """Read one resource, or say why it is none: pure.
 
     A versionId that is no number (another server than HAPI) is replaced by lastUpdated in milliseconds, which grows too.
     """
-    try:
-        keys = _KEYS.decode(body)
-    except (msgspec.MsgspecError, RecursionError):
-        return Rejected(None, "it is not JSON, or its id or meta is not as FHIR has them", body)
+    keys = read_keys(body)
+    if keys is None:
+        return Rejected(None, NO_JSON, body)
+    its_id = keys.id if _ID.fullmatch(keys.id) else None
     if keys.resource_type != resource_type:
-        return Rejected(keys.id or None, f"it is a {keys.resource_type or 'thing without resourceType'}", body)
-    stamp = keys.meta.last_updated
-    if not _ID.fullmatch(keys.id) or stamp is None or stamp.tzinfo is None:
-        return Rejected(keys.id or None, "it has no FHIR id, or no meta.lastUpdated with a zone", body)
+        kind = keys.resource_type if _TYPE.fullmatch(keys.resource_type) else "thing without resourceType"
+        return Rejected(its_id, f"it is a {kind}", body)
+    stamp = keys.stamp
+    if stamp is None:
+        return Rejected(its_id, NO_KEYS, body)
     if any(tag.code == SUBSETTED for tag in keys.meta.tags):
-        return Rejected(keys.id, "the server sent only a part of it (SUBSETTED)", body)
-    return Resource(keys.id, version_of(keys.meta.version or "", stamp), stamp, body)
+        return Rejected(its_id, IN_PART, body)
+    return Resource(keys.id, version_of(keys.meta.version, stamp), stamp, body)
 
 
-def version_of(text: str, last_updated: datetime) -> int:
+def version_of(text: str | None, last_updated: datetime) -> int:
     """Read a versionId; one that is no number, or too long for a bigint, is replaced by lastUpdated in milliseconds."""
-    return int(text) if _NUMBER.fullmatch(text) else int(last_updated.timestamp() * 1000)
+    return int(text) if text and _NUMBER.fullmatch(text) else int(last_updated.timestamp() * 1000)
 
 
 def outcome_text(body: Any) -> str:

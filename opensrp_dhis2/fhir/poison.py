@@ -11,7 +11,7 @@ from datetime import timedelta
 from opensrp_dhis2.errors import FhirError, FhirUnavailableError, IncompleteExtractError, UnreadablePageError
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.page import Page, Rejected, page_of
-from opensrp_dhis2.fhir.sweep import Stamp, read_by_id, read_stamps
+from opensrp_dhis2.fhir.sweep import Stamp, read_by_id, read_stamps, read_stamps_at
 from opensrp_dhis2.fhir.window import BEGINNING, Window, instant
 
 FLOOR = 5  # divisions in a row with no half readable: then it is the server that fails, not a resource
@@ -113,6 +113,25 @@ def list_stamps(client: FhirClient, resource_type: str) -> Iterator[list[Stamp]]
         yield from _list_parts(reading, error)
 
 
+def list_ties(client: FhirClient, resource_type: str, window: Window) -> Iterator[list[Stamp]]:
+    """Give the stamps of a window that no division by time parts any more, by offset, around what cannot be listed."""
+    count, size = client.count(resource_type, window), client.page_size
+    pending = [(first, min(size, count - first)) for first in range(0, count, size)]
+    for _ in range(MOST_PARTS + len(pending)):
+        if not pending:
+            return
+        first, count = pending.pop()
+        try:
+            stamps = read_stamps_at(client, resource_type, window, first, count)
+        except FhirError as error:
+            _poison(error)
+            pending += [(first, count // 2), (first + count // 2, count - count // 2)] if count > 1 else []
+        else:
+            yield stamps
+            if 0 < len(stamps) < count:  # the server's maximum is lower than what was asked for
+                pending.append((first + len(stamps), count - len(stamps)))
+
+
 def _list_parts(reading: _Reading, error: FhirError) -> Iterator[list[Stamp]]:
     everything = Window(BEGINNING, reading.client.server_now() + timedelta(days=366))  # a clock may have been ahead
     pending = [everything]
@@ -123,7 +142,10 @@ def _list_parts(reading: _Reading, error: FhirError) -> Iterator[list[Stamp]]:
         except FhirError as part_error:
             _poison(part_error)
             parts = reading.parts(part, reading.client.count(reading.resource_type, part))
-            pending += parts[::-1] if len(parts) > 1 else []
+            if len(parts) > 1:
+                pending += parts[::-1]
+            else:
+                yield from list_ties(reading.client, reading.resource_type, parts[0])
         if not pending:
             return
     raise error

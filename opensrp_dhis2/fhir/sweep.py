@@ -11,10 +11,11 @@ import msgspec
 
 from opensrp_dhis2.errors import FhirOutcomeError
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.fhir.page import SUBSETTED, Page, version_of
+from opensrp_dhis2.fhir.page import SUBSETTED, Bundle, Page, Tag, Version, read_keys, version_of
 from opensrp_dhis2.fhir.window import Window
 
 IDS_PER_PAGE = 5_000
+NO_ODD_ONES = 20  # entries without keys are no single odd ones any more: something before the server takes them away
 IDS_PER_READ = 100  # keeps the URL below the 8 kB at which Tomcat answers in HTML
 
 
@@ -26,25 +27,9 @@ class Stamp(msgspec.Struct, frozen=True, gc=False):
     last_updated: datetime
     tags_md5: str | None = None  # of its sorted tags; none where it has none or the server tells none
 
-
-class _Tag(msgspec.Struct):
-    system: str = ""
-    code: str = ""
-
-
-class _Meta(msgspec.Struct):
-    version: str = msgspec.field(default="", name="versionId")
-    last_updated: datetime | None = msgspec.field(default=None, name="lastUpdated")
-    tags: list[_Tag] = msgspec.field(default_factory=list, name="tag")
-
-
-class _Stamped(msgspec.Struct):
-    resource_type: str = msgspec.field(default="", name="resourceType")
-    id: str = ""
-    meta: _Meta = msgspec.field(default_factory=_Meta)
-
-
-_STAMPED: msgspec.json.Decoder[_Stamped] = msgspec.json.Decoder(_Stamped)
+    @property
+    def version(self) -> Version:
+        return self.version_id, self.last_updated
 
 
 def read_stamps(client: FhirClient, resource_type: str, window: Window | None = None) -> Iterator[list[Stamp]]:
@@ -55,8 +40,14 @@ def read_stamps(client: FhirClient, resource_type: str, window: Window | None = 
     within = window.parameters() if window else []
     parameters = [*within, ("_elements", "id"), ("_count", str(IDS_PER_PAGE)), ("_sort", "_lastUpdated,_id")]
     for bundle in client.bundles(resource_type, parameters):
-        found = (_STAMPED.decode(entry.resource) for entry in bundle.entry)
-        yield [_stamp(client, resource_type, one) for one in found if one.resource_type == resource_type]
+        yield _stamps(client, resource_type, bundle)
+
+
+def read_stamps_at(client: FhirClient, resource_type: str, window: Window, first: int, count: int) -> list[Stamp]:
+    """Give so many of a window from an offset on, or what the server's maximum allows. Raises: as `bundles`."""
+    asked = [*window.parameters(), ("_elements", "id"), ("_count", str(count)), ("_sort", "_lastUpdated,_id")]
+    asked += [("_offset", str(first))] if first else []
+    return _stamps(client, resource_type, next(client.bundles(resource_type, asked)))
 
 
 def read_by_id(client: FhirClient, resource_type: str, ids: Sequence[str]) -> Iterator[Page]:
@@ -70,17 +61,23 @@ def read_by_id(client: FhirClient, resource_type: str, ids: Sequence[str]) -> It
             yield page
 
 
-def _stamp(client: FhirClient, resource_type: str, found: _Stamped) -> Stamp:
-    if not found.id or found.meta.last_updated is None:
+def _stamps(client: FhirClient, resource_type: str, bundle: Bundle) -> list[Stamp]:
+    """Give what can be compared: an entry without FHIR id and time is left out, as one that the server does not list."""
+    found = (read_keys(entry.resource) for entry in bundle.entry)
+    stamps = [
+        Stamp(keys.id, version_of(keys.meta.version, keys.stamp), keys.stamp, _tags_md5(keys.meta.tags))
+        for keys in found
+        if keys and keys.resource_type == resource_type and keys.stamp
+    ]
+    if not stamps and len(bundle.entry) >= NO_ODD_ONES:
         raise FhirOutcomeError(
             f"{client.base_url}/{resource_type}?_elements=id gives no id or no meta.lastUpdated: its ids cannot be "
             "compared; look at the gateway before it",
             url=f"{client.base_url}/{resource_type}",
         )
-    stamp = found.meta.last_updated
-    return Stamp(found.id, version_of(found.meta.version, stamp), stamp, _tags_md5(found.meta.tags))
+    return stamps
 
 
-def _tags_md5(tags: Sequence[_Tag]) -> str | None:
-    told = sorted(f"{tag.system}|{tag.code}" for tag in tags if tag.code != SUBSETTED)
+def _tags_md5(tags: Sequence[Tag]) -> str | None:
+    told = sorted(f"{tag.system or ''}|{tag.code or ''}" for tag in tags if tag.code != SUBSETTED)
     return hashlib.md5("\n".join(told).encode(), usedforsecurity=False).hexdigest() if told else None

@@ -14,14 +14,14 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from opensrp_dhis2.errors import ConfigurationError, FhirUnavailableError
-from opensrp_dhis2.warehouse.database import Connection
+from opensrp_dhis2.warehouse.database import Connection, refuse_misread
 
 AT = "_airbyte_extracted_at"
-WANTED = {"resource": ("jsonb", "json"), AT: ("timestamp with time zone",)}
+WANTED = {"resource": "jsonb", AT: "timestamp with time zone"}
 _BODY = "select convert_to(resource::text, 'UTF8') from {table}"
 _STAMP = (
-    "select resource ->> 'id', convert_to(jsonb_build_object('resourceType', resource::jsonb -> 'resourceType',"
-    " 'id', resource::jsonb -> 'id', 'meta', resource::jsonb -> 'meta')::text, 'UTF8') from {table}"
+    "select resource ->> 'id', convert_to(jsonb_build_object('resourceType', resource -> 'resourceType',"
+    " 'id', resource -> 'id', 'meta', resource -> 'meta')::text, 'UTF8') from {table}"
 )
 _WITHIN = " where _airbyte_extracted_at >= {start} and _airbyte_extracted_at < {end}"
 _TALLY = (
@@ -60,6 +60,10 @@ class AirbyteSchema:
         host = f"{parts.get('host') or 'localhost'}:{parts.get('port') or 5432}"
         return f"airbyte {host}/{parts.get('dbname') or ''}/{self.schema}"
 
+    @property
+    def password(self) -> str:
+        return str(self._parts().get("password") or "")
+
     @contextmanager
     def table(self, resource_type: str) -> Iterator["AirbyteTable"]:
         """Open a type's table in one snapshot, to read only.
@@ -81,11 +85,14 @@ class AirbyteSchema:
 
     def _parts(self) -> dict[str, Any]:
         try:
-            return conninfo_to_dict(self.url.replace("postgresql+psycopg://", "postgresql://", 1))
+            parts = conninfo_to_dict(self.url.replace("postgresql+psycopg://", "postgresql://", 1))
         except psycopg.ProgrammingError:
             raise ConfigurationError(
-                "FHIR_AIRBYTE_URL is not a database URL: write postgresql://user:password@host:5432/database"
+                "FHIR_AIRBYTE_URL is not a database URL: write postgresql://user:password@host:5432/database, the "
+                "password percent-encoded"
             ) from None
+        refuse_misread("FHIR_AIRBYTE_URL", parts.get("host"), parts.get("port"), parts.get("dbname"))
+        return parts
 
 
 class AirbyteTable:
@@ -141,11 +148,11 @@ class AirbyteTable:
                 "FHIR_AIRBYTE_SCHEMA or the account of FHIR_AIRBYTE_URL"
             )
         columns = {column: kind for _, column, kind in rows}
-        wrong = [name for name, kinds in WANTED.items() if columns.get(name) not in kinds]
+        wrong = [f"{name} ({kind})" for name, kind in WANTED.items() if columns.get(name) != kind]
         if wrong:
             raise ConfigurationError(
-                f"{self._place} has no column {' and no '.join(f'{one} ({WANTED[one][0]})' for one in wrong)}: "
-                "let the connection write each resource whole, as destination tables of version 2 have it"
+                f"{self._place} has no column {' and no '.join(wrong)}: let the connection write each resource "
+                "whole, as jsonb (json is not enough), as destination tables of version 2 have it"
             )
         return str(names[0])
 

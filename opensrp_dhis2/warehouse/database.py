@@ -4,6 +4,7 @@ It knows Postgres; it refuses to know FHIR, DHIS2 and the environment.
 """
 
 import hashlib
+import re
 import subprocess
 import warnings
 from collections.abc import Iterator
@@ -96,7 +97,7 @@ class Warehouse:
 
     @property
     def _shown_url(self) -> str:
-        return self._url.render_as_string(hide_password=True)
+        return self._url.difference_update_query(["password", "sslpassword"]).render_as_string(hide_password=True)
 
     def _unreachable(self, error: Exception) -> str:
         cause = str(error.__cause__ or error).strip().splitlines()[0]
@@ -115,7 +116,21 @@ def _checked_url(url: str) -> URL:
         ) from None
     if not parsed.drivername.startswith("postgres"):
         raise ConfigurationError(f"WAREHOUSE_URL names {parsed.drivername}; the warehouse is Postgres")
+    refuse_misread("WAREHOUSE_URL", parsed.host, parsed.port, parsed.database)
     return parsed.set(drivername="postgresql+psycopg")
+
+
+def refuse_misread(setting: str, host: object, port: object, database: object) -> None:
+    """Refuse a URL whose password was taken for a part of its host, port or database, which stand in messages.
+
+    Raises: ConfigurationError (terminal), without anything of the URL.
+    """
+    at, number, name = (str(part or "") for part in (host, port, database))
+    is_host = at.startswith("/") or not re.search("[@/]", at)  # a folder of sockets has any name
+    if not is_host or not re.fullmatch(r"[\d,]*", number) or re.search("[@/]", name):
+        raise ConfigurationError(
+            f"{setting} cannot be taken apart: percent-encode its password (%40 for @, %2F for /, %3A for :)"
+        )
 
 
 def start_embedded_postgres(data_dir: Path) -> str:

@@ -65,14 +65,16 @@ class Load:
 
     def __init__(
         self, connection: Connection, resource_type: str, *, source: str,
-        window: tuple[datetime, datetime] | None = None,
+        window: tuple[datetime, datetime] | None = None, is_present: bool = False,
     ) -> None:  # fmt: skip
+        """Begin it. Args: `is_present` says that the source tells the present state only, and no older versions."""
         self._connection, self._type, self._table = connection, resource_type, table_name(resource_type)
         start_at, end_at = window or (None, None)
         row = connection.execute(
             "select raw.begin_load(%s, %s, %s, %s, %s)", (self._table, source, resource_type, start_at, end_at)
         ).fetchone()
         self._load_id = int(row[0]) if row else 0
+        connection.execute("select set_config('opensrp.is_present', %s, true)", (str(is_present),))
 
     def add(self, resources: Sequence[Resource], rejected: Iterable[Refused] = ()) -> None:
         """Load one page; what Postgres refuses goes to raw.rejected, the rest goes on."""
@@ -115,7 +117,8 @@ class Load:
     def _reject(self, resource_id: str | None, reason: str, body: bytes) -> None:
         self._connection.execute(
             "insert into raw.rejected (resource_type, id, reason, body, load_id) values (%s, %s, %s, %s, %s)"
-            " on conflict do nothing",
+            " on conflict (resource_type, coalesce(id, ''), reason, body_md5)"
+            " do update set load_id = excluded.load_id, settled_at = null",
             (self._type, resource_id, reason, body, self._load_id),
         )
         self._connection.execute(

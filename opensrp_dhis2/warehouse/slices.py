@@ -113,8 +113,8 @@ def plan(
     return cursor.execute(query, (source, resource_type, kind, clock_ahead, *columns)).fetchall()
 
 
-def compare(connection: Connection, resource_type: str, versions: Mapping[str, int]) -> Landed:
-    """Look for these ids in raw, each at this version or a later one."""
+def compare(connection: Connection, resource_type: str, versions: Mapping[str, tuple[int, datetime]]) -> Landed:
+    """Look for these ids in raw, each at this version and time or later ones."""
     row = connection.execute(
         "select * from raw.compare_landed(%s, %s)",
         (table_name(resource_type), msgspec.json.encode(versions).decode()),

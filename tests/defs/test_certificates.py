@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 import pytest
+from starlette.responses import JSONResponse
 
 from opensrp_dhis2.defs.certificates import certificate_metadata, complete_checks, resweep_job, resweep_schedule
 from opensrp_dhis2.extract import Extraction, TypeResult, extract
@@ -37,8 +38,8 @@ def check(warehouse: Warehouse, client: FhirClient) -> dg.AssetCheckResult:
     return result
 
 
-def read(client: FhirClient, warehouse: Warehouse) -> TypeResult:
-    return extract(client, warehouse, "Flag", Extraction(threads=1, validate_share=0))
+def read(client: FhirClient, warehouse: Warehouse, resource_type: str = "Flag") -> TypeResult:
+    return extract(client, warehouse, resource_type, Extraction(threads=1, validate_share=0))
 
 
 def test_the_check_fails_with_the_ids_that_the_source_lists_and_does_not_give(
@@ -83,6 +84,24 @@ def test_the_weekly_job_resweeps_every_type_and_tells_of_it(
     assert result.success
     assert seen.asset_observation is not None
     assert seen.asset_observation.metadata["inserted"].value == 1
+
+
+def test_a_type_that_is_refused_fails_the_resweep_by_name_and_the_others_are_read(
+    server: FhirServer, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FHIR_RESOURCE_TYPES", "Location,Flag")
+    server.store.put({"resourceType": "Location", "id": "l1"}, stamp_ms=server.now_ms - 48 * HOUR_MS)
+    with FhirClient(server.url) as client:
+        for resource_type in ("Location", "Flag"):
+            read(client, warehouse, resource_type)
+        server.watch = lambda request, _: JSONResponse({}, 403) if "Location" in request.url.path else None
+        result = resweep_job.execute_in_process(
+            resources={"warehouse": warehouse, "fhir": client}, raise_on_error=False
+        )
+    [failed] = result.get_step_failure_events()
+    assert "Location: FHIR server" in str(failed.step_failure_data.user_failure_data)
+    [event] = result.get_asset_observation_events()
+    assert event.asset_observation_data.asset_observation.asset_key.path == ["raw", "flag"]
 
 
 def test_the_resweep_is_scheduled_in_the_countrys_zone() -> None:

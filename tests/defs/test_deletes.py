@@ -8,6 +8,13 @@ import pytest
 from starlette.responses import JSONResponse
 
 from opensrp_dhis2.defs.deletes import delete_metadata, sweep_job, sweep_schedule
+from opensrp_dhis2.defs.failures import dagster_failures, raise_together
+from opensrp_dhis2.errors import (
+    ConfigurationError,
+    FhirUnavailableError,
+    OpenSrpDhis2Error,
+    WarehouseUnavailableError,
+)
 from opensrp_dhis2.extract.deletes import find_deletes
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
@@ -61,6 +68,28 @@ def test_a_type_that_shows_nothing_fails_the_run_and_the_others_are_swept(
     accepted = run(server, warehouse, resource_types=["Flag"], max_share=1.0)
     assert accepted.success
     assert observed(accepted)["flag"]["deleted"] == 5
+
+
+def test_a_type_that_is_refused_fails_the_run_by_name_and_the_others_are_swept(
+    server: FhirServer, warehouse: Warehouse
+) -> None:
+    server.watch = lambda request, _: (
+        JSONResponse({}, 403) if request.url.path.startswith("/fhir/Flag") else None
+    )  # fmt: skip
+    result = run(server, warehouse)
+    assert list(observed(result)) == ["location"]
+    [failed] = result.get_step_failure_events()
+    assert "Flag: FHIR server" in str(failed.step_failure_data.user_failure_data)
+
+
+@pytest.mark.parametrize("other", [WarehouseUnavailableError("away"), ConfigurationError("wrong")])
+def test_several_errors_are_retried_only_when_all_of_them_are_transient(other: OpenSrpDhis2Error) -> None:
+    failed = {"Flag": FhirUnavailableError("silent"), "Location": other}
+    kind = dg.RetryRequested if other.is_transient else dg.Failure
+    with pytest.raises(kind) as ended, dagster_failures(0):
+        raise_together(failed)
+    told = str(ended.value.__cause__) if other.is_transient else str(ended.value.description)
+    assert told == f"Flag: silent\nLocation: {other}"
 
 
 def test_a_search_by_ids_says_why_in_the_metadata(server: FhirServer, warehouse: Warehouse) -> None:

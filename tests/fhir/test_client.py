@@ -110,6 +110,21 @@ def test_next_link_keeps_our_prefix_whatever_prefix_the_server_believes_in(link:
     assert (script.asked[1].path, script.asked[1].query) == (path, link.partition("?")[2])
 
 
+@pytest.mark.parametrize(
+    ("link", "path"),
+    [
+        ("http://internal:8080/fhir?_getpages=a%7Cb&x=1", ""),
+        ("http://internal:8080/fhir/Flag?page=a%7Cb&x=1", "/Flag"),
+        ("http://internal:8080/cursor/7?x=1", "/cursor/7"),
+    ],
+)
+def test_next_link_is_found_where_our_base_is_the_root_of_a_host(link: str, path: str) -> None:
+    with scripted(Answer(bundle(next_url=link)), Answer(bundle(flag("a")))) as script:
+        script.url = script.url.removesuffix("/fhir")
+        assert read(script) == ["a"]
+    assert (script.asked[1].path.rstrip("/"), script.asked[1].query) == (path, link.partition("?")[2])
+
+
 def test_03e_empty_or_short_page_is_not_the_end_while_there_is_a_next_link() -> None:
     pages = [
         bundle(next_url="http://h/fhir?_getpages=1", total=9),

@@ -163,6 +163,16 @@ def test_03h_a_status_url_is_asked_for_at_the_configured_base(location: str, exp
     assert status_url_of(location, BASE) == expected
 
 
+def test_where_our_base_is_the_root_of_a_host_status_and_files_are_asked_for_at_it() -> None:
+    root, believed = "https://fhir.example.org", "https://fhir.example.org/fhir"
+    assert (
+        status_url_of(f"{believed}/{JOB}", root) == status_url_of(f"http://inner/fhir/{JOB}", root) == f"{root}/{JOB}"
+    )
+    assert status_url_of("http://inner/bulkstatus/7", root) == f"{root}/bulkstatus/7"
+    assert file_url_of(f"{believed}/Binary/x", root, f"{believed}/$export?_type=Flag") == f"{root}/Binary/x"
+    assert file_url_of(f"{believed}/r4/Binary/x", f"{believed}/r4", f"{believed}/$export") == f"{believed}/r4/Binary/x"
+
+
 @pytest.mark.parametrize(
     ("url", "request_url", "expected"),
     [
@@ -273,7 +283,7 @@ def chunks(text: bytes, size: int) -> list[bytes]:
 def test_lines_do_not_depend_on_how_they_were_cut_into_chunks(cut: Callable[[bytes], list[bytes]]) -> None:
     text = b'\n{"a":1}\r\n\n  {"b":"\\n"}\n{"c":3}'
     expected = [b'{"a":1}', b'{"b":"\\n"}', b'{"c":3}']
-    assert list(split_lines(cut(text))) == expected
+    assert list(split_lines(cut(text))) == list(split_lines(cut(b"\xef\xbb\xbf" + text))) == expected
     assert list(split_lines(inflated(inflated(cut(gzip.compress(gzip.compress(text))))))) == expected
     assert list(split_lines(inflated([]))) == []
 

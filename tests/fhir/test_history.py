@@ -101,7 +101,13 @@ def test_a_refused_history_says_so(status: int) -> None:
 
 
 def test_a_server_that_is_down_is_no_refusal() -> None:
-    with scripted(Answer({"resourceType": "OperationOutcome"}, 500)) as script, pytest.raises(FhirUnavailableError):
+    down = [Answer({"resourceType": "OperationOutcome"}, 503)] * 4
+    with scripted(*down) as script, pytest.raises(FhirUnavailableError):
+        found(script.url)
+
+
+def test_a_history_that_fails_on_one_resource_is_no_use_for_the_others() -> None:
+    with scripted(Answer({"resourceType": "OperationOutcome"}, 500)) as script, pytest.raises(HistoryRefusedError):
         found(script.url)
 
 

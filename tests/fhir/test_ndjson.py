@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from opensrp_dhis2.errors import ConfigurationError
-from opensrp_dhis2.fhir.ndjson import NdjsonFolder, measure
+from opensrp_dhis2.fhir.ndjson import NdjsonFolder, measure, shown_url
 from tests.fhir.script import flag
 
 
@@ -105,6 +105,15 @@ def test_a_file_is_measured_by_its_lines_and_its_content_packed_or_not(tmp_path:
     assert plain.line_count == 3
 
 
+@pytest.mark.parametrize("packed", [bytes, gzip.compress])
+def test_a_byte_order_mark_is_no_part_of_the_first_resource(tmp_path: Path, packed: "type[bytes]") -> None:
+    name = "Flag.ndjson.gz" if packed is gzip.compress else "Flag.ndjson"
+    (tmp_path / name).write_bytes(packed(b"\xef\xbb\xbf" + lines("a", "b")))
+    assert ids(NdjsonFolder(tmp_path)) == ["a", "b"]
+    (tmp_path / name).write_bytes(packed(b"\xef\xbb\xbf\r\n"))
+    assert (ids(NdjsonFolder(tmp_path)), measure(tmp_path / name).line_count) == ([], 0)
+
+
 def test_a_folder_without_resources_and_one_that_is_not_there_are_named(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(ConfigurationError, match=rf"{folder} holds no file named <Type>\.ndjson"):
@@ -129,6 +138,17 @@ def test_storage_whose_package_is_not_installed_is_named_with_the_package() -> N
 def test_storage_that_nothing_knows_is_named() -> None:
     with pytest.raises(ConfigurationError, match="tape://, which fsspec does not know"):
         NdjsonFolder("tape://vault/export")
+
+
+@pytest.mark.parametrize("url", ["ftp://reader:Hunt/er2@h/x", "ftp://reader:Hunt/er2@h:21/x", "ftp://reader:12/er2@h"])
+def test_a_url_whose_password_is_not_encoded_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="FHIR_NDJSON_URL cannot be taken apart") as error:
+        shown_url(url)
+    assert not any(part in str(error.value) for part in ("Hunt", "er2"))
+
+
+def test_a_chained_url_is_shown_without_its_password() -> None:
+    assert shown_url("simplecache::memory://exporter:hunter2@store/x") == "memory://store/x"
 
 
 def test_a_password_in_the_url_is_never_shown() -> None:

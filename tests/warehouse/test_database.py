@@ -63,8 +63,19 @@ def test_a_url_that_is_no_postgres_is_a_wrong_setting(url: str) -> None:
         Warehouse(url)
 
 
-def test_a_server_that_is_not_there_is_told_without_the_password() -> None:
-    warehouse = Warehouse("postgresql+psycopg://user:hunter2@127.0.0.1:9/nothing")
+@pytest.mark.parametrize("password", ["Hunt@er2", "Hu@n/ter2", "Hu@er2:5/nt"])
+def test_a_url_whose_password_is_not_encoded_is_refused_and_not_shown(password: str) -> None:
+    with pytest.raises(ConfigurationError, match="WAREHOUSE_URL cannot be taken apart: percent-encode") as error:
+        Warehouse(f"postgresql+psycopg://user:{password}@127.0.0.1/nothing")
+    assert not any(part in str(error.value) for part in ("Hu", "er2"))
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql+psycopg://user:hunter2@127.0.0.1:9/nothing",
+            "postgresql+psycopg://127.0.0.1:9/nothing?password=hunter2"],
+)  # fmt: skip
+def test_a_server_that_is_not_there_is_told_without_the_password(url: str) -> None:
+    warehouse = Warehouse(url)
     with pytest.raises(WarehouseUnavailableError, match=r"127\.0\.0\.1:9") as error, warehouse.connect():
         pass
     assert "hunter2" not in str(error.value)

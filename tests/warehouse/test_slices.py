@@ -91,11 +91,15 @@ def test_what_landed_is_counted_at_its_version_or_later_and_the_rest_is_named(wa
         connection.execute("select raw.ensure_table('flag')")
         connection.execute(
             "insert into raw.flag (id, version_id, last_updated, is_deleted, load_id) values"
-            " ('a', 1, now(), false, 1), ('B', 3, now(), false, 1), ('c', 1, now(), false, 1), ('d', 1, now(), true, 1)"
+            " ('a', 1, now(), false, 1), ('B', 3, now(), false, 1), ('c', 1, now(), false, 1), ('d', 1, now(), true, 1),"
+            " ('f', 3, now() - interval '1 hour', false, 1)"
         )
-        found = slices.compare(connection, "Flag", {"a": 1, "B": 2, "c": 2, "d": 1, "e": 1})
-        assert (found.count, found.absent_ids) == (2, ["c", "d", "e"])
-        assert found.digest == slices.compare(connection, "Flag", {"B": 1, "a": 1}).digest
+        [(now,)] = connection.execute("select now()").fetchall()
+        found = slices.compare(
+            connection, "Flag", {one: (version, now) for one, version in zip("aBcdef", (1, 2, 2, 1, 1, 1), strict=True)}
+        )
+        assert (found.count, found.absent_ids) == (2, ["c", "d", "e", "f"])
+        assert found.digest == slices.compare(connection, "Flag", {"B": (1, now), "a": (1, now)}).digest
         assert slices.compare(connection, "Flag", {}).digest == NOBODY
 
 
