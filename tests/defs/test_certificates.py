@@ -9,6 +9,9 @@ from starlette.responses import JSONResponse
 from opensrp_dhis2.defs.certificates import certificate_metadata, complete_checks, resweep_job, resweep_schedule
 from opensrp_dhis2.extract import Extraction, TypeResult, extract
 from opensrp_dhis2.fhir.client import FhirClient
+from opensrp_dhis2.sandbox.fhir.app import create_app
+from opensrp_dhis2.sandbox.fhir.faults import Faults, Plan
+from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.fhir_proxy import Proxy, drop, fhir_proxy, is_count, is_listing
@@ -20,15 +23,15 @@ SETTINGS = Settings(fhir_resource_types=["Flag"], report_timezone="Africa/Kampal
 
 @pytest.fixture
 def server() -> Iterator[FhirServer]:
-    with fhir_server() as running:
-        running.put(40, stamp_ms=running.now_ms - 48 * HOUR_MS)
-        yield running
+    with fhir_server() as started:
+        started.put(40, stamp_ms=started.now_ms - 48 * HOUR_MS)
+        yield started
 
 
 @pytest.fixture
 def proxy(server: FhirServer) -> Iterator[Proxy]:
-    with fhir_proxy(server.url) as running:
-        yield running
+    with fhir_proxy(server.url) as started:
+        yield started
 
 
 def check(warehouse: Warehouse, client: FhirClient) -> dg.AssetCheckResult:
@@ -107,3 +110,17 @@ def test_a_type_that_is_refused_fails_the_resweep_by_name_and_the_others_are_rea
 def test_the_resweep_is_scheduled_in_the_countrys_zone() -> None:
     schedule = resweep_schedule(SETTINGS)
     assert (schedule.name, schedule.execution_timezone) == ("resweep_weekly", "Africa/Kampala")
+
+
+def test_what_the_source_did_not_give_whole_is_a_warning_by_name(server: FhirServer, warehouse: Warehouse) -> None:
+    faults = Faults()
+    with running(create_app(server.store, faults=faults)) as root, FhirClient(f"{root}/fhir") as client:
+        faults.begin(Plan(cannot_give=frozenset({"f00003"})))
+        read(client, warehouse)
+        warned = check(warehouse, client)
+        faults.begin(Plan())
+        read(client, warehouse)
+        passed = check(warehouse, client)
+    assert (warned.passed, warned.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "`f00003`: the server cannot give it" in str(warned.metadata["rejected_ids"].value)
+    assert (passed.passed, passed.metadata["rejected"].value) == (True, 0)
