@@ -71,6 +71,7 @@ def test_every_reply_is_read_into_as_many_verdicts_as_values_and_never_trusted_b
     status=st.sampled_from([200, 409]),
     said=st.sampled_from([("ERROR", True), ("ERROR", False), ("WARNING", False), (None, True), (None, False)]),
     summary=SUMMARY,
+    counts=st.one_of(st.just((0, 0, 0, 0)), st.tuples(*[st.integers(0, 4)] * 4)),
     sent=SENT,
     strategy=st.sampled_from(["CREATE_AND_UPDATE", "CREATE", "DELETE"]),
     version=st.sampled_from([OLD, OLD, NEW, None]),
@@ -79,12 +80,15 @@ def test_an_import_that_failed_has_stored_deleted_and_dropped_nothing_that_is_ce
     status: int,
     said: tuple[str | None, bool],
     summary: dict[str, Any],
+    counts: tuple[int, int, int, int],
     sent: list[SentValue],
     strategy: str,
     version: ServerVersion | None,
 ) -> None:
     """A failed import of zeros counts what a good one counts; and a WARNING has its conflicts in every recording."""
-    members = {**summary, "status": said[0], **({} if said[1] else {"conflicts": []})}
+    names = ("imported", "updated", "ignored", "deleted")
+    members = {**summary, "status": said[0], "importCount": dict(zip(names, counts, strict=True)), "description": "x"}
+    members |= {} if said[1] else {"conflicts": []}
     envelope = {"httpStatus": "x", "httpStatusCode": status, "status": "ERROR", "response": members}
     reply = Reply(status, json.dumps(envelope).encode(), "application/json")
     assert not DONE & interpret(reply, sent, version, asked={"importStrategy": strategy}).tally().keys()
