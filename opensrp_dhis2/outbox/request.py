@@ -100,7 +100,7 @@ class Sender:
         """Read back; a connection that broke after everything was stored has done no harm."""
         found = settle_by_reading(self.warehouse, self.client, batch, self.version, self.run_id)
         verdicts = Counter(verdict.verdict for verdict in found)
-        is_silent = is_timeout or verdicts["lost"] > 0
+        is_silent = is_timeout or verdicts["lost"] + verdicts["blocked"] > 0
         return Answer(Outcome.SILENT if is_silent else Outcome.TAKEN, verdicts)
 
     def _verdicts(self, batch: Batch, rows: list[SentRow], reply: Reply, read: Interpretation) -> list[RowVerdict]:
