@@ -19,6 +19,7 @@ from opensrp_dhis2.outbox.ledger import Batch, RowVerdict, SentRow
 from opensrp_dhis2.warehouse.database import Warehouse
 
 Cell = tuple[str, str, str, str]  # data element, org unit, category option combo, attribute option combo
+DEAD_AFTER_SECONDS = 86_400.0  # of a job
 _NO_ELEMENT = "E2001"  # no place is to blame
 
 
@@ -40,15 +41,16 @@ def settle_unfinished(
 ) -> int:
     """Settle every request that left without a verdict; give how many there were.
 
-    What is read while an import job may still run is not final, so that it is waited for.
+    What is read while an import job may still run is not final, so that it is waited for; one that DHIS2 calls running
+    for more than a day has died.
     Raises: Dhis2UnavailableError (transient) while DHIS2 does not answer; the batches stay open.
     """
     with warehouse.connect() as connection:
         batches = ledger.unsettled_batches(connection, target)
     for batch in batches:
-        if batch.job_id:
+        if batch.job_id and batch.age_seconds < DEAD_AFTER_SECONDS:
             await_reply(client, batch.job_id, pause=pause)
-        elif batch.job_id is not None:  # DHIS2 may have begun a job and never told us its id
+        elif batch.job_id == "":  # DHIS2 may have begun a job and never told us its id
             pause(max(0.0, FORGOTTEN_AFTER_SECONDS - batch.age_seconds))
         settle_by_reading(warehouse, client, batch, version, run_id)
     return len(batches)

@@ -10,6 +10,8 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2UnavailableError
+from opensrp_dhis2.outbox import ledger
+from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.outbox.settle import settle_unfinished
 from opensrp_dhis2.sandbox.dhis2.app import create_app
 from opensrp_dhis2.sandbox.server import running
@@ -201,3 +203,26 @@ def test_an_account_that_may_read_nothing_stops_the_run_and_the_request_stays_op
     ):
         dhis2.report("run-2")
     assert ledger_rows(warehouse)[0][3] == "sending"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_job_that_is_called_running_for_more_than_a_day_is_read_back(
+    warehouse: Warehouse, set_totals: SetTotals, version: str
+) -> None:
+    """Its thread has died with its server: waited for, it would hold up every later run."""
+    set_totals({FIRST: 5})
+    with behind_a_proxy(warehouse, version, metadata()) as (dhis2, proxy):
+        proxy.notes = {
+            "/api/system/taskSummaries": b"",
+            "/api/system/tasks": b'[{"uid":"x","level":"INFO","completed":false,"message":"Process started"}]',
+        }
+        with warehouse.connect() as connection:
+            reporter = dhis2.reporter("run-1")
+            reporter.plan(SEPTEMBER)
+            of = Slice(dhis2.client.base_url, "DsMonthly01", "202509")
+            batch = ledger.cut_batch(connection, of, 1, "run-1")
+            assert batch
+            ledger.keep_job(connection, batch, "JobOfBefore")
+            connection.execute("update outbox.batch set created_at = now() - interval '25 hours'")
+        assert dhis2.report("run-2").accepted == 1
+    assert ledger_rows(warehouse) == [("OuFacility1", "5", "5", "delivered", None)]
