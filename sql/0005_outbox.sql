@@ -20,7 +20,7 @@ create table outbox.value (
   state text not null check (state in
     ('pending', 'sending', 'delivered', 'dropped', 'refused', 'withheld', 'withdrawn')),
   code text, reason text,                               -- why not, in DHIS2's code and in plain words
-  attempt integer not null default 0,
+  attempt integer not null default 0,                   -- requests that DHIS2 answered, and the one under way
   batch_id bigint references outbox.batch, row_index integer,  -- the last request that carried it, and where in it
   run_id text not null,
   wanted_at timestamptz not null default now(), settled_at timestamptz,
@@ -92,6 +92,8 @@ $$;
 
 -- Write the verdicts of a batch. `verdicts`: a temporary table (row_index, verdict, code, reason) made by the caller.
 -- stored, unchanged, deleted: DHIS2 has it so; dropped: it keeps no such zero; blocked, lost: to be sent again.
+-- A request that was never answered, or by a proxy alone (the statuses of request.py's UNHEARD), is no attempt: an outage
+-- says nothing of a value.
 -- The run that settles signs for it, which may be a later one than the run that sent.
 create function outbox.settle(of_batch bigint, status integer, said text, by_run text)
 returns void language plpgsql as $$
@@ -106,6 +108,8 @@ begin
     acknowledged = case
       when r.verdict in ('stored', 'unchanged', 'deleted', 'dropped') then v.wanted else v.acknowledged end,
     code = r.code, reason = r.reason, run_id = by_run,
+    attempt = v.attempt - case when v.attempt > 0 and (status is null or status in (429, 502, 503, 504))
+      and r.verdict in ('blocked', 'lost') then 1 else 0 end,
     settled_at = case when r.verdict in ('blocked', 'lost') then null else now() end
   from verdicts r
   where v.batch_id = of_batch and v.state = 'sending' and v.row_index = r.row_index;

@@ -19,7 +19,7 @@ from opensrp_dhis2.http import make_client
 
 READ_TIMEOUT_SECONDS = 300.0  # 2.43 was seen to take two minutes over a large request
 GZIP_ABOVE_BYTES = 4096
-ORG_UNITS_PER_READ = 100  # keeps the URL below the usual 8 kB of a proxy
+ORG_UNITS_PER_READ = DATA_ELEMENTS_PER_READ = 100  # keeps the URL below the usual 8 kB of a proxy
 _NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -105,10 +105,16 @@ class Dhis2Client:
         return self.send(method, path, content=body, headers={"Content-Type": "application/json"})
 
     def get_json(self, path: str, params: Mapping[str, Any] = _NO_PARAMS) -> Json:
-        """Read one JSON object below /api.
+        """Read one JSON object below /api; one that is asked for its id, and does not say it, is a proxy's note.
 
         Raises: Dhis2UnavailableError (transient); another Dhis2Error (terminal).
         """
+        body = self._get_object(path, params)
+        if "id" in str(params.get("fields", "")).split(",") and "id" not in body:
+            raise self.not_an_answer(path, "id")
+        return body
+
+    def _get_object(self, path: str, params: Mapping[str, Any]) -> Json:
         reply = self.send("GET", path, params=params)
         check_readable(reply, self.base_url, path)
         body = read_json_object(reply)
@@ -120,6 +126,27 @@ class Dhis2Client:
             )
         return body
 
+    def get_list(self, path: str, params: Mapping[str, Any], member: str) -> tuple[Json, list[Json]]:
+        """Read one JSON object and the list that must be in it, where nothing found is an empty list.
+
+        An object without it is a proxy's note, and no word of what there is.
+        Raises: as `get_json`; Dhis2UnavailableError (transient) when the list is absent.
+        Source: recordings 39h, 40; FINDINGS, section 2.4.
+        """
+        body = self._get_object(path, params)
+        rows = body.get(member)
+        if not isinstance(rows, list):
+            raise self.not_an_answer(path, member)
+        return body, rows
+
+    def not_an_answer(self, path: str, member: str) -> Dhis2UnavailableError:
+        """Make the error for an object that lacks what DHIS2 always says there."""
+        return Dhis2UnavailableError(
+            f"DHIS2 at {self.base_url}, {path}: JSON without {member}, not as DHIS2 answers: something in front of it "
+            "may be down for maintenance; try again, then look into the proxy",
+            url=f"{self.base_url}/api/{path}", status=200,
+        )  # fmt: skip
+
     def get_pages(
         self, collection: str, fields: str, *, page_size: int = 1000, filters: Sequence[str] = ()
     ) -> Iterator[Json]:
@@ -127,8 +154,9 @@ class Dhis2Client:
         page = 1
         while True:
             params = {"fields": fields, "order": "id:asc", "paging": "true", "pageSize": page_size, "page": page}
-            body = self.get_json(collection, {**params, "filter": list(filters)} if filters else params)
-            yield from body.get(collection, ())
+            asked = {**params, "filter": list(filters)} if filters else params
+            body, rows = self.get_list(collection, asked, collection)
+            yield from rows
             if page >= body.get("pager", {}).get("pageCount", 1):
                 return
             page += 1
@@ -136,6 +164,8 @@ class Dhis2Client:
     def system_info(self) -> SystemInfo:
         """Ask the server for its version, calendar and clock. Raises: as `get_json`."""
         body = self.get_json("system/info")
+        if "version" not in body:
+            raise self.not_an_answer("system/info", "version")
         return SystemInfo(
             ServerVersion.parse(str(body.get("version"))),
             str(body.get("calendar", "iso8601")),
@@ -179,10 +209,24 @@ class Dhis2Client:
         when the account may not read here, which older servers say with an empty answer.
         """
         params = {"dataSet": data_set, "period": period, "includeDeleted": _flag(include_deleted)}
+        return self._read_values({**params, "children": _flag(has_children)}, org_units)
+
+    def read_element_values(
+        self, data_elements: Sequence[str], period: str, org_units: Sequence[str]
+    ) -> Iterator[DataValue]:
+        """Read what stands there of these data elements, in whichever data set they are, or in none.
+
+        Raises: as `read_data_values`. Source: recording 39n.
+        """
+        for first in range(0, len(data_elements), DATA_ELEMENTS_PER_READ):
+            elements = list(data_elements[first : first + DATA_ELEMENTS_PER_READ])
+            yield from self._read_values({"dataElement": elements, "period": period}, org_units)
+
+    def _read_values(self, params: Mapping[str, Any], org_units: Sequence[str]) -> Iterator[DataValue]:
         for first in range(0, len(org_units), ORG_UNITS_PER_READ):
-            units = list(org_units[first : first + ORG_UNITS_PER_READ])
-            body = self.get_json("dataValueSets", {**params, "orgUnit": units, "children": _flag(has_children)})
-            for row in body.get("dataValues") or ():
+            asked = {**params, "orgUnit": list(org_units[first : first + ORG_UNITS_PER_READ])}
+            body, rows = self.get_list("dataValueSets", asked, "dataValues")
+            for row in rows:
                 yield self._data_value(body, row)
 
     def _data_value(self, header: Json, row: Json) -> DataValue:

@@ -210,10 +210,10 @@ FRENCH: dict[str, tuple[str, str]] = {
     "E1004": ("DHIS2 n’accepte pas l’objet.", "Corrigez l’objet que nomme le message."),
     "E1005": ("DHIS2 n’a pas l’objet, ou le cache au compte.", _LET_METADATA_REFRESH),
     "E1006": ("Le compte n’en a pas le droit.", "Donnez au compte l’autorisation que nomme le message."),
-    "E2001": ("Une lecture ne nomme aucun ensemble de données que DHIS2 connaisse.", _LET_METADATA_REFRESH),
+    "E2001": ("Une lecture ne nomme ni ensemble ni élément de données que DHIS2 connaisse.", _LET_METADATA_REFRESH),
     "E2002": ("Une lecture ne nomme aucune période.", _REPORT_US),
     "E2003": ("Une lecture nomme les périodes de deux façons.", _REPORT_US),
-    "E2006": ("Une lecture ne nomme aucune unité d’organisation.", _REPORT_US),
+    "E2006": ("Une lecture ne nomme aucune unité d’organisation que DHIS2 connaisse.", _LET_METADATA_REFRESH),
     "E2009": ("Une lecture a une limite négative.", _REPORT_US),
     "E2010": (
         "Le compte n’a pas le droit de lire les données de cet ensemble.",

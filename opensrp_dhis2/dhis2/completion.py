@@ -4,7 +4,7 @@ It knows the requests and what their answers prove; when something is complete i
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from opensrp_dhis2.dhis2.client import ORG_UNITS_PER_READ, Dhis2Client
@@ -188,11 +188,21 @@ def read_registrations(client: Dhis2Client, completions: Iterable[Completion]) -
         ordered = sorted(among)
         for first in range(0, len(ordered), ORG_UNITS_PER_READ):
             asked = {"dataSet": data_set, "period": period, "orgUnit": ordered[first : first + ORG_UNITS_PER_READ]}
-            rows = client.get_json(PATH, asked).get(PATH) or ()
             found |= {
-                _completion(client, row): str(row.get("storedBy")) for row in rows if row.get("completed") is not False
+                _completion(client, row): str(row.get("storedBy"))
+                for row in _rows(client, asked)
+                if row.get("completed") is not False
             }
     return found
+
+
+def _rows(client: Dhis2Client, asked: Mapping[str, object]) -> list[Json]:
+    """Read registrations, of which DHIS2 says `{}` when it finds none; another object without them is no answer."""
+    body = client.get_json(PATH, asked)
+    rows = body.get(PATH, None if body else [])
+    if not isinstance(rows, list):
+        raise client.not_an_answer(PATH, PATH)
+    return rows
 
 
 def _completion(client: Dhis2Client, row: Json) -> Completion:

@@ -4,7 +4,8 @@ It knows one batch at a time; which batch comes next is decided in push.py and p
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from opensrp_dhis2.dhis2 import import_job
 from opensrp_dhis2.dhis2.client import Dhis2Client
@@ -19,7 +20,7 @@ from opensrp_dhis2.outbox.pace import Outcome
 from opensrp_dhis2.outbox.settle import can_be_dropped, compare, read_back, settle_by_reading
 from opensrp_dhis2.warehouse.database import Warehouse
 
-MAX_ATTEMPTS = 3  # for a value that goes alone and is taken without being stored
+MAX_ATTEMPTS = 3  # answered ones, for a value that goes alone and is taken without being stored
 ACCEPTED = ("stored", "unchanged", "deleted", "dropped")
 UNHEARD = frozenset({429, 502, 503, 504})  # a proxy's word, or a server that is starting
 LOST_WRITES = frozenset({Reason.WRITE_LOST, Reason.FLUSH_FAILED, Reason.COUNTS_DISAGREE, Reason.NOTHING_COUNTED})
@@ -30,6 +31,12 @@ STRICT = dict.fromkeys(
     ),
     "true",
 )  # fmt: skip
+
+# what the account may not write: all of it, or only this place
+_PLACE: dict[str, Callable[[SentRow], tuple[str, ...]]] = {
+    "E8011": lambda row: (row.org_unit_id,),
+    "E8012": lambda row: (row.category_option_combo_id, row.attribute_option_combo_id),
+}
 
 
 @dataclass(frozen=True)
@@ -47,15 +54,16 @@ class Answer:
         return sum(self.verdicts[name] for name in ACCEPTED)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Sender:
-    """What a request needs: the ledger, the server, its version, and the run that signs for it."""
+    """What a request needs: the ledger, the server, its version, and the run that signs for it; `accepted` by it."""
 
     warehouse: Warehouse
     client: Dhis2Client
     version: ServerVersion
     run_id: str
     is_async: bool = False  # DHIS2 imports in a job of its own
+    accepted: int = field(default=0, init=False)  # values of this run: the account may write some at least
 
     def send(self, batch: Batch) -> Answer:
         """Send one committed batch and settle it.
@@ -70,16 +78,24 @@ class Sender:
         except Dhis2UnavailableError as error:
             if self.is_async:
                 raise
-            return self._settle_unanswered(batch, is_timeout=isinstance(error, Dhis2TimeoutError))
-        reply = self._await_job(batch, answered) if isinstance(answered, str) else answered
-        if reply is None:
-            return self._settle_unanswered(batch, is_timeout=False)
+            answer = self._settle_unanswered(batch, is_timeout=isinstance(error, Dhis2TimeoutError))
+        else:
+            reply = self._await_job(batch, answered) if isinstance(answered, str) else answered
+            if reply is None:
+                answer = self._settle_unanswered(batch, is_timeout=False)
+            else:
+                answer = self._settle_answered(batch, rows, reply)
+        self.accepted += answer.accepted
+        return answer
+
+    def _settle_answered(self, batch: Batch, rows: list[SentRow], reply: Reply) -> Answer:
         read = interpret(reply, [_sent_value(row, batch, self.version) for row in rows], self.version)
-        verdicts = self._verdicts(batch, rows, reply, read)
+        is_about_all = _is_about_all(read, rows, self.accepted)
+        verdicts = self._verdicts(batch, rows, reply, read, is_about_all=is_about_all)
         with self.warehouse.connect() as connection:
             note = read.cause or ""
             ledger.settle(connection, batch, verdicts, http_status=reply.status, note=note, run_id=self.run_id)
-        return _answer(reply, read, Counter(verdict.verdict for verdict in verdicts))
+        return _answer(reply, read, Counter(verdict.verdict for verdict in verdicts), is_about_all=is_about_all)
 
     def _post(self, batch: Batch, body: bytes) -> Reply | str:
         """Send a body and give the answer, or the id of the job that imports it."""
@@ -100,12 +116,16 @@ class Sender:
         """Read back; a connection that broke after everything was stored has done no harm."""
         found = settle_by_reading(self.warehouse, self.client, batch, self.version, self.run_id)
         verdicts = Counter(verdict.verdict for verdict in found)
-        is_silent = is_timeout or verdicts["lost"] > 0
+        is_silent = is_timeout or verdicts["lost"] + verdicts["blocked"] > 0
         return Answer(Outcome.SILENT if is_silent else Outcome.TAKEN, verdicts)
 
-    def _verdicts(self, batch: Batch, rows: list[SentRow], reply: Reply, read: Interpretation) -> list[RowVerdict]:
+    def _verdicts(
+        self, batch: Batch, rows: list[SentRow], reply: Reply, read: Interpretation, *, is_about_all: bool
+    ) -> list[RowVerdict]:
         """Give a verdict for each row, from the reply where it speaks, from what DHIS2 holds where it does not."""
-        if _is_about_all(read):
+        if _is_about_place(read) and len(_places(read, rows)) == 1:
+            return [RowVerdict(row.row_index, Verdict.REFUSED.value, read.cause) for row in rows]
+        if is_about_all:
             return [RowVerdict(row.row_index, Verdict.BLOCKED.value, read.cause) for row in rows]
         said = [
             RowVerdict(row.row_index, one.verdict.value, one.code) for row, one in zip(rows, read.rows, strict=True)
@@ -135,15 +155,34 @@ def _sent_value(row: SentRow, batch: Batch, version: ServerVersion) -> SentValue
     return SentValue(value, is_droppable_zero=can_be_dropped(row, version))
 
 
-def _is_about_all(read: Interpretation) -> bool:
-    """Tell whether every value fell for the account's rights, or for something that is the same in every request."""
-    is_one_cause = read.cause is not None and len(read.tally()) == 1
-    is_general = read.is_user_cause or level_of(read.cause) is Level.REQUEST or read.cause == Reason.BAD_REQUEST
-    return is_one_cause and is_general
+def _is_about_all(read: Interpretation, rows: list[SentRow], accepted: int) -> bool:
+    """Tell whether every value fell for the account's rights, or for something that is the same in every request.
+
+    An org unit or option that is refused is the account's fault only if more than one of them fell, and none before
+    was taken: else it is that place's own.
+    """
+    if not _is_about_one_cause(read):
+        return False
+    if read.cause in _PLACE:
+        return not accepted and len(_places(read, rows)) > 1
+    return read.is_user_cause or level_of(read.cause) is Level.REQUEST or read.cause == Reason.BAD_REQUEST
 
 
-def _answer(reply: Reply, read: Interpretation, verdicts: Counter[str]) -> Answer:
-    if _is_about_all(read):
+def _is_about_one_cause(read: Interpretation) -> bool:
+    return read.cause is not None and len(read.tally()) == 1
+
+
+def _is_about_place(read: Interpretation) -> bool:
+    return read.cause in _PLACE and _is_about_one_cause(read)
+
+
+def _places(read: Interpretation, rows: list[SentRow]) -> set[tuple[str, ...]]:
+    """Give the org units or the combos of a request, whichever the code is about."""
+    return {_PLACE[str(read.cause)](row) for row in rows}
+
+
+def _answer(reply: Reply, read: Interpretation, verdicts: Counter[str], *, is_about_all: bool) -> Answer:
+    if is_about_all:
         return Answer(Outcome.TAKEN, verdicts, read.cause, is_about_all=True, is_about_account=read.is_user_cause)
     if not verdicts["blocked"] and not verdicts["lost"]:
         return Answer(Outcome.TAKEN, verdicts, read.cause)

@@ -3,19 +3,31 @@
 It knows how to compare; it refuses to send.
 """
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.codes import Reason
 from opensrp_dhis2.dhis2.import_job import FORGOTTEN_AFTER_SECONDS, await_reply
-from opensrp_dhis2.dhis2.models import ServerVersion
+from opensrp_dhis2.dhis2.models import DataValue, ServerVersion
 from opensrp_dhis2.dhis2.zero_rule import is_droppable_zero
+from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2Error
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.ledger import Batch, RowVerdict, SentRow
 from opensrp_dhis2.warehouse.database import Warehouse
 
 Cell = tuple[str, str, str, str]  # data element, org unit, category option combo, attribute option combo
+DEAD_AFTER_SECONDS = 86_400.0  # of a job
+_NO_ELEMENT = "E2001"  # no place is to blame
+
+
+class Reading(NamedTuple):
+    """What DHIS2 holds of a batch, and of what it does not say: DHIS2's code."""
+
+    there: dict[Cell, str]
+    unread: dict[Cell, str]
 
 
 def settle_unfinished(
@@ -29,15 +41,16 @@ def settle_unfinished(
 ) -> int:
     """Settle every request that left without a verdict; give how many there were.
 
-    What is read while an import job may still run is not final, so that it is waited for.
+    What is read while an import job may still run is not final, so that it is waited for; one that DHIS2 calls running
+    for more than a day has died.
     Raises: Dhis2UnavailableError (transient) while DHIS2 does not answer; the batches stay open.
     """
     with warehouse.connect() as connection:
         batches = ledger.unsettled_batches(connection, target)
     for batch in batches:
-        if batch.job_id:
+        if batch.job_id and batch.age_seconds < DEAD_AFTER_SECONDS:
             await_reply(client, batch.job_id, pause=pause)
-        elif batch.job_id is not None:  # DHIS2 may have begun a job and never told us its id
+        elif batch.job_id == "":  # DHIS2 may have begun a job and never told us its id
             pause(max(0.0, FORGOTTEN_AFTER_SECONDS - batch.age_seconds))
         settle_by_reading(warehouse, client, batch, version, run_id)
     return len(batches)
@@ -57,20 +70,96 @@ def settle_by_reading(
     return verdicts
 
 
-def read_back(client: Dhis2Client, batch: Batch, rows: list[SentRow]) -> dict[Cell, str]:
-    """Give the values that DHIS2 holds for the org units of a batch."""
+def read_back(client: Dhis2Client, batch: Batch, rows: list[SentRow]) -> Reading:
+    """Give the values that DHIS2 holds for the org units of a batch.
+
+    What is not seen among the values of the data set may still be there: of an element that has left the data set, or
+    of a data set that is gone or no longer shared. That is read by data element.
+    Raises: Dhis2UnavailableError (transient); another Dhis2Error (terminal) when the account may read nothing at all.
+    """
     units = sorted({row.org_unit_id for row in rows})
-    stored = client.read_data_values(data_set=batch.data_set_id, period=batch.period, org_units=units)
+    try:
+        there = _by_cell(client.read_data_values(batch.data_set_id, batch.period, units))
+    except Dhis2Error as error:
+        if _place_code(error) is None:
+            raise
+        return _read_by_element(client, batch, rows)
+    unseen = [row for row in rows if _cell(row) not in there]
+    inside = _elements_now(client, batch.data_set_id) if unseen else set()
+    outside = [row for row in unseen if row.data_element_id not in inside]
+    more = _read_by_element(client, batch, outside) if outside else Reading({}, {})
+    return Reading(there | more.there, more.unread)
+
+
+def _read_by_element(client: Dhis2Client, batch: Batch, rows: list[SentRow]) -> Reading:
+    """Read values by data element, and org unit by org unit where DHIS2 refuses some: which, it need not say."""
+    elements = sorted({row.data_element_id for row in rows})
+    units = sorted({row.org_unit_id for row in rows})
+    there: dict[Cell, str] = {}
+    unread: dict[str, str] = {}
+    parts = [units]
+    while parts:
+        part = parts.pop()
+        try:
+            there |= _by_cell(client.read_element_values(elements, batch.period, part))
+        except Dhis2Error as error:
+            code, middle = _place_code(error), len(part) // 2
+            if code is None:
+                raise
+            if middle and code != _NO_ELEMENT:
+                parts += [part[middle:], part[:middle]]
+                continue
+            unread |= dict.fromkeys(part, code)
+            if len(unread) == len(units) and code != _NO_ELEMENT and not _may_read(client, batch, elements):
+                raise
+    return Reading(there, {_cell(row): unread[row.org_unit_id] for row in rows if row.org_unit_id in unread})
+
+
+def _may_read(client: Dhis2Client, batch: Batch, elements: list[str]) -> bool:
+    """Tell whether the account may read these elements in its own org units, so that only some places are refused."""
+    units = client.me().org_unit_ids
+    try:
+        _by_cell(client.read_element_values(elements, batch.period, units))
+    except Dhis2Error as error:
+        if _place_code(error) is None:
+            raise
+        return False
+    return bool(units)
+
+
+def _elements_now(client: Dhis2Client, data_set_id: str) -> set[str]:
+    """Give the elements that DHIS2 has in the data set; none when it has no such data set for this account."""
+    try:
+        found = client.get_json(f"dataSets/{data_set_id}", {"fields": "id,dataSetElements[dataElement[id]]"})
+    except Dhis2Error as error:
+        if error.is_transient:
+            raise
+        return set()
+    return {one["dataElement"]["id"] for one in found.get("dataSetElements", ())}
+
+
+def _place_code(error: Dhis2Error) -> str | None:
+    """Give DHIS2's code where it refuses to read a place or knows it no more; None: another fault, or the account's.
+
+    Servers before 2.43 refuse with an empty answer (34g).
+    """
+    if error.status == 200 and isinstance(error, Dhis2AuthenticationError):
+        return "E2012"
+    found = re.search(r"\bE20[01]\d\b", str(error)) if error.status == 409 else None
+    return found[0] if found else None
+
+
+def _by_cell(values: Iterable[DataValue]) -> dict[Cell, str]:
     return {
         (v.data_element, v.org_unit, v.category_option_combo, v.attribute_option_combo): v.value or ""
-        for v in stored
+        for v in values
         if not v.is_deleted
     }
 
 
-def compare(rows: list[SentRow], there: dict[Cell, str], version: ServerVersion) -> list[RowVerdict]:
+def compare(rows: list[SentRow], reading: Reading, version: ServerVersion) -> list[RowVerdict]:
     """Judge each value by what is there: pure."""
-    return [_judged(row, there.get(_cell(row)), can_be_dropped(row, version)) for row in rows]
+    return [_judged(row, reading, can_be_dropped(row, version)) for row in rows]
 
 
 def can_be_dropped(row: SentRow, version: ServerVersion) -> bool:
@@ -87,7 +176,12 @@ def _cell(row: SentRow) -> Cell:
     return (row.data_element_id, row.org_unit_id, row.category_option_combo_id, row.attribute_option_combo_id)
 
 
-def _judged(row: SentRow, there: str | None, is_droppable: bool) -> RowVerdict:
+def _judged(row: SentRow, reading: Reading, is_droppable: bool) -> RowVerdict:
+    there, code = reading.there.get(_cell(row)), reading.unread.get(_cell(row))
+    if code is not None:
+        return RowVerdict(
+            row.row_index, "blocked", code, "it cannot be read back; the next plan looks whether it may go"
+        )
     if row.wanted == there:
         return RowVerdict(row.row_index, "deleted" if row.wanted is None else "stored")
     if there is None and is_droppable:

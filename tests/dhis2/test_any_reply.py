@@ -1,4 +1,4 @@
-"""No reply whatever makes a value stored that the server did not count."""
+"""No reply whatever makes a value stored, deleted or dropped that the server did not count."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from opensrp_dhis2.dhis2.verdict import Verdict
 from tests.dhis2.made_up import a_reply, a_value
 
 OLD, NEW = ServerVersion.parse("2.41.9.1"), ServerVersion.parse("2.43.1")
-DONE = {Verdict.STORED, Verdict.UNCHANGED, Verdict.DELETED}
+DONE = {Verdict.STORED, Verdict.UNCHANGED, Verdict.DELETED, Verdict.DROPPED}
 
 COUNTER = st.one_of(st.integers(-2, 12), st.none(), st.booleans(), st.text(max_size=2), st.floats(0, 9))
 CONFLICT = st.one_of(
@@ -64,6 +64,46 @@ def test_every_reply_is_read_into_as_many_verdicts_as_values_and_never_trusted_b
     read = interpret(Reply(status, json.dumps(envelope).encode(), "application/json"), sent, version)
     assert len(read.rows) == len(sent)
     assert status in (200, 409) or not DONE & read.tally().keys()
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    status=st.sampled_from([200, 409]),
+    said=st.sampled_from([("ERROR", True), ("ERROR", False), ("WARNING", False), (None, True), (None, False)]),
+    summary=SUMMARY,
+    counts=st.one_of(st.just((0, 0, 0, 0)), st.tuples(*[st.integers(0, 4)] * 4)),
+    sent=SENT,
+    strategy=st.sampled_from(["CREATE_AND_UPDATE", "CREATE", "DELETE"]),
+    version=st.sampled_from([OLD, OLD, NEW, None]),
+)
+def test_an_import_that_failed_has_stored_deleted_and_dropped_nothing_that_is_certain(
+    status: int,
+    said: tuple[str | None, bool],
+    summary: dict[str, Any],
+    counts: tuple[int, int, int, int],
+    sent: list[SentValue],
+    strategy: str,
+    version: ServerVersion | None,
+) -> None:
+    """A failed import of zeros counts what a good one counts; and a WARNING has its conflicts in every recording."""
+    names = ("imported", "updated", "ignored", "deleted")
+    members = {**summary, "status": said[0], "importCount": dict(zip(names, counts, strict=True)), "description": "x"}
+    members |= {} if said[1] else {"conflicts": []}
+    envelope = {"httpStatus": "x", "httpStatusCode": status, "status": "ERROR", "response": members}
+    reply = Reply(status, json.dumps(envelope).encode(), "application/json")
+    assert not DONE & interpret(reply, sent, version, asked={"importStrategy": strategy}).tally().keys()
+
+
+@settings(max_examples=600, deadline=None)
+@given(summary=SUMMARY, sent=SENT, version=st.sampled_from([OLD, NEW, None]))
+def test_only_an_old_server_drops_and_only_a_zero_that_means_nothing(
+    summary: dict[str, Any], sent: list[SentValue], version: ServerVersion | None
+) -> None:
+    envelope = {"httpStatus": "x", "httpStatusCode": 200, "status": "OK", "response": summary}
+    read = interpret(Reply(200, json.dumps(envelope).encode(), "application/json"), sent, version)
+    dropped = [one for one, row in zip(sent, read.rows, strict=True) if row.verdict is Verdict.DROPPED]
+    assert all(one.is_droppable_zero and not one.data_value.is_deleted for one in dropped)
+    assert version is OLD or not dropped
 
 
 @settings(max_examples=1500, deadline=None)

@@ -184,6 +184,26 @@ def test_an_empty_slice_reads_as_no_values(server: CannedDhis2, client: Dhis2Cli
     assert list(client.read_data_values("DsMonthly01", "201001", ["OuFacility1"])) == []
 
 
+@pytest.mark.parametrize("body", [{"message": "down for maintenance"}, {}, {"dataValues": None}, {"pager": {}}])
+def test_json_without_what_dhis2_always_says_is_no_answer_and_never_an_empty_one(
+    server: CannedDhis2, client: Dhis2Client, body: dict[str, object]
+) -> None:
+    """Recorded as 39h and 40: an empty result has its list. Taken for one, a note of a proxy would be a silent drop."""
+    paths = ("dataValueSets", "organisationUnits", "me", "system/info", "dataSets/DsMonthly01")
+    for path in paths:
+        server.on("GET", f"/api/{path}", said(body))
+    for read in (
+        lambda: list(client.read_data_values("DsMonthly01", "202509", ["OuFacility1"])),
+        lambda: list(client.get_pages("organisationUnits", "id,code")),
+        client.me,
+        client.system_info,
+        lambda: client.get_json("dataSets/DsMonthly01", {"fields": "id,organisationUnits[id]"}),
+    ):
+        with pytest.raises(Dhis2UnavailableError, match="not as DHIS2 answers"):
+            read()
+    assert [asked.path for asked in server.asked] == [f"/api/{path}" for path in paths]
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", ["34g-read-out-of-scope", "34h-read-ds-no-access"])
 def test_a_forbidden_read_back_is_an_error_and_never_no_values(

@@ -278,3 +278,14 @@ def test_a_locked_data_set_keeps_its_completion_and_says_so(server: CannedDhis2,
     assert found == {combo: CompletionVerdict(Verdict.REFUSED, Reason.COMPLETION_REFUSED, "Locked Data set(s) : Ds")}
     (asked,) = server.asked
     assert (asked.params["cc"], asked.params["cp"]) == (["CcFunder001"], ["CoFunder001;CoPlace0001"])
+
+
+def test_json_that_is_neither_empty_nor_has_registrations_is_no_answer(
+    server: CannedDhis2, client: Dhis2Client
+) -> None:
+    """DHIS2 says `{}` where it finds none; a proxy's note is no word of what there is."""
+    server.on("GET", PATH, said({"message": "down for maintenance"}))
+    with pytest.raises(Dhis2UnavailableError, match="not as DHIS2 answers"):
+        read_registrations(client, [ONE])
+    server.on("GET", PATH, said({}))
+    assert read_registrations(client, [ONE]) == {}

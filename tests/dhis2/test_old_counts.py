@@ -76,3 +76,11 @@ def test_in_a_request_long_enough_to_be_flushed_a_zero_may_remove_a_new_value() 
 def test_a_request_of_tangled_cells_is_left_to_a_read_back_in_no_time() -> None:
     sent = [a_value(n, value=value) for n in range(600) for value in ("5", "7", "0")]
     assert set(verdicts(sent, (600, 300, 200, 0))) == {"unknown"}
+
+
+@pytest.mark.parametrize("said", ["Failed to flush BatchHandler", "Could not open JPA EntityManager for transaction"])
+def test_a_failed_import_of_zeros_is_not_taken_for_their_being_dropped(said: str) -> None:
+    """Recorded as 49n: counters of a failed import are all 0, which is what dropped zeros count too."""
+    reply = a_reply(409, (0, 0, 0, 0), status="ERROR", description=f"The import process failed: {said}")
+    sent = [a_zero(0), a_zero(1), a_zero(2, is_deleted=True)]
+    assert {row.verdict.value for row in interpret(reply, sent, OLD).rows} == {"unknown"}

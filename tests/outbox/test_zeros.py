@@ -87,3 +87,18 @@ def test_every_zero_ends_as_the_table_says(
                 expected[f"({element},{unit})"] = {"stored": "delivered", "dropped": "dropped"}[fate]
     assert states == expected
     assert (report.refused, report.accepted) == (0, len(expected) + 1)
+
+
+def test_a_correction_to_zero_in_an_import_that_failed_goes_once_more(
+    warehouse: Warehouse, set_totals: SetTotals
+) -> None:
+    """2.41 counts nothing of a failed import, as of zeros that it drops: called dropped, the 5 would stand for ever."""
+    rules = DataSet(period_type="Monthly", zeros="reported", open_periods=36)
+    set_totals({("visits", "OuFacility1"): 5, ("signed", "OuFacility1"): 1})
+    with site(warehouse, "2.41") as dhis2:
+        dhis2.report(policy=rules)
+        set_totals({("visits", "OuFacility1"): 0, ("signed", "OuFacility1"): 1})
+        dhis2.strike({"kind": "lost_write"})
+        report = dhis2.report("run-2", rules)
+        assert dhis2.stored() == {("DeSigned001", "OuFacility1"): "1"}
+    assert (report.accepted, report.request_count) == (1, 2)
