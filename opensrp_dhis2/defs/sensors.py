@@ -1,9 +1,11 @@
 """The sensor for late data: it asks for past periods whose totals differ from what was planned and sent."""
 
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
+from opensrp_dhis2.defs.partitions import report_start
 from opensrp_dhis2.defs.resources import read_settings
 from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.outbox.late import changed_periods
@@ -20,9 +22,12 @@ def late_data_sensor(catalog: Catalog, jobs: dict[str, Any]) -> dg.SensorDefinit
     @dg.sensor(name="late_data", jobs=list(jobs.values()), minimum_interval_seconds=EVERY_SECONDS)
     def late_data(context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.SensorResult:
         settings, requests = read_settings(), list[dg.RunRequest]()
+        scope = {"start_on": report_start(settings), "today": datetime.now(settings.zone).date()}
         for code, job in jobs.items():
             with warehouse.connect() as connection:
-                changed = changed_periods(connection, settings.dhis2_base_url, code, catalog.data_sets.of(code))
+                changed = changed_periods(
+                    connection, settings.dhis2_base_url, code, catalog.data_sets.of(code), **scope
+                )
             for change in changed:
                 start = parse_period(change.period).start_on
                 requests.append(
