@@ -314,3 +314,30 @@ language sql stable as $$
   cross join lateral outbox.difference(of_target, known.data_set_id, known.period, zeros, vanished) c
   group by known.data_set_id, known.period
 $$;
+
+-- Periods of which values wait for a report though no total changed: those to be sent, those in a request without an
+-- answer, and within the open periods those that were withheld for a cause that is gone. Whether a period that DHIS2 has
+-- closed is open for a unit or for this account, DHIS2 alone can say: there, a report must ask.
+create function outbox.waiting_periods(of_target text, of_data_set_code text, open_from date)
+returns table (period text, value_count bigint)
+language sql stable as $$
+  select w.period, sum(w.value_count)::bigint
+  from (
+    select v.period, count(*) as value_count from outbox.value v
+    join lookup.data_set s using (data_set_id)
+    where v.target = of_target and s.code = of_data_set_code and v.state in ('pending', 'sending')
+    group by v.period
+    union all
+    select held.period, count(*)
+    from (
+      select distinct v.data_set_id, v.period from outbox.value v
+      join lookup.data_set s using (data_set_id)
+      join lookup.period p on p.period_type = s.period_type and p.period = v.period and p.start_on >= open_from
+      where v.target = of_target and s.code = of_data_set_code and v.state = 'withheld'
+    ) held
+    cross join lateral outbox.objection(of_target, held.data_set_id, held.period, true, false) o
+    where o.state = 'withheld' and o.objection is null
+    group by held.period
+  ) w
+  group by w.period
+$$;

@@ -1,4 +1,4 @@
-"""Late data: periods whose totals are not what was planned, and the periods that a run touched.
+"""Late data: periods whose totals are not what was planned, or whose values wait, and the periods that a run touched.
 
 It knows which past periods a data set keeps open; it refuses to plan or to send.
 """
@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 from psycopg.rows import class_row
 
-from opensrp_dhis2.dhis2.periods import parse_period, period_of
+from opensrp_dhis2.dhis2.periods import Period, parse_period, period_of
 from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.views.touched import touched_periods
@@ -26,6 +26,21 @@ class ChangedPeriod:
     value_count: int
     digest: str
     changed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class DuePeriod:
+    """A period of a data set to report again.
+
+    mark: names the cause, so that it is asked for once: of a changed total the change itself, the ledger that it was
+    found in, and the day; of values that only wait the day alone, so that what cannot be sent is tried once a day.
+    is_beyond: its values wait, and the open periods do not reach back so far.
+    """
+
+    period: Period
+    value_count: int
+    mark: str
+    is_beyond: bool
 
 
 @dataclass(frozen=True)
@@ -65,6 +80,23 @@ def changed_periods(
             "select * from outbox.changed_periods(%s, %s, %s, %s, %s, %s)",
             (target, code, data_set.zeros, data_set.vanished, *(never or (None, None))),
         ).fetchall()
+
+
+def due_periods(
+    connection: Connection, target: str, code: str, data_set: DataSet, *, start_on: date, today: date
+) -> list[DuePeriod]:
+    """List what a data set must report again, oldest first: periods whose totals changed, and those whose values wait."""
+    open_from = first_open_on(data_set, today)
+    due = dict[str, DuePeriod]()
+    query = "select * from outbox.waiting_periods(%s, %s, %s)"
+    for period_id, value_count in connection.execute(query, (target, code, open_from)).fetchall():
+        period = parse_period(period_id)
+        mark = f"{code}:{period_id}:{today}"
+        due[period_id] = DuePeriod(period, value_count, mark, is_beyond=period.start_on < open_from)
+    for one in changed_periods(connection, target, code, data_set, start_on=start_on, today=today):
+        mark = f"{code}:{one.period}:{one.digest}:{one.changed_at and one.changed_at.isoformat()}:{today}"
+        due[one.period] = DuePeriod(parse_period(one.period), one.value_count, mark, is_beyond=False)
+    return sorted(due.values(), key=lambda it: it.period.start_on)
 
 
 def touched_by_last_run(connection: Connection, target: str, catalog: Catalog, code: str) -> list[LatePeriod]:

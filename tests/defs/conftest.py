@@ -70,14 +70,17 @@ class Chain:
         for job, (first, last) in PARTITIONS.items():
             assert self.run(job, first, last).success
 
-    def late_requests(self) -> list[tuple[str | None, str | None]]:
-        """Give the jobs and partitions that the sensor asks for."""
+    def tick(self, cursor: str | None = None) -> Any:
+        """Evaluate the sensor for late data once."""
         definitions = defs()
         context = dg.build_sensor_context(
-            instance=self.instance, definitions=definitions, resources={"warehouse": self.warehouse}
+            instance=self.instance, definitions=definitions, resources={"warehouse": self.warehouse}, cursor=cursor
         )
-        found = definitions.resolve_sensor_def("late_data").evaluate_tick(context).run_requests or []
-        return [(one.job_name, one.partition_key) for one in found]
+        return definitions.resolve_sensor_def("late_data").evaluate_tick(context)
+
+    def late_requests(self, cursor: str | None = None) -> list[tuple[str | None, str | None]]:
+        """Give the jobs and partitions that the sensor asks for."""
+        return [(one.job_name, one.partition_key) for one in self.tick(cursor).run_requests or []]
 
     def catch_up(self) -> None:
         """Report the open periods that were never reported, as the sensor asks for them: the older ones of the district."""

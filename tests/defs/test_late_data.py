@@ -1,14 +1,19 @@
 """Late data from the FHIR server to the sensor: what a run touched is told, and only a moved total asks for a report."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import dagster as dg
+import pytest
 from click.testing import CliRunner
 
 from opensrp_dhis2.cli import main
+from opensrp_dhis2.definitions import defs
 from opensrp_dhis2.defs.relations import touched_metadata
-from tests.defs.conftest import MONTHS, NOW, PARTITIONS, Chain
+from tests.conftest import REPORT_TIMEZONE
+from tests.defs.conftest import MONTHS, NOW, PARTITIONS, TODAY, Chain
 
 PERIODS = [month[:7].replace("-", "") for month in MONTHS]
 VISIT = """
@@ -73,6 +78,39 @@ def test_a_change_of_no_total_is_told_and_asks_for_nothing(chain: Chain) -> None
     told = extract(chain)
     assert (told["touched past periods"], told["touched periods"]) == (1, PERIODS[1])
     assert chain.late_requests() == []
+
+
+def test_a_period_whose_run_is_under_way_is_not_asked_for_again(chain: Chain) -> None:
+    extract(chain)
+    wanted = [("report_chw_m", month) for month in MONTHS]
+    assert set(wanted) <= set(chain.late_requests())
+    range_tags = {"dagster/asset_partition_range_start": MONTHS[0], "dagster/asset_partition_range_end": MONTHS[1]}
+    job = defs().resolve_job_def("report_chw_m")
+    run = chain.instance.create_run_for_job(job, tags=range_tags, status=dg.DagsterRunStatus.STARTED)
+    assert set(wanted) & set(chain.late_requests()) == {wanted[-1]}
+    chain.instance.report_run_canceled(run)
+    assert set(wanted) <= set(chain.late_requests())
+
+
+def test_values_left_by_a_failed_run_are_asked_for_again(chain: Chain) -> None:
+    chain.run_all()
+    chain.catch_up()
+    with chain.warehouse.connect() as connection:
+        connection.execute("update outbox.value set state = 'pending' where period = %s", (PERIODS[0],))
+    [request] = chain.tick().run_requests
+    assert (request.partition_key, request.run_key) == (MONTHS[0], f"CHW_M:{PERIODS[0]}:{TODAY}")
+    assert chain.run("report_chw_m", MONTHS[0]).success
+    assert chain.late_requests() == []
+
+
+def test_outside_the_submission_hours_nothing_is_asked_for(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    extract(chain)
+    hour = datetime.now(ZoneInfo(REPORT_TIMEZONE)).hour
+    monkeypatch.setenv("DHIS2_SUBMISSION_HOURS", f"{(hour + 2) % 24}-{(hour + 3) % 24 or 24}")
+    said = chain.tick(cursor="kept")
+    assert not said.run_requests
+    assert "DHIS2_SUBMISSION_HOURS are" in said.skip_message
+    assert said.cursor == "kept"
 
 
 def test_at_most_twelve_periods_are_listed_the_newest() -> None:
