@@ -5,15 +5,18 @@ from typing import Any
 
 import dagster as dg
 
-from opensrp_dhis2.defs.partitions import PARTITION_TAGS, report_start
+from opensrp_dhis2.defs.partitions import PARTITION_TAGS, report_start, why_no_partition
 from opensrp_dhis2.defs.resources import read_settings
 from opensrp_dhis2.outbox.late import DuePeriod, due_periods
 from opensrp_dhis2.outbox.submission_hours import SubmissionHours
+from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.views.catalog import Catalog
+from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 
 EVERY_SECONDS = 600
 MOST_REQUESTS = 20
+MOST_TOLD = 10  # in a skip reason; the tick's log has all
 LONGEST_RUN = timedelta(
     days=1
 )  # what is still in progress after it is taken for dead, and keeps no period from its turn
@@ -29,19 +32,33 @@ def late_data_sensor(catalog: Catalog, jobs: dict[str, Any]) -> dg.SensorDefinit
         now, hours = datetime.now(UTC), SubmissionHours.parse(settings.dhis2_submission_hours, settings.zone)
         if not hours.is_open(now):
             return dg.SensorResult(skip_reason=f"DHIS2_SUBMISSION_HOURS are {hours}: asked again when they begin")
-        requests = list[dg.RunRequest]()
+        requests, passed_over = list[dg.RunRequest](), list[str]()
         scope = {"start_on": report_start(settings), "today": now.astimezone(settings.zone).date()}
         for code, job in jobs.items():
             with warehouse.connect() as connection:
-                due = due_periods(connection, settings.dhis2_base_url, code, catalog.data_sets.of(code), **scope)
+                data_set = catalog.data_sets.of(code)
+                due = due_periods(connection, settings.dhis2_base_url, code, data_set, **scope)
             running = _in_progress(context, job.name) if due else []
             for one in due:
                 key = one.period.start_on.isoformat()
-                if not one.is_beyond and not any(first <= key <= last for first, last in running):
+                if why := _obstacle(one, data_set, settings):
+                    passed_over.append(f"{code} {one.period.id} ({one.value_count} values) is not asked for: {why}")
+                elif not any(first <= key <= last for first, last in running):
                     requests.append(_request(job.name, key, one))
-        return dg.SensorResult(run_requests=requests[:MOST_REQUESTS])
+        for line in passed_over:
+            context.log.warning(line)
+        told = "; ".join(passed_over[:MOST_TOLD]) if passed_over and not requests else None
+        return dg.SensorResult(run_requests=requests[:MOST_REQUESTS], skip_reason=told)
 
     return late_data
+
+
+def _obstacle(due: DuePeriod, data_set: DataSet, settings: Settings) -> str | None:
+    """Say why a period cannot be asked for, and the remedy; None when it can. Dagster fails a whole tick at a wrong key."""
+    why = why_no_partition(due.period, data_set.period_type, settings)
+    if why is None and due.is_beyond:
+        why = f"its values wait beyond open_periods: report the partition {due.period.start_on} by hand"
+    return why
 
 
 def _request(job_name: str, key: str, due: DuePeriod) -> dg.RunRequest:

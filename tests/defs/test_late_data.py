@@ -1,7 +1,7 @@
 """Late data from the FHIR server to the sensor: what a run touched is told, and only a moved total asks for a report."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,7 +11,10 @@ from click.testing import CliRunner
 
 from opensrp_dhis2.cli import main
 from opensrp_dhis2.definitions import defs
+from opensrp_dhis2.defs.partitions import why_no_partition
 from opensrp_dhis2.defs.relations import touched_metadata
+from opensrp_dhis2.dhis2.periods import parse_period
+from opensrp_dhis2.settings import Settings
 from tests.conftest import REPORT_TIMEZONE
 from tests.defs.conftest import MONTHS, NOW, PARTITIONS, TODAY, Chain
 
@@ -101,6 +104,38 @@ def test_values_left_by_a_failed_run_are_asked_for_again(chain: Chain) -> None:
     assert (request.partition_key, request.run_key) == (MONTHS[0], f"CHW_M:{PERIODS[0]}:{TODAY}")
     assert chain.run("report_chw_m", MONTHS[0]).success
     assert chain.late_requests() == []
+
+
+def test_a_period_before_the_start_is_named_and_ends_no_tick(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default of REPORT_START moves at New Year: what the ledger knows from before must not stop the rest."""
+    chain.run_all()
+    chain.catch_up()
+    monkeypatch.setenv("REPORT_START", MONTHS[1])
+
+    def change(*periods: str) -> Any:
+        with chain.warehouse.connect() as connection:
+            connection.execute("update outbox.value set wanted = '999999' where period = any (%s)", (list(periods),))
+        return chain.tick()
+
+    said = change(PERIODS[0])
+    assert not said.run_requests
+    assert f"CHW_M {PERIODS[0]}" in said.skip_message
+    assert f"before REPORT_START ({MONTHS[1]}): set REPORT_START={MONTHS[0]} or earlier" in said.skip_message
+    assert [one.partition_key for one in change(PERIODS[1]).run_requests] == [MONTHS[1]]
+
+
+def test_a_period_that_is_no_partition_says_why() -> None:
+    settings = Settings(report_timezone=REPORT_TIMEZONE, report_start=date(2026, 1, 1))
+    for period, kind, why in (
+        ("202601", "Monthly", None),
+        ("202512", "Monthly", "set REPORT_START=2025-12-01 or earlier"),
+        ("209901", "Monthly", "reported after 2099-01-31"),
+        ("202601", "Weekly", "data_sets.yaml says Weekly"),
+        ("2026W1", "Weekly", "set REPORT_START=2025-12-29 or earlier"),
+        ("2026W2", "Weekly", None),
+    ):
+        said = why_no_partition(parse_period(period), kind, settings)
+        assert said is None if why is None else said and why in said
 
 
 def test_outside_the_submission_hours_nothing_is_asked_for(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
