@@ -1,6 +1,8 @@
 """The sensor for late data: it asks for past periods whose totals differ from the ledger, or whose values wait."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from typing import Any
 
 import dagster as dg
@@ -24,7 +26,10 @@ _DONE = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRun
 
 
 def late_data_sensor(catalog: Catalog, jobs: dict[str, Any]) -> dg.SensorDefinition:
-    """Make the sensor over all report jobs; at most 20 runs a tick, a period once a change, or once a day if it waits."""
+    """Make the sensor over all report jobs; at most 20 runs a tick, a period once a change, or once a day if it waits.
+
+    The cursor has the marks of what was asked for today, one a line.
+    """
 
     @dg.sensor(name="late_data", jobs=list(jobs.values()), minimum_interval_seconds=EVERY_SECONDS)
     def late_data(context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.SensorResult:
@@ -32,25 +37,34 @@ def late_data_sensor(catalog: Catalog, jobs: dict[str, Any]) -> dg.SensorDefinit
         now, hours = datetime.now(UTC), SubmissionHours.parse(settings.dhis2_submission_hours, settings.zone)
         if not hours.is_open(now):
             return dg.SensorResult(skip_reason=f"DHIS2_SUBMISSION_HOURS are {hours}: asked again when they begin")
-        requests, passed_over = list[dg.RunRequest](), list[str]()
-        scope = {"start_on": report_start(settings), "today": now.astimezone(settings.zone).date()}
+        today, due_by_job, passed_over = now.astimezone(settings.zone).date(), list[list[dg.RunRequest]](), list[str]()
+        asked = [mark for mark in (context.cursor or "").splitlines() if mark.endswith(f":{today}")]
+        scope = {"start_on": report_start(settings), "today": today}
         for code, job in jobs.items():
+            data_set = catalog.data_sets.of(code)
             with warehouse.connect() as connection:
-                data_set = catalog.data_sets.of(code)
                 due = due_periods(connection, settings.dhis2_base_url, code, data_set, **scope)
-            running = _in_progress(context, job.name) if due else []
+            running, fresh = _in_progress(context, job.name) if due else [], list[dg.RunRequest]()
             for one in due:
                 key = one.period.start_on.isoformat()
                 if why := _obstacle(one, data_set, settings):
                     passed_over.append(f"{code} {one.period.id} ({one.value_count} values) is not asked for: {why}")
-                elif not any(first <= key <= last for first, last in running):
-                    requests.append(_request(job.name, key, one))
+                elif one.mark not in asked and not any(first <= key <= last for first, last in running):
+                    fresh.append(_request(job.name, key, one))
+            due_by_job.append(fresh)
+        requests = in_turn(due_by_job)[:MOST_REQUESTS]
         for line in passed_over:
             context.log.warning(line)
         told = "; ".join(passed_over[:MOST_TOLD]) if passed_over and not requests else None
-        return dg.SensorResult(run_requests=requests[:MOST_REQUESTS], skip_reason=told)
+        cursor = "\n".join([*asked, *(str(request.run_key) for request in requests)])
+        return dg.SensorResult(run_requests=requests, skip_reason=told, cursor=cursor)
 
     return late_data
+
+
+def in_turn(due_by_job: Sequence[Sequence[dg.RunRequest]]) -> list[dg.RunRequest]:
+    """Take one of each job after the other, so that one that has many lets the others have their turn."""
+    return [request for turn in zip_longest(*due_by_job) for request in turn if request is not None]
 
 
 def _obstacle(due: DuePeriod, data_set: DataSet, settings: Settings) -> str | None:

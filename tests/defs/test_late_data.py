@@ -13,6 +13,7 @@ from opensrp_dhis2.cli import main
 from opensrp_dhis2.definitions import defs
 from opensrp_dhis2.defs.partitions import why_no_partition
 from opensrp_dhis2.defs.relations import touched_metadata
+from opensrp_dhis2.defs.sensors import MOST_REQUESTS, in_turn
 from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.settings import Settings
 from tests.conftest import REPORT_TIMEZONE
@@ -136,6 +137,27 @@ def test_a_period_that_is_no_partition_says_why() -> None:
     ):
         said = why_no_partition(parse_period(period), kind, settings)
         assert said is None if why is None else said and why in said
+
+
+def test_what_was_asked_for_makes_way_for_what_was_not(chain: Chain) -> None:
+    extract(chain)
+    first = chain.tick()
+    second = chain.tick(first.cursor)
+    asked = [[one.run_key for one in tick.run_requests or []] for tick in (first, second)]
+    assert len(asked[0]) == MOST_REQUESTS or not asked[1]
+    assert {one.job_name for one in first.run_requests[:3]} == PARTITIONS.keys()
+    assert not set(asked[0]) & set(asked[1])
+    assert second.cursor.splitlines() == [*asked[0], *asked[1]]
+    assert not chain.tick(second.cursor).run_requests
+    yesterday = second.cursor.replace(TODAY.isoformat(), (TODAY - timedelta(1)).isoformat())
+    assert chain.tick(yesterday).cursor == first.cursor
+
+
+def test_a_job_with_many_periods_lets_the_others_have_their_turn() -> None:
+    many, few = ([dg.RunRequest(run_key=f"{job}{n}") for n in range(count)] for job, count in (("a", 30), ("b", 2)))
+    keys = [one.run_key for one in in_turn([many, [], few])]
+    assert keys[:6] == ["a0", "b0", "a1", "b1", "a2", "a3"]
+    assert len(keys) == 32
 
 
 def test_outside_the_submission_hours_nothing_is_asked_for(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
