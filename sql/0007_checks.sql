@@ -262,20 +262,3 @@ begin
   where v.target = to_target and v.data_set_id = of_data_set and v.period = of_period
   group by v.state;
 end $$;
-
--- Periods once planned of which a plan would change what is wanted: late data.
-create function outbox.changed_periods(of_target text, of_data_set_code text, zeros text, vanished text)
-returns table (period text, value_count bigint, digest text)
-language sql stable as $$
-  select planned.period, count(*),
-    md5(string_agg(concat_ws(',', c.org_unit_id, c.data_element_id, c.category_option_combo_id,
-      c.attribute_option_combo_id, c.wanted), ';' order by c.org_unit_id, c.data_element_id,
-      c.category_option_combo_id, c.attribute_option_combo_id))
-  from (
-    select distinct v.period, v.data_set_id from outbox.value v
-    join lookup.data_set s using (data_set_id)
-    where v.target = of_target and s.code = of_data_set_code
-  ) planned
-  cross join lateral outbox.difference(of_target, planned.data_set_id, planned.period, zeros, vanished) c
-  group by planned.period
-$$;

@@ -60,6 +60,20 @@ def partitions_for(period_type: str, settings: Settings) -> dg.TimeWindowPartiti
     )
 
 
+def why_no_partition(period: Period, period_type: str, settings: Settings) -> str | None:
+    """Say why a period is no partition of a data set of some type, and what to do about it; None when it is one."""
+    if period.period_type != period_type:
+        return (
+            f"data_sets.yaml says {period_type}, and this is a {period.period_type} period: mend the one that is wrong"
+        )
+    key, start = period.start_on.isoformat(), report_start(settings)
+    if period.start_on < start:
+        return f"it begins before REPORT_START ({start}): set REPORT_START={key} or earlier, then restart Dagster"
+    if partitions_for(period_type, settings).has_partition_key(key):
+        return None
+    return f"it has not ended in {settings.report_timezone}: it is reported after {period.end_on}"
+
+
 def periods_of_run(context: dg.AssetExecutionContext, period_type: str) -> list[Period]:
     """Give the periods that a run was asked for.
 

@@ -4,11 +4,13 @@ from typing import Any
 
 import dagster as dg
 
+from opensrp_dhis2.defs.resources import read_settings
+from opensrp_dhis2.outbox.submission_hours import SubmissionHours
 from opensrp_dhis2.settings import Settings
 
 EXTRACT_AT = "0 1 * * *"
 SATURDAY_EVENING = "0 20 * * 6"  # before the re-sweep and the night's extract
-REPORT_HOUR = 5
+REPORT_HOUR = 5  # after the night's extract
 
 
 def extract_schedule(job: Any, settings: Settings) -> dg.ScheduleDefinition:
@@ -25,8 +27,13 @@ def extract_weekly_schedule(job: Any, settings: Settings) -> dg.ScheduleDefiniti
     )
 
 
+def report_hour(settings: Settings) -> int:
+    """Give the hour at which reports are sent: five, or when DHIS2_SUBMISSION_HOURS begin where five is outside."""
+    return SubmissionHours.parse(settings.dhis2_submission_hours, settings.zone).nearest(REPORT_HOUR)
+
+
 def report_schedule(code: str, job: Any, partitions: dg.TimeWindowPartitionsDefinition) -> dg.ScheduleDefinition:
-    """Report a data set every day at five: the last closed period, with what changed in it since the day before.
+    """Report a data set every day at the report hour: the last closed period, with what changed in it since the day before.
 
     A run key bears the day, so that a period is sent again as late data arrives; only differences leave.
     """
@@ -34,7 +41,7 @@ def report_schedule(code: str, job: Any, partitions: dg.TimeWindowPartitionsDefi
     @dg.schedule(
         name=f"{job.name}_daily",
         job=job,
-        cron_schedule=f"0 {REPORT_HOUR} * * *",
+        cron_schedule=f"0 {report_hour(read_settings())} * * *",
         execution_timezone=partitions.timezone,
     )
     def report(context: dg.ScheduleEvaluationContext) -> Any:

@@ -1,14 +1,14 @@
-"""Late data: periods once reported whose totals have changed since, and the periods that a run touched.
+"""Late data: periods whose totals are not what was planned, or whose values wait, and the periods that a run touched.
 
 It knows which past periods a data set keeps open; it refuses to plan or to send.
 """
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from psycopg.rows import class_row
 
-from opensrp_dhis2.dhis2.periods import parse_period, period_of
+from opensrp_dhis2.dhis2.periods import Period, parse_period, period_of
 from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.views.touched import touched_periods
@@ -17,11 +17,30 @@ from opensrp_dhis2.warehouse.database import Connection
 
 @dataclass(frozen=True)
 class ChangedPeriod:
-    """A period and how many of its values differ; the digest names this very change, so that it is asked for once."""
+    """A period and how many of its values differ.
+
+    The digest names what should be there now, and changed_at the ledger that it was compared with (None: no value).
+    """
 
     period: str
     value_count: int
     digest: str
+    changed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class DuePeriod:
+    """A period of a data set to report again.
+
+    mark: names the cause, so that it is asked for once: of a changed total the change itself, the ledger that it was
+    found in, and the day; of values that only wait the day alone, so that what cannot be sent is tried once a day.
+    is_beyond: its values wait, and the open periods do not reach back so far.
+    """
+
+    period: Period
+    value_count: int
+    mark: str
+    is_beyond: bool
 
 
 @dataclass(frozen=True)
@@ -40,19 +59,48 @@ class LatePeriod:
     differing_count: int | None
 
 
-def changed_periods(connection: Connection, target: str, code: str, data_set: DataSet) -> list[ChangedPeriod]:
-    """List the periods of the ledger whose totals differ from it.
+def changed_periods(
+    connection: Connection,
+    target: str,
+    code: str,
+    data_set: DataSet,
+    *,
+    start_on: date | None = None,
+    today: date | None = None,
+) -> list[ChangedPeriod]:
+    """List the periods that were planned or reported and whose totals differ from the ledger.
 
     Those beyond the open periods too: planning them keeps the difference as one that cannot be sent, and it is seen.
+    With a first day and today also the open periods that never were reported and have totals. Such a period is left to
+    the night's extract and to the schedule of reports until a day after its end.
     """
+    never = (max(start_on, first_open_on(data_set, today)), today - timedelta(days=1)) if start_on and today else ()
     with connection.cursor(row_factory=class_row(ChangedPeriod)) as cursor:
         return cursor.execute(
-            "select * from outbox.changed_periods(%s, %s, %s, %s)", (target, code, data_set.zeros, data_set.vanished)
+            "select * from outbox.changed_periods(%s, %s, %s, %s, %s, %s)",
+            (target, code, data_set.zeros, data_set.vanished, *(never or (None, None))),
         ).fetchall()
 
 
+def due_periods(
+    connection: Connection, target: str, code: str, data_set: DataSet, *, start_on: date, today: date
+) -> list[DuePeriod]:
+    """List what a data set must report again, oldest first: periods whose totals changed, and those whose values wait."""
+    open_from = first_open_on(data_set, today)
+    due = dict[str, DuePeriod]()
+    query = "select * from outbox.waiting_periods(%s, %s, %s)"
+    for period_id, value_count in connection.execute(query, (target, code, open_from)).fetchall():
+        period = parse_period(period_id)
+        mark = f"{code}:{period_id}:{today}"
+        due[period_id] = DuePeriod(period, value_count, mark, is_beyond=period.start_on < open_from)
+    for one in changed_periods(connection, target, code, data_set, start_on=start_on, today=today):
+        mark = f"{code}:{one.period}:{one.digest}:{one.changed_at and one.changed_at.isoformat()}:{today}"
+        due[one.period] = DuePeriod(parse_period(one.period), one.value_count, mark, is_beyond=False)
+    return sorted(due.values(), key=lambda it: it.period.start_on)
+
+
 def touched_by_last_run(connection: Connection, target: str, catalog: Catalog, code: str) -> list[LatePeriod]:
-    """List the past periods that the last run touched for a data set, and those that the sensor asks for, oldest first."""
+    """List the past periods that the last run touched for a data set, and those that differ, oldest first."""
     changed = changed_periods(connection, target, code, catalog.data_sets.of(code))
     differing = dict.fromkeys(_planned(connection, target, code), 0) | {one.period: one.value_count for one in changed}
     indicators = [view.name for view in catalog.indicators_of(code)]

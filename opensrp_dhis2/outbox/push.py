@@ -15,6 +15,7 @@ from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.outbox.pace import Pace
 from opensrp_dhis2.outbox.request import ACCEPTED, Answer, Sender
 from opensrp_dhis2.outbox.submission_hours import SubmissionHours
+from opensrp_dhis2.warehouse.database import Connection
 
 FIRST_BATCH_SIZE = 100  # into a period that DHIS2 has never seen
 
@@ -64,7 +65,7 @@ def push(
     while True:
         with sender.warehouse.connect() as connection:
             if not hours.is_open(datetime.now(UTC)):
-                delivery.waiting = ledger.states(connection, of).get("pending", 0)
+                delivery.waiting = _keep_waiting(connection, of, sender.run_id)
                 return delivery
             size, skip = pace.next_cut(ledger.count_next(connection, of))
             batch = ledger.cut_batch(connection, of, size, sender.run_id, skip=skip)
@@ -78,6 +79,15 @@ def push(
             _acquit(sender, [*found_guilty, batch.batch_id])
         found_guilty = [*found_guilty, batch.batch_id] if pace.guilty_in_a_row else []
         _stop_if_hopeless(answer, pace, of)
+
+
+def _keep_waiting(connection: Connection, of: Slice, run_id: str) -> int:
+    """Say of each value that is left why it waits, and give how many; the next plan takes the code away again."""
+    return connection.execute(
+        "update outbox.value set code = %s, reason = null, run_id = %s"
+        " where target = %s and data_set_id = %s and period = %s and state = 'pending'",
+        (Reason.OUTSIDE_SUBMISSION_HOURS, run_id, of.target, of.data_set_id, of.period),
+    ).rowcount
 
 
 def _acquit(sender: Sender, batch_ids: list[int]) -> None:

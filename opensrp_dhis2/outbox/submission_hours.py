@@ -30,7 +30,13 @@ class SubmissionHours:
 
     def is_open(self, at: datetime) -> bool:
         """Tell whether values may be sent at an instant."""
-        hour = at.astimezone(self.zone).hour
+        return self._has(at.astimezone(self.zone).hour)
+
+    def nearest(self, hour: int) -> int:
+        """Give a full hour at which to start what should start at another: the same, else when the hours begin."""
+        return hour if self._has(hour) else self.start
+
+    def _has(self, hour: int) -> bool:
         if self.start < self.end:
             return self.start <= hour < self.end
         return hour >= self.start or hour < self.end

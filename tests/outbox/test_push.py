@@ -118,6 +118,13 @@ def dhis2(request: pytest.FixtureRequest, warehouse: Warehouse, set_totals: SetT
         yield opened
 
 
+def standings(here: Dhis2Site) -> list[tuple[str, str | None, int]]:
+    with here.warehouse.connect() as connection:
+        return connection.execute(
+            "select state, code, count(*) from outbox.value group by 1, 2 order by 1, 2"
+        ).fetchall()
+
+
 def totals_of(units: list[str]) -> dict[tuple[str, str], int]:
     return {("visits", unit): number for number, unit in enumerate(units, 1)}
 
@@ -279,7 +286,9 @@ def test_outside_the_submission_hours_the_values_wait(dhis2: Dhis2Site, set_tota
     reporter.plan(SEPTEMBER)
     report = reporter.deliver(SEPTEMBER)
     assert (report.sent, report.waiting, dhis2.stored()) == (0, 5, {})
+    assert standings(dhis2) == [("pending", "outside_submission_hours", 5)]
     assert dhis2.report("run-2").accepted == 5
+    assert standings(dhis2) == [("delivered", None, 5)]
 
 
 def test_an_import_that_dhis2_runs_as_a_job_is_waited_for(dhis2: Dhis2Site, set_totals: SetTotals) -> None:

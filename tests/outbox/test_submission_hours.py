@@ -21,6 +21,11 @@ def test_hours_are_counted_in_the_countrys_zone_and_over_midnight(hours: str, ut
     assert SubmissionHours.parse(hours, KAMPALA).is_open(at) is is_open
 
 
+@pytest.mark.parametrize(("hours", "starts_at"), [("", 5), ("20-06", 5), ("20-04", 20), ("8-17", 8), ("0-5", 0)])
+def test_what_should_start_outside_the_hours_starts_when_they_begin(hours: str, starts_at: int) -> None:
+    assert SubmissionHours.parse(hours, KAMPALA).nearest(5) == starts_at
+
+
 @pytest.mark.parametrize("text", ["20", "25-3", "7-7", "a-b", "8-25"])
 def test_hours_that_are_none_say_how_to_write_them(text: str) -> None:
     with pytest.raises(ConfigurationError, match="such as 20-06"):
