@@ -56,11 +56,32 @@ returns void language sql as $$
   where batch_id = any (of_batches) and state = 'refused'
 $$;
 
--- Zeros that DHIS2 before 2.43 dropped by rule: a newer server stores them, so after an upgrade they go once more.
+create index value_dropped on outbox.value (target, data_set_id, period, data_element_id) where state = 'dropped';
+
+-- Whether a server has the engine of 2.43, as its metadata were last read.
+create function outbox.has_group_import(of_target text)
+returns boolean language sql stable as $$
+  select coalesce(max((regexp_match(version, '^2\.(\d+)'))[1]::integer) >= 43, false)
+  from lookup.server where target = of_target
+$$;
+
+-- Whether a server keeps the zeros of an element: the truth table of docs/zeros.md.
+create function outbox.keeps_zero(value_type text, aggregation_type text, is_significant boolean, has_group_import boolean)
+returns boolean language sql immutable parallel safe as $$
+  select has_group_import or is_significant or value_type !~ '^(INTEGER|NUMBER$|PERCENTAGE$|UNIT_INTERVAL$)'
+    or aggregation_type in ('AVERAGE', 'AVERAGE_SUM_ORG_UNIT')
+$$;
+
+-- Zeros that DHIS2 dropped by rule go once more where it would keep them now: after an upgrade to 2.43, or when their
+-- element has been given another type or zeros that count.
 create function outbox.offer_dropped(to_target text, of_data_set text, of_period text, by_run text)
 returns void language sql as $$
   update outbox.value set state = 'pending', acknowledged = null, attempt = 0, settled_at = null, run_id = by_run
   where target = to_target and data_set_id = of_data_set and period = of_period and state = 'dropped'
+    and data_element_id = any (array(
+      select e.data_element_id from lookup.data_element e
+      where outbox.keeps_zero(e.value_type, e.aggregation_type, e.zero_is_significant,
+        (select outbox.has_group_import(to_target)))))
 $$;
 
 alter table outbox.delivery add column waiting bigint not null default 0;  -- until the submission hours begin again

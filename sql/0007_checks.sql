@@ -154,11 +154,10 @@ language sql stable as $$
   with slice as (                       -- one row, also for a data set that DHIS2 has no more
     select s.category_combo_id, coalesce(s.open_periods_after_co_end_date, 0) = 0 as is_end_final, p.start_on, p.end_on,
       exists (select from lookup.period o where o.period = of_period) as is_period,
-      coalesce((regexp_match(v.version, '^2\.(\d+)'))[1]::integer >= 43, false) as has_group_import
+      (select outbox.has_group_import(to_target)) as has_group_import
     from (values (1)) one (row)
     left join lookup.data_set s on s.data_set_id = of_data_set
     left join lookup.period p on p.period_type = s.period_type and p.period = of_period
-    left join lookup.server v on v.target = to_target
   ), combo as (
     select c.category_option_combo_id, c.category_combo_id, c.option_ids, max(o.start_on) as start_on,
       min(o.end_on) as end_on, bool_or(o.can_write is false) as is_denied,
@@ -252,6 +251,9 @@ begin
   from difference d where d.value_id is null;
   drop table difference;
 
+  if is_period_open and not is_beyond then
+    perform outbox.offer_dropped(to_target, of_data_set, of_period, by_run);
+  end if;
   perform outbox.check_values(to_target, of_data_set, of_period, is_period_open, is_beyond and exists (
     select from outbox.delivery r     -- to its end, by an earlier run
     where r.target = to_target and r.data_set_id = of_data_set and r.period = of_period

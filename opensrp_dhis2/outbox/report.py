@@ -103,8 +103,6 @@ class Reporter:
         with self._locked():
             self._settle_unfinished()
             with self._warehouse.connect() as connection:
-                if self._version.has_group_import:
-                    ledger.offer_dropped(connection, of, self._run_id)
                 before = ledger.states(connection, of)
             delivery = push(self._sender, of, self._pace, self._hours, progress)
             completed = self._complete(period)

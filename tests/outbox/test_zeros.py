@@ -2,15 +2,20 @@
 
 import os
 from itertools import product
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from opensrp_dhis2.dhis2.zero_rule import Absence, is_zero_sent, zero_fate
+from opensrp_dhis2.dhis2.zero_rule import NUMERIC_VALUE_TYPES, Absence, is_droppable_zero, is_zero_sent, zero_fate
+from opensrp_dhis2.outbox.forecast import forecast_period
+from opensrp_dhis2.sandbox.dhis2.app import create_app
+from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.conftest import ROOT
 from tests.outbox.conftest import SetTotals
-from tests.outbox.test_push import VERSIONS, site
+from tests.outbox.test_push import NOW, SEPTEMBER, VERSIONS, Dhis2Site, metadata, site
 
 POLICIES = ("none", "reported", "assigned")
 AGGREGATIONS = ("SUM", "AVERAGE", "AVERAGE_SUM_ORG_UNIT")
@@ -24,7 +29,8 @@ Whether a zero is sent is the data set's word, `zeros` in `data_sets.yaml`:
 SERVER = """
 What DHIS2 makes of a zero that is sent. Before 2.43 it drops the zero of a number whose data element says
 `zeroIsSignificant: false`, without counting it and without a word, and deletes what stood in the cell. The ledger's
-state is then `dropped`, which counts as delivered; after an upgrade to 2.43 the zero is sent once more, and stored.
+state is then `dropped`, which counts as delivered. Once this table says `stored`, after an upgrade to 2.43 or when the
+element has changed, the zero is sent once more while its period is open (in DHIS2, and by `open_periods`).
 """
 
 
@@ -87,3 +93,61 @@ def test_every_zero_ends_as_the_table_says(
                 expected[f"({element},{unit})"] = {"stored": "delivered", "dropped": "dropped"}[fate]
     assert states == expected
     assert (report.refused, report.accepted) == (0, len(expected) + 1)
+
+
+def test_the_database_has_the_same_table(warehouse: Warehouse) -> None:
+    cases = list(product([*NUMERIC_VALUE_TYPES, "TEXT", "BOOLEAN"], AGGREGATIONS, (True, False), (True, False)))
+    with warehouse.connect() as connection:
+        for value_type, aggregation, is_significant, has_group in cases:
+            [(kept,)] = connection.execute(
+                "select outbox.keeps_zero(%s, %s, %s, %s)", (value_type, aggregation, is_significant, has_group)
+            ).fetchall()
+            is_dropped = is_droppable_zero(
+                "0", value_type=value_type, aggregation_type=aggregation, is_zero_significant=is_significant
+            )
+            assert kept == (has_group or not is_dropped), (value_type, aggregation, is_significant, has_group)
+
+
+@pytest.mark.parametrize(
+    ("version", "expiry_days", "open_periods", "is_significant", "fate"),
+    [
+        ("2.43", 0, 36, False, "create"),
+        ("2.43", 15, 36, False, "same"),  # DHIS2 has closed the period meanwhile
+        ("2.43", 0, 6, False, "same"),  # it lies beyond what late data may change
+        ("2.41", 0, 36, True, "create"),
+        ("2.41", 0, 36, False, "same"),
+    ],
+)
+def test_a_dropped_zero_goes_once_more_only_where_it_would_be_stored(
+    warehouse: Warehouse,
+    set_totals: SetTotals,
+    tmp_path: Path,
+    *,
+    version: str,
+    expiry_days: int,
+    open_periods: int,
+    is_significant: bool,
+    fate: str,
+) -> None:
+    set_totals({("visits", "OuFacility1"): 0})
+    store, first = tmp_path / "dhis2.sqlite", DataSet(period_type="Monthly", zeros="reported", open_periods=36)
+    with warehouse.connect() as connection:
+        connection.execute("delete from lookup.target where measure = 'signed'")
+    with site(warehouse, "2.41", store) as old:
+        assert (old.report(policy=first).accepted, old.stored()) == (1, {})
+        port = int(old.url.rsplit(":", 1)[1])
+    document: dict[str, Any] = metadata()
+    document["stages"][1]["dataSets"][0]["expiryDays"] = expiry_days
+    document["stages"][1]["dataElements"][0]["zeroIsSignificant"] = is_significant
+    with running(create_app(document, version=version, clock=lambda: NOW, store_path=store), port) as url:
+        now = Dhis2Site(url, warehouse)
+        with now.client:
+            policy = DataSet(period_type="Monthly", zeros="reported", open_periods=open_periods)
+            reporter = now.reporter("run-2", policy)
+            reporter.plan(SEPTEMBER)
+            counts = forecast_period(warehouse, now.client, "DS_M", "202509", run_id="run-2").counts
+            assert counts[fate] == 1
+            report = reporter.deliver(SEPTEMBER)
+            assert (report.sent, report.refused, report.score.wrong) == (int(fate == "create"), 0, 0)
+            assert now.stored() == ({("DeVisits001", "OuFacility1"): "0"} if fate == "create" else {})
+            assert now.report("run-3", policy).sent == 0
