@@ -84,4 +84,42 @@ returns void language sql as $$
         (select outbox.has_group_import(to_target)))))
 $$;
 
+-- The data sets that have a ledger at this target, but for one: a step over the key for each, not a read of all rows.
+create function outbox.other_data_sets(to_target text, of_data_set text)
+returns text[] language sql stable as $$
+  with recursive found (data_set_id) as (
+    select min(v.data_set_id) from outbox.value v where v.target = to_target
+    union all
+    select (select min(v.data_set_id) from outbox.value v where v.target = to_target and v.data_set_id > f.data_set_id)
+    from found f where f.data_set_id is not null
+  )
+  select coalesce(array_agg(f.data_set_id), '{}') from found f where f.data_set_id <> of_data_set
+$$;
+
+-- A cell of DHIS2 knows no data set: what another one wants there is not deleted by the one that wants it no more. It
+-- hands over what DHIS2 holds, and is withdrawn without a request.
+create function outbox.hand_over(to_target text, of_data_set text, of_period text, by_run text)
+returns void language plpgsql as $$
+declare
+  others text[] := outbox.other_data_sets(to_target, of_data_set);
+begin
+  if others = '{}' then return; end if;
+  with given as materialized (
+    select v.value_id, v.acknowledged, o.value_id as heir_id
+    from outbox.value v
+    join outbox.value o on o.target = v.target and o.data_set_id = any (others) and o.period = v.period
+      and o.data_element_id = v.data_element_id and o.org_unit_id = v.org_unit_id
+      and o.category_option_combo_id = v.category_option_combo_id
+      and o.attribute_option_combo_id = v.attribute_option_combo_id
+    where v.target = to_target and v.data_set_id = of_data_set and v.period = of_period
+      and (v.state = 'pending' or v.state = 'withheld') and v.wanted is null and o.wanted is not null
+  ), heir as (
+    update outbox.value o set acknowledged = g.acknowledged, run_id = by_run
+    from given g where o.value_id = g.heir_id and o.acknowledged is null
+  )
+  update outbox.value v
+  set state = 'withdrawn', acknowledged = null, code = null, reason = null, settled_at = now(), run_id = by_run
+  from given g where v.value_id = g.value_id;
+end $$;
+
 alter table outbox.delivery add column waiting bigint not null default 0;  -- until the submission hours begin again

@@ -221,7 +221,8 @@ begin
 end $$;
 
 -- Bring the ledger of one data set and period up to what the indicators say now; returns how many values stand in which
--- state. What is wanted unchanged is not touched; what DHIS2 never had and is wanted no more needs no request.
+-- state. What is wanted unchanged is not touched; what DHIS2 never had and is wanted no more needs no request, nor what
+-- another data set wants in the same cell.
 create function outbox.plan(to_target text, of_data_set text, of_period text, zeros text, vanished text,
   is_period_open boolean, is_beyond boolean, by_run text)
 returns table (state text, value_count bigint)
@@ -233,6 +234,20 @@ begin
   create temporary table difference on commit drop as
     select * from outbox.difference(to_target, of_data_set, of_period, zeros, vanished);
   analyze difference;
+  if vanished = 'zero' then             -- no zero into a cell that moved to another data set: that would overwrite its value
+    update difference d set wanted = null
+    from outbox.value o
+    where d.wanted is not null and d.acknowledged is not null
+      and o.target = to_target and o.data_set_id = any (outbox.other_data_sets(to_target, of_data_set))
+      and o.period = of_period and o.data_element_id = d.data_element_id and o.org_unit_id = d.org_unit_id
+      and o.category_option_combo_id = d.category_option_combo_id
+      and o.attribute_option_combo_id = d.attribute_option_combo_id and o.wanted is not null
+      and not exists (
+        select from lookup.target t
+        where t.data_set_id = of_data_set and t.data_element_id = d.data_element_id
+          and t.category_option_combo_id = d.category_option_combo_id
+          and t.attribute_option_combo_id = d.attribute_option_combo_id);
+  end if;
 
   update outbox.value v
   set wanted = d.wanted, acknowledged = d.acknowledged, wanted_at = now(), run_id = by_run, attempt = 0, code = null,
@@ -254,6 +269,7 @@ begin
   if is_period_open and not is_beyond then
     perform outbox.offer_dropped(to_target, of_data_set, of_period, by_run);
   end if;
+  perform outbox.hand_over(to_target, of_data_set, of_period, by_run);
   perform outbox.check_values(to_target, of_data_set, of_period, is_period_open, is_beyond and exists (
     select from outbox.delivery r     -- to its end, by an earlier run
     where r.target = to_target and r.data_set_id = of_data_set and r.period = of_period

@@ -104,6 +104,8 @@ create function outbox.reconcile(to_target text, of_data_set text, of_period tex
   foreign_edits text, by_run text)
 returns table (kind text, resolution text, value_count bigint)
 language plpgsql as $$
+declare
+  others text[] := outbox.other_data_sets(to_target, of_data_set);
 begin
   if exists (select from outbox.batch b where b.target = to_target and b.state = 'sending') then
     raise exception 'a request to % has no verdict yet: settle it before reconciling', to_target;
@@ -131,6 +133,13 @@ begin
     join element e using (data_element_id)
   ), judged as (
     select c.*, case
+      when c.wanted is null and exists (          -- what is there is another data set's
+        select from outbox.value o
+        where o.target = to_target and o.data_set_id = any (others) and o.period = of_period and o.wanted is not null
+          and o.data_element_id = c.data_element_id and o.org_unit_id = c.org_unit_id
+          and o.category_option_combo_id = c.category_option_combo_id
+          and o.attribute_option_combo_id = c.attribute_option_combo_id
+      ) then null
       when c.is_as_acknowledged then
         case when c.wanted is null and c.there is not null and c.state in ('refused', 'withheld') then 'orphan' end
       when c.there is null and c.is_zero_acknowledged and (c.state = 'dropped' or outbox.was_dropped(c.value_id))

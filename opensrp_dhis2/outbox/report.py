@@ -103,6 +103,9 @@ class Reporter:
         with self._locked():
             self._settle_unfinished()
             with self._warehouse.connect() as connection:
+                connection.execute(
+                    "select outbox.hand_over(%s, %s, %s, %s)", (of.target, of.data_set_id, of.period, self._run_id)
+                )
                 before = ledger.states(connection, of)
             delivery = push(self._sender, of, self._pace, self._hours, progress)
             completed = self._complete(period)
