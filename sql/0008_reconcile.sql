@@ -98,7 +98,7 @@ $$;
 -- `foreign_edits`: report changes nothing but outbox.discrepancy; overwrite puts values back to pending, but for those
 -- refused or withheld, which cannot be sent; accept takes what people changed or deleted there for acknowledged, so that
 -- a value goes again when what is wanted changes, and still shows what was lost without a trace. Both settle what is
--- behind, and neither touches what we never sent.
+-- behind, and neither touches what we never sent, nor what people typed where we had withdrawn ours.
 -- Returns what was found, with what was done about it (null: it stands), and what was found before and is gone.
 create function outbox.reconcile(to_target text, of_data_set text, of_period text, units text [], elements text [],
   foreign_edits text, by_run text)
@@ -152,7 +152,7 @@ begin
           and c.there in (h.acknowledged_to, case when h.state_to = 'sending' then h.wanted_to end)
       ) then case when c.wanted is null then 'orphan' else 'foreign_edit' end
       when exists (select from outbox.history h where h.value_id = c.value_id and h.acknowledged_to is not null)
-        then 'foreign_edit'
+        then case when c.wanted is null then 'stranger' else 'foreign_edit' end   -- typed into a cell that we left
       when c.is_disaggregated and exists (
         select from lookup.server s join lookup.target o on o.data_set_id = of_data_set
         where s.target = to_target and c.category_option_combo_id = s.default_category_option_combo_id
