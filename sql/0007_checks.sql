@@ -78,8 +78,8 @@ returns text language sql immutable parallel safe as $$
 $$;
 
 -- What a data set's indicators say should be in DHIS2 for one period; NULL sends nothing, zeros as the policy says. A zero
--- is filled in only where one can stand, and booleans are spelled as DHIS2 stores them. Plain SQL, so that the planner
--- sees through it. It reads indicator.value, which the first build of the views makes.
+-- is sent or filled in only where one can stand, so that what an element of no zero held before is wanted no more; booleans
+-- are spelled as DHIS2 stores them. Plain SQL, so that the planner sees through it. It reads indicator.value, which the first build of the views makes.
 set local check_function_bodies = off;
 create function outbox.desired(of_data_set text, of_period text, zeros text)
 returns table (org_unit_id text, data_element_id text, category_option_combo_id text, attribute_option_combo_id text,
@@ -95,12 +95,13 @@ language sql stable as $$
     select m.org_unit_id from measured m where zeros = 'reported'
     union
     select a.org_unit_id from lookup.data_set_org_unit a where zeros = 'assigned' and a.data_set_id = of_data_set
+  ), zeroless as materialized (         -- once an element, not once a value
+    select e.data_element_id from lookup.data_element e where outbox.zero_of(e.value_type, e.option_codes) is null
   ), filled as (
     select u.org_unit_id, t.data_element_id, t.category_option_combo_id, t.attribute_option_combo_id, 0::numeric
     from unit u
     join lookup.target t on t.data_set_id = of_data_set
-    left join lookup.data_element e using (data_element_id)
-    where zeros <> 'none' and outbox.zero_of(e.value_type, e.option_codes) is not null and not exists (
+    where zeros <> 'none' and not exists (
       select from measured m
       where m.org_unit_id = u.org_unit_id and m.data_element_id = t.data_element_id
         and m.category_option_combo_id = t.category_option_combo_id
@@ -110,6 +111,7 @@ language sql stable as $$
     outbox.spelled(d.value, e.value_type)
   from (select m.* from measured m where zeros <> 'none' or m.value <> 0 union all select f.* from filled f) d
   left join lookup.data_element e using (data_element_id)
+  where d.value <> 0 or d.data_element_id not in (select z.data_element_id from zeroless z)
 $$;
 set local check_function_bodies = on;
 

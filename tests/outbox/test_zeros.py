@@ -151,3 +151,22 @@ def test_a_dropped_zero_goes_once_more_only_where_it_would_be_stored(
             assert (report.sent, report.refused, report.score.wrong) == (int(fate == "create"), 0, 0)
             assert now.stored() == ({("DeVisits001", "OuFacility1"): "0"} if fate == "create" else {})
             assert now.report("run-3", policy).sent == 0
+
+
+@pytest.mark.parametrize("value_type", ["TRUE_ONLY", "INTEGER_POSITIVE"])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_total_that_falls_to_a_zero_that_cannot_stand_is_deleted(
+    warehouse: Warehouse, set_totals: SetTotals, version: str, value_type: str
+) -> None:
+    document: dict[str, Any] = metadata()
+    document["stages"][1]["dataElements"][0]["valueType"] = value_type
+    policy = DataSet(period_type="Monthly", open_periods=36, zeros="reported", completion="when_complete")
+    with running(create_app(document, version=version, clock=lambda: NOW)) as url:
+        here = Dhis2Site(url, warehouse)
+        with here.client:
+            set_totals({("visits", "OuFacility1"): 1, ("signed", "OuFacility1"): 1})
+            assert here.report("run-1", policy).accepted == 2
+            set_totals({("visits", "OuFacility1"): 0, ("signed", "OuFacility1"): 1})
+            second = here.report("run-2", policy)
+            assert (second.sent, second.accepted, second.withheld) == (1, 1, 0)
+            assert here.stored() == {("DeSigned001", "OuFacility1"): "1"}
