@@ -94,7 +94,12 @@ language sql stable as $$
   ), unit as (
     select m.org_unit_id from measured m where zeros = 'reported'
     union
-    select a.org_unit_id from lookup.data_set_org_unit a where zeros = 'assigned' and a.data_set_id = of_data_set
+    select a.org_unit_id from lookup.data_set_org_unit a left join lookup.org_unit u using (org_unit_id)
+    where zeros = 'assigned' and a.data_set_id = of_data_set
+      and ((                            -- open when the period begins; DHIS2 takes no value otherwise
+        select p.start_on from lookup.period p join lookup.data_set s using (period_type)
+        where s.data_set_id = of_data_set and p.period = of_period
+      ) between coalesce(u.opening_on, '-infinity') and coalesce(u.closed_on, 'infinity')) is not false
   ), zeroless as materialized (         -- once an element, not once a value
     select e.data_element_id from lookup.data_element e where outbox.zero_of(e.value_type, e.option_codes) is null
   ), filled as (

@@ -153,6 +153,32 @@ def test_a_dropped_zero_goes_once_more_only_where_it_would_be_stored(
             assert now.report("run-3", policy).sent == 0
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_no_zero_is_asked_of_a_unit_that_is_closed_or_not_yet_open(
+    warehouse: Warehouse, set_totals: SetTotals, version: str
+) -> None:
+    """The unit that opens within the period is not open when it begins, and the one that closes within it is."""
+    dates = {
+        "OuFacility1": ("2015-01-01", "2020-01-31"), "OuFacility2": ("2026-03-01", None),
+        "OuFacil0001": ("2025-09-02", None), "OuFacil0002": ("2025-09-01", "2025-09-01"),
+    }  # fmt: skip
+    set_totals({("visits", "OuFacil0003"): 5})
+    with site(warehouse, version) as dhis2, warehouse.connect() as connection:
+        connection.execute(
+            "delete from lookup.data_set_org_unit where not org_unit_id = any (%s)", ([*dates, "OuFacil0003"],)
+        )
+        for unit, (opening_on, closed_on) in dates.items():
+            connection.execute(
+                "update lookup.org_unit set opening_on = %s, closed_on = %s where org_unit_id = %s",
+                (opening_on, closed_on, unit),
+            )
+        connection.commit()
+        report = dhis2.report(policy=DataSet(period_type="Monthly", open_periods=36, zeros="assigned"))
+        units = connection.execute("select distinct org_unit_id from outbox.value order by 1").fetchall()
+    assert units == [("OuFacil0002",), ("OuFacil0003",)]
+    assert (report.accepted, report.withheld, report.refused) == (4, 0, 0)
+
+
 @pytest.mark.parametrize("value_type", ["TRUE_ONLY", "INTEGER_POSITIVE"])
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_total_that_falls_to_a_zero_that_cannot_stand_is_deleted(
