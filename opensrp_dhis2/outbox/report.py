@@ -108,7 +108,7 @@ class Reporter:
                 )
                 before = ledger.states(connection, of)
             delivery = push(self._sender, of, self._pace, self._hours, progress)
-            completed = self._complete(period)
+            completed = Completed() if delivery.waiting else self._complete(period)
             with self._warehouse.connect() as connection:
                 scored = score(connection, of, self._run_id)
             report = Report(
