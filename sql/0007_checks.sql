@@ -78,8 +78,8 @@ returns text language sql immutable parallel safe as $$
 $$;
 
 -- What a data set's indicators say should be in DHIS2 for one period; NULL sends nothing, zeros as the policy says. A zero
--- is filled in only where one can stand, and booleans are spelled as DHIS2 stores them. Plain SQL, so that the planner
--- sees through it. It reads indicator.value, which the first build of the views makes.
+-- is sent or filled in only where one can stand, so that what an element of no zero held before is wanted no more; booleans
+-- are spelled as DHIS2 stores them. Plain SQL, so that the planner sees through it. It reads indicator.value, which the first build of the views makes.
 set local check_function_bodies = off;
 create function outbox.desired(of_data_set text, of_period text, zeros text)
 returns table (org_unit_id text, data_element_id text, category_option_combo_id text, attribute_option_combo_id text,
@@ -94,13 +94,19 @@ language sql stable as $$
   ), unit as (
     select m.org_unit_id from measured m where zeros = 'reported'
     union
-    select a.org_unit_id from lookup.data_set_org_unit a where zeros = 'assigned' and a.data_set_id = of_data_set
+    select a.org_unit_id from lookup.data_set_org_unit a left join lookup.org_unit u using (org_unit_id)
+    where zeros = 'assigned' and a.data_set_id = of_data_set
+      and ((                            -- open when the period begins; DHIS2 takes no value otherwise
+        select p.start_on from lookup.period p join lookup.data_set s using (period_type)
+        where s.data_set_id = of_data_set and p.period = of_period
+      ) between coalesce(u.opening_on, '-infinity') and coalesce(u.closed_on, 'infinity')) is not false
+  ), zeroless as materialized (         -- once an element, not once a value
+    select e.data_element_id from lookup.data_element e where outbox.zero_of(e.value_type, e.option_codes) is null
   ), filled as (
     select u.org_unit_id, t.data_element_id, t.category_option_combo_id, t.attribute_option_combo_id, 0::numeric
     from unit u
     join lookup.target t on t.data_set_id = of_data_set
-    left join lookup.data_element e using (data_element_id)
-    where zeros <> 'none' and outbox.zero_of(e.value_type, e.option_codes) is not null and not exists (
+    where zeros <> 'none' and not exists (
       select from measured m
       where m.org_unit_id = u.org_unit_id and m.data_element_id = t.data_element_id
         and m.category_option_combo_id = t.category_option_combo_id
@@ -110,6 +116,7 @@ language sql stable as $$
     outbox.spelled(d.value, e.value_type)
   from (select m.* from measured m where zeros <> 'none' or m.value <> 0 union all select f.* from filled f) d
   left join lookup.data_element e using (data_element_id)
+  where d.value <> 0 or d.data_element_id not in (select z.data_element_id from zeroless z)
 $$;
 set local check_function_bodies = on;
 
@@ -154,11 +161,10 @@ language sql stable as $$
   with slice as (                       -- one row, also for a data set that DHIS2 has no more
     select s.category_combo_id, coalesce(s.open_periods_after_co_end_date, 0) = 0 as is_end_final, p.start_on, p.end_on,
       exists (select from lookup.period o where o.period = of_period) as is_period,
-      coalesce((regexp_match(v.version, '^2\.(\d+)'))[1]::integer >= 43, false) as has_group_import
+      (select outbox.has_group_import(to_target)) as has_group_import
     from (values (1)) one (row)
     left join lookup.data_set s on s.data_set_id = of_data_set
     left join lookup.period p on p.period_type = s.period_type and p.period = of_period
-    left join lookup.server v on v.target = to_target
   ), combo as (
     select c.category_option_combo_id, c.category_combo_id, c.option_ids, max(o.start_on) as start_on,
       min(o.end_on) as end_on, bool_or(o.can_write is false) as is_denied,
@@ -222,7 +228,8 @@ begin
 end $$;
 
 -- Bring the ledger of one data set and period up to what the indicators say now; returns how many values stand in which
--- state. What is wanted unchanged is not touched; what DHIS2 never had and is wanted no more needs no request.
+-- state. What is wanted unchanged is not touched; what DHIS2 never had and is wanted no more needs no request, nor what
+-- another data set wants in the same cell.
 create function outbox.plan(to_target text, of_data_set text, of_period text, zeros text, vanished text,
   is_period_open boolean, is_beyond boolean, by_run text)
 returns table (state text, value_count bigint)
@@ -234,6 +241,20 @@ begin
   create temporary table difference on commit drop as
     select * from outbox.difference(to_target, of_data_set, of_period, zeros, vanished);
   analyze difference;
+  if vanished = 'zero' then             -- no zero into a cell that moved to another data set: that would overwrite its value
+    update difference d set wanted = null
+    from outbox.value o
+    where d.wanted is not null and d.acknowledged is not null
+      and o.target = to_target and o.data_set_id = any (outbox.other_data_sets(to_target, of_data_set))
+      and o.period = of_period and o.data_element_id = d.data_element_id and o.org_unit_id = d.org_unit_id
+      and o.category_option_combo_id = d.category_option_combo_id
+      and o.attribute_option_combo_id = d.attribute_option_combo_id and o.wanted is not null
+      and not exists (
+        select from lookup.target t
+        where t.data_set_id = of_data_set and t.data_element_id = d.data_element_id
+          and t.category_option_combo_id = d.category_option_combo_id
+          and t.attribute_option_combo_id = d.attribute_option_combo_id);
+  end if;
 
   update outbox.value v
   set wanted = d.wanted, acknowledged = d.acknowledged, wanted_at = now(), run_id = by_run, attempt = 0, code = null,
@@ -252,6 +273,10 @@ begin
   from difference d where d.value_id is null;
   drop table difference;
 
+  if is_period_open and not is_beyond then
+    perform outbox.offer_dropped(to_target, of_data_set, of_period, by_run);
+  end if;
+  perform outbox.hand_over(to_target, of_data_set, of_period, by_run);
   perform outbox.check_values(to_target, of_data_set, of_period, is_period_open, is_beyond and exists (
     select from outbox.delivery r     -- to its end, by an earlier run
     where r.target = to_target and r.data_set_id = of_data_set and r.period = of_period

@@ -98,12 +98,14 @@ $$;
 -- `foreign_edits`: report changes nothing but outbox.discrepancy; overwrite puts values back to pending, but for those
 -- refused or withheld, which cannot be sent; accept takes what people changed or deleted there for acknowledged, so that
 -- a value goes again when what is wanted changes, and still shows what was lost without a trace. Both settle what is
--- behind, and neither touches what we never sent.
+-- behind, and neither touches what we never sent, nor what people typed where we had withdrawn ours.
 -- Returns what was found, with what was done about it (null: it stands), and what was found before and is gone.
 create function outbox.reconcile(to_target text, of_data_set text, of_period text, units text [], elements text [],
   foreign_edits text, by_run text)
 returns table (kind text, resolution text, value_count bigint)
 language plpgsql as $$
+declare
+  others text[] := outbox.other_data_sets(to_target, of_data_set);
 begin
   if exists (select from outbox.batch b where b.target = to_target and b.state = 'sending') then
     raise exception 'a request to % has no verdict yet: settle it before reconciling', to_target;
@@ -131,6 +133,13 @@ begin
     join element e using (data_element_id)
   ), judged as (
     select c.*, case
+      when c.wanted is null and exists (          -- what is there is another data set's
+        select from outbox.value o
+        where o.target = to_target and o.data_set_id = any (others) and o.period = of_period and o.wanted is not null
+          and o.data_element_id = c.data_element_id and o.org_unit_id = c.org_unit_id
+          and o.category_option_combo_id = c.category_option_combo_id
+          and o.attribute_option_combo_id = c.attribute_option_combo_id
+      ) then null
       when c.is_as_acknowledged then
         case when c.wanted is null and c.there is not null and c.state in ('refused', 'withheld') then 'orphan' end
       when c.there is null and c.is_zero_acknowledged and (c.state = 'dropped' or outbox.was_dropped(c.value_id))
@@ -143,7 +152,7 @@ begin
           and c.there in (h.acknowledged_to, case when h.state_to = 'sending' then h.wanted_to end)
       ) then case when c.wanted is null then 'orphan' else 'foreign_edit' end
       when exists (select from outbox.history h where h.value_id = c.value_id and h.acknowledged_to is not null)
-        then 'foreign_edit'
+        then case when c.wanted is null then 'stranger' else 'foreign_edit' end   -- typed into a cell that we left
       when c.is_disaggregated and exists (
         select from lookup.server s join lookup.target o on o.data_set_id = of_data_set
         where s.target = to_target and c.category_option_combo_id = s.default_category_option_combo_id

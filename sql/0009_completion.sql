@@ -15,7 +15,8 @@ create table outbox.completion (
   primary key (target, data_set_id, period, org_unit_id, attribute_option_combo_id)
 );
 
--- How far the values of each unit are. `is_expected`: something should be there at all.
+-- How far the values of each unit are. `is_expected`: something should be there at all. A deletion that waits or that
+-- DHIS2 does not allow keeps no unit from being complete: what is wanted is there.
 create view outbox.reporting_unit as
 select
   target,
@@ -23,10 +24,10 @@ select
   period,
   org_unit_id,
   attribute_option_combo_id,
-  bool_and(state in ('delivered', 'dropped', 'withdrawn'))
+  bool_and(state in ('delivered', 'dropped') or wanted is null)
     and bool_or(state in ('delivered', 'dropped')) as is_complete,
-  bool_or(state <> 'withdrawn') as is_expected,
-  min(code) filter (where state in ('refused', 'withheld')) as code,
+  bool_or(wanted is not null) as is_expected,
+  min(code) filter (where state in ('refused', 'withheld') and wanted is not null) as code,
   extract(epoch from max(settled_at)) as settled
 from outbox.value
 group by target, data_set_id, period, org_unit_id, attribute_option_combo_id;

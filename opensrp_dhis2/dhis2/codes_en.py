@@ -55,7 +55,10 @@ ENGLISH: dict[str, tuple[str, str]] = {
     "E7622": ("DHIS2 did not accept the value, with a code that no import is known to give.", _REPORT_US),
     "E7630": ("DHIS2 wants a category option combo and got none.", _REPORT_US),
     "E7631": ("DHIS2 wants an attribute option combo and got none.", _REPORT_US),
-    "E7632": ("The period has another type than the data set.", "Correct period_type in data_sets.yaml."),
+    "E7632": (
+        "No data set of this period's type has the data element: the type is wrong, or the element left the data set.",
+        "Correct period_type in data_sets.yaml, or add the element to the data set in DHIS2.",
+    ),
     "E7633": (
         "The data element is not in the data set.",
         "Add it to the data set in DHIS2, or name the right data set.",

@@ -68,8 +68,8 @@ FRENCH: dict[str, tuple[str, str]] = {
     "E7630": ("DHIS2 attend une combinaison d’options de catégorie et n’en a pas reçu.", _REPORT_US),
     "E7631": ("DHIS2 attend une combinaison d’options d’attribut et n’en a pas reçu.", _REPORT_US),
     "E7632": (
-        "La période n’est pas du même type que celle de l’ensemble de données.",
-        "Corrigez period_type dans data_sets.yaml.",
+        "Aucun ensemble du type de cette période n’a l’élément : le type est faux, ou l’élément a quitté l’ensemble.",
+        "Corrigez period_type dans data_sets.yaml, ou ajoutez l’élément à l’ensemble de données dans DHIS2.",
     ),
     "E7633": (
         "L’élément de données n’est pas dans l’ensemble de données.",

@@ -144,14 +144,21 @@ def _combo(codes: Codes, category_combo_id: str, options: list[str], owner: str)
 
 
 def _shared_cells(found: list[Target], paths: Mapping[str, str]) -> Iterator[ViewContractError]:
-    """Refuse two totals for one cell of DHIS2: the second would overwrite the first."""
+    """Refuse two totals for one cell of DHIS2, which knows no data set: the second would overwrite the first."""
     owners: dict[tuple[str, ...], Target] = {}
     for row in found:
-        cell = (row.data_set_id, row.data_element_id, row.category_option_combo_id, row.attribute_option_combo_id)
+        cell = (row.period_type, row.data_element_id, row.category_option_combo_id, row.attribute_option_combo_id)
         first = owners.setdefault(cell, row)
-        if first is not row:
-            yield ViewContractError(
-                f"measure {row.measure} and {first.indicator}.{first.measure} both fill data element "
-                f"{row.data_element_id}, combo {row.category_option_combo_id}: give one of them another element",
-                path=paths[row.indicator],
+        if first is row:
+            continue
+        named = f"data element {row.data_element_id}, combo {row.category_option_combo_id}"
+        if first.data_set_id == row.data_set_id:
+            said = f"both fill {named}: give one of them another element"
+        else:
+            said = (
+                f"both fill {named}, for data sets {first.data_set_id} and {row.data_set_id}, which are one cell to DHIS2:"
+                " report it for one of the two"
             )
+        yield ViewContractError(
+            f"measure {row.measure} and {first.indicator}.{first.measure} {said}", path=paths[row.indicator]
+        )

@@ -39,7 +39,7 @@ _ENGLISH = {
         "Delete it in DHIS2, or choose overwrite in data_sets.yaml: the next delivery deletes it, while DHIS2 allows it.",
     ),
     "stranger": (
-        "Somebody else entered a value where an indicator may have one, and we never sent one there.",
+        "Somebody else entered a value where an indicator may have one, and it is none that we ever sent there.",
         "Agree on who reports this place; it is left alone until an indicator counts something there.",
     ),
     "behind": (
@@ -65,7 +65,7 @@ _FRENCH = {
         "Supprimez-la dans DHIS2, ou choisissez overwrite dans data_sets.yaml : la prochaine livraison la supprime.",
     ),
     "stranger": (
-        "Quelqu’un d’autre a saisi une valeur là où un indicateur peut en avoir une, et nous n’y avons rien envoyé.",
+        "Quelqu’un d’autre a saisi une valeur là où un indicateur peut en avoir une, et nous ne l’y avons jamais envoyée.",
         "Convenez de qui déclare ce lieu ; la valeur reste tant qu’aucun indicateur n’y compte quelque chose.",
     ),
     "behind": (

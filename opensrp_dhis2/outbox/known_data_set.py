@@ -62,3 +62,20 @@ def is_ahead(period: Period, data_set: KnownDataSet, today: date) -> bool:
 
 def is_expired(period: Period, data_set: KnownDataSet, today: date) -> bool:
     return 0 < data_set.expiry_days < (today - period.end_on).days
+
+
+def closing_code(
+    period: Period, data_set: KnownDataSet, today: date, *, may_edit_expired: bool, has_group_import: bool
+) -> str | None:
+    """Give the code with which DHIS2 refuses the period's values today; None: it takes them.
+
+    An account that may edit expired periods is held back by older servers only where the period lies ahead.
+    """
+    if is_open(period, data_set, today):
+        return None
+    is_too_early = is_ahead(period, data_set, today)
+    if may_edit_expired and (has_group_import or not is_too_early):
+        return None
+    if has_group_import:
+        return "E8030"
+    return "E7641" if is_too_early else "E7640"

@@ -16,7 +16,7 @@ from opensrp_dhis2.dhis2.periods import Period
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.complete import Completed, complete_units
 from opensrp_dhis2.outbox.forecast import Score, score
-from opensrp_dhis2.outbox.known_data_set import is_ahead, is_expired, is_open, known_data_set
+from opensrp_dhis2.outbox.known_data_set import closing_code, is_expired, is_open, known_data_set
 from opensrp_dhis2.outbox.late import first_open_on
 from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.outbox.pace import Pace
@@ -103,11 +103,12 @@ class Reporter:
         with self._locked():
             self._settle_unfinished()
             with self._warehouse.connect() as connection:
-                if self._version.has_group_import:
-                    ledger.offer_dropped(connection, of, self._run_id)
+                connection.execute(
+                    "select outbox.hand_over(%s, %s, %s, %s)", (of.target, of.data_set_id, of.period, self._run_id)
+                )
                 before = ledger.states(connection, of)
             delivery = push(self._sender, of, self._pace, self._hours, progress)
-            completed = self._complete(period)
+            completed = Completed() if delivery.waiting else self._complete(period)
             with self._warehouse.connect() as connection:
                 scored = score(connection, of, self._run_id)
             report = Report(
@@ -133,9 +134,14 @@ class Reporter:
         """Say whether DHIS2 takes values of the period from this account; it is asked only where rules alone say no."""
         if is_open(period, self._known, self._today):
             return True
-        if is_ahead(period, self._known, self._today) and not self._version.has_group_import:
-            return False
-        return self._may_edit_expired
+        code = closing_code(
+            period,
+            self._known,
+            self._today,
+            may_edit_expired=self._may_edit_expired,
+            has_group_import=self._version.has_group_import,
+        )
+        return code is None
 
     @cached_property
     def _may_edit_expired(self) -> bool:

@@ -83,3 +83,20 @@ def test_two_totals_for_one_cell_are_refused(warehouse: Warehouse, tmp_path: Pat
     second.write_text(VIEW.format(element="VISITS", male="SEX_M"))
     with pytest.raises(ViewContractError, match="both fill data element DeVisits001"):
         targets(warehouse, of)
+
+
+def test_one_cell_for_two_data_sets_of_a_period_type_is_refused(warehouse: Warehouse, tmp_path: Path) -> None:
+    of = project(tmp_path)
+    with warehouse.connect() as connection:
+        connection.execute(
+            "insert into lookup.data_set values"
+            " ('DsMonthly02', 'DS_N', 'Monthly too', 'Monthly', 'CcDefault01', 0, 0, false, true);"
+            "insert into lookup.data_set_element values ('DsMonthly02', 'DeVisits001', 'CcSex000001')"
+        )
+    (tmp_path / "dbt_like_views" / "data_sets.yaml").write_text(
+        "DS_M: {period_type: Monthly}\nDS_N: {period_type: Monthly}\n"
+    )
+    second = tmp_path / "dbt_like_views" / "indicator" / "again.sql"
+    second.write_text(VIEW.format(element="VISITS", male="SEX_M").replace("DS_M", "DS_N"))
+    with pytest.raises(ViewContractError, match=r"for data sets DsMonthly0. and DsMonthly0., which are one cell"):
+        targets(warehouse, of)

@@ -62,19 +62,25 @@ class Country:
             url, auth=make_auth(read_auth("basic", {"username": "pusher", "password": "secret"}), url)
         )
 
-    def values(self, states: dict[str, State | str], combo: str = DEFAULT, element: str = "DeVisits001") -> None:
-        """Say where the value of each unit stands."""
+    def values(
+        self,
+        states: dict[str, State | str],
+        combo: str = DEFAULT,
+        element: str = "DeVisits001",
+        wanted: str | None = "1",
+    ) -> None:
+        """Say where the value of each unit stands; `wanted` None: it is to be deleted."""
         with self.warehouse.connect() as connection:
             for unit, said in states.items():
                 state, code = said if isinstance(said, tuple) else (said, None)
                 connection.execute(
                     "insert into outbox.value (target, data_set_id, period, org_unit_id, data_element_id,"
                     " category_option_combo_id, attribute_option_combo_id, wanted, state, code, run_id, settled_at)"
-                    " values (%s, 'DsMonthly01', '202509', %s, %s, %s, %s, '1', %s, %s, 'run', now()) on conflict"
+                    " values (%s, 'DsMonthly01', '202509', %s, %s, %s, %s, %s, %s, %s, 'run', now()) on conflict"
                     " (target, data_set_id, period, data_element_id, org_unit_id, category_option_combo_id,"
                     " attribute_option_combo_id) do update set state = excluded.state, code = excluded.code,"
-                    " settled_at = clock_timestamp()",
-                    (self.url, unit, element, DEFAULT, combo, state, code),
+                    " wanted = excluded.wanted, settled_at = clock_timestamp()",
+                    (self.url, unit, element, DEFAULT, combo, None if state == "withdrawn" else wanted, state, code),
                 )
 
     def complete(self, policy: Policy = "when_complete", *, is_period_open: bool = True) -> Completed:

@@ -102,7 +102,8 @@ def plant(here: Country, seed: int) -> dict[Cell, str]:
     _plant_decoys(foreign, ours, free, sent)
     foreign.done()
     expected = {cell: kind for kind in KINDS if kind != "default_combo" for cell in cells[kind]}
-    return expected | dict.fromkeys(defaults.values(), "default_combo") | dict.fromkeys([*other, again], "foreign_edit")
+    left = dict.fromkeys(other, "stranger") | {again: "foreign_edit"}
+    return expected | dict.fromkeys(defaults.values(), "default_combo") | left
 
 
 def _plant_decoys(foreign: Foreign, ours: list[Cell], free: list[Cell], sent: dict[Cell, str]) -> None:

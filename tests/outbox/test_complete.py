@@ -61,6 +61,19 @@ def test_a_unit_waits_for_its_last_value(dhis2: Country) -> None:
     assert (dhis2.complete().registered, len(dhis2.units())) == (4, 6)
 
 
+def test_a_deletion_that_dhis2_does_not_allow_keeps_no_unit_from_being_complete(dhis2: Country) -> None:
+    """An element that left the data set: its old value stays in DHIS2, and nobody can delete it."""
+    undeletable: dict[str, State | str] = dict.fromkeys((ONE, TWO), ("withheld", "E8020"))
+    dhis2.values(undeletable, element="DeSigned001", wanted=None)
+    dhis2.values({ONE: "delivered"})
+    done = dhis2.complete("in_step")
+    assert (done.registered, done.waiting, dhis2.units()) == (1, 0, [ONE])
+    dhis2.values({ONE: ("pending", None), TWO: ("pending", None)})
+    done = dhis2.complete("in_step")
+    assert (done.taken_back, dhis2.units()) == (1, [])
+    assert "| waiting | values are not all delivered yet | 2 |" in done.markdown
+
+
 def test_each_attribute_option_combo_is_complete_by_itself(dhis2: Country) -> None:
     with dhis2.warehouse.connect() as connection:
         connection.execute("insert into lookup.category_combo values ('CcFunder001', 'FUNDER', 'Funder', false)")

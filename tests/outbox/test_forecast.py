@@ -3,19 +3,23 @@
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 from click.testing import CliRunner
 
 from opensrp_dhis2.cli.forecast import outbox_forecast
+from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.errors import Dhis2UnavailableError, MetadataNotFoundError
 from opensrp_dhis2.outbox import forecast as forecasts
 from opensrp_dhis2.outbox.forecast import Forecast, Score, examples, forecast_period
 from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.outbox.report import Reporter
+from opensrp_dhis2.sandbox.dhis2.app import create_app
+from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.conftest import SetTotals
-from tests.outbox.test_push import SEPTEMBER, UNITS, Dhis2Site, dhis2, site, totals_of
+from tests.outbox.test_push import NOW, SEPTEMBER, UNITS, VERSIONS, Dhis2Site, dhis2, metadata, site, totals_of
 
 __all__ = ["dhis2"]  # a fixture
 NEW, CHANGED, KEPT, GONE, ZERO, THERE, OTHER, WITHHELD, CLOSED = UNITS[:9]
@@ -194,6 +198,74 @@ def test_units_outside_the_account_and_a_data_set_it_may_not_write_are_foreseen(
                 (here.client.base_url,),
             ).fetchall()
         assert set(codes) == {(NEW, "refused", "E8011"), (KEPT, "create", None)}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("period", "authority", "codes"),
+    [
+        ("202509", None, {"2.41": "E7640", "2.43": "E8030"}),
+        ("202509", "F_EDIT_EXPIRED", {"2.41": None, "2.43": None}),
+        ("202612", None, {"2.41": "E7641", "2.43": "E8030"}),
+        ("202612", "F_EDIT_EXPIRED", {"2.41": "E7641", "2.43": None}),
+    ],
+)
+def test_a_period_that_dhis2_closed_since_its_metadata_were_read_is_foreseen(
+    warehouse: Warehouse,
+    set_totals: SetTotals,
+    version: str,
+    period: str,
+    authority: str | None,
+    codes: dict[str, str | None],
+) -> None:
+    document = metadata()
+    document["stages"][1]["dataSets"][0]["expiryDays"] = 5
+    document["stages"][1]["userRoles"][0]["authorities"] += [authority] if authority else []
+    set_totals(totals_of([NEW, KEPT]))
+    with running(create_app(document, version=version, clock=lambda: NOW)) as url:
+        here = Dhis2Site(url, warehouse)
+        with here.client:
+            door, exception = f"{url}/api/lockExceptions", {"ou": KEPT, "pe": "202509", "ds": "DsMonthly01"}
+            if version == "2.41":  # 2.43 refuses a whole request for its period
+                httpx.post(door, params=exception, auth=("admin", "district")).raise_for_status()
+            execute(here, "update lookup.data_set set expiry_days = 0, open_future_periods = 9")
+            execute(here, "insert into lookup.period values ('Monthly', '202612', '2026-12-01', '2026-12-31')")
+            execute(here, f"update indicator.value set period = '{period}'")
+            reporter = here.reporter("run-2")
+            assert reporter.plan(parse_period(period)) == {"pending": 2}
+            found = forecast_period(warehouse, here.client, "DS_M", period, run_id="run-2")
+            code = codes[version]
+            reopened = ("create", None) if code in (None, "E7640") else ("refused", code)
+            assert fates(here) == {NEW: ("refused", code) if code else ("create", None), KEPT: reopened}
+            assert found.drifted == found.counts["refused"]
+            assert reporter.deliver(parse_period(period)).score.share == 1.0
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("other", [None, "Monthly", "Quarterly"])
+def test_an_element_that_left_the_data_set_is_foreseen_as_the_server_will_name_it(
+    warehouse: Warehouse, set_totals: SetTotals, other: str | None, version: str
+) -> None:
+    """The old engine blames the period where no data set of its type has the element."""
+    document = metadata()
+    sets = document["stages"][1]["dataSets"]
+    of_both, of_one = sets[0]["dataSetElements"], [{"dataElement": {"id": "DeSigned001"}}]
+    if other:
+        names = {"id": "DsOther0001", "name": "Other", "shortName": "Other", "code": "DS_O"}
+        sets.append(sets[0] | names | {"periodType": other, "dataSetElements": of_both})
+    sets[0]["dataSetElements"] = of_one
+    set_totals(totals_of([NEW]))
+    with running(create_app(document, version=version, clock=lambda: NOW)) as url:
+        here = Dhis2Site(url, warehouse)
+        with here.client:
+            execute(here, "insert into lookup.data_set_element values ('DsMonthly01', 'DeVisits001', 'bjDvmb4bfuf')")
+            execute(here, "insert into lookup.data_element values ('DeVisits001', 'VISITS', 'Visits', 'INTEGER', 'SUM',"
+                    " false, 'bjDvmb4bfuf', null) on conflict do nothing")  # fmt: skip
+            made(here)
+            code = {"2.41": "E7633" if other == "Monthly" else "E7632", "2.43": "E8020"}[version]
+            assert fates(here) == {NEW: ("refused", code)}
+            here.reporter("run-2").deliver(SEPTEMBER)
+            assert scored(here).share == 1.0
 
 
 def test_what_an_interrupted_push_left_pending_is_scored_by_the_run_that_sends_it(

@@ -6,7 +6,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from opensrp_dhis2.errors import ConfigurationError
-from opensrp_dhis2.outbox.submission_hours import SubmissionHours
+from opensrp_dhis2.outbox.report import Report, Reporter
+from opensrp_dhis2.outbox.submission_hours import ANY_HOUR, SubmissionHours
+from opensrp_dhis2.views.data_sets import DataSet
+from opensrp_dhis2.warehouse.database import Warehouse
+from tests.outbox.completions import Country, country
+from tests.outbox.conftest import SetTotals
+from tests.outbox.test_push import SEPTEMBER, VERSIONS, Dhis2Site
 
 KAMPALA = ZoneInfo("Africa/Kampala")  # three hours ahead of UTC
 
@@ -30,3 +36,30 @@ def test_what_should_start_outside_the_hours_starts_when_they_begin(hours: str, 
 def test_hours_that_are_none_say_how_to_write_them(text: str) -> None:
     with pytest.raises(ConfigurationError, match="such as 20-06"):
         SubmissionHours.parse(text, UTC)
+
+
+def hours_that_are_over() -> SubmissionHours:
+    hour = datetime.now(UTC).hour
+    return SubmissionHours((hour + 2) % 24, (hour + 3) % 24, UTC)
+
+
+def report(here: Country, run_id: str, policy: DataSet, hours: SubmissionHours) -> Report:
+    of = Reporter(here.warehouse, here.client, "DS_M", policy, run_id=run_id, batch_size=100, hours=hours)
+    of.plan(SEPTEMBER)
+    return of.deliver(SEPTEMBER)
+
+
+@pytest.mark.parametrize("policy", ["when_complete", "in_step"])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_completions_wait_with_the_values(
+    warehouse: Warehouse, set_totals: SetTotals, version: str, policy: str
+) -> None:
+    rules = DataSet(period_type="Monthly", open_periods=36, completion=policy)
+    with country(warehouse, version) as here, Dhis2Site(here.url, warehouse).client:
+        set_totals({("visits", "OuFacility1"): 5})
+        assert report(here, "run-1", rules, ANY_HOUR).completed.registered == 1
+        set_totals({("visits", "OuFacility1"): 6})
+        asked = here.asked_by(lambda: report(here, "run-2", rules, hours_that_are_over()))
+        assert (asked, here.units()) == ([], ["OuFacility1"])
+        assert report(here, "run-3", rules, ANY_HOUR).accepted == 1
+        assert here.units() == ["OuFacility1"]

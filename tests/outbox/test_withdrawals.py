@@ -1,13 +1,21 @@
 """What becomes of values that are counted no longer, counted elsewhere, or counted too late."""
 
+from collections.abc import Iterator
+
 import pytest
 
+from opensrp_dhis2.dhis2.metadata import read_metadata
 from opensrp_dhis2.dhis2.periods import parse_period
+from opensrp_dhis2.lookup.metadata import replace_metadata
 from opensrp_dhis2.outbox.late import changed_periods, first_open_on
+from opensrp_dhis2.outbox.reconcile import reconcile_period
+from opensrp_dhis2.outbox.report import Reporter
+from opensrp_dhis2.sandbox.dhis2.app import create_app
+from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.conftest import SetTotals
-from tests.outbox.test_push import MONTHLY, NOW, SEPTEMBER, VERSIONS, Dhis2Site, site
+from tests.outbox.test_push import MONTHLY, NOW, SEPTEMBER, VERSIONS, Dhis2Site, metadata, site
 
 BOTH = pytest.mark.parametrize("version", VERSIONS)
 
@@ -96,3 +104,82 @@ def test_a_first_backfill_that_broke_off_is_finished_later(warehouse: Warehouse,
 def test_the_first_open_day_counts_back_whole_periods() -> None:
     weekly = DataSet(period_type="Weekly", open_periods=1)
     assert first_open_on(weekly, NOW.date()) == parse_period("2026W46").start_on
+
+
+@pytest.fixture(params=VERSIONS)
+def two_sets(request: pytest.FixtureRequest, warehouse: Warehouse, set_totals: SetTotals) -> Iterator[Dhis2Site]:
+    """DS_M and DS_N have the same elements; DS_M has reported 5 for one unit, whose total now goes to DS_N as 6."""
+    document = metadata()
+    [first] = document["stages"][1]["dataSets"]
+    document["stages"][1]["dataSets"].append(
+        first | {"id": "DsMonthly02", "name": "N", "shortName": "N", "code": "DS_N"}
+    )
+    with running(create_app(document, version=request.param, clock=lambda: NOW)) as url:
+        here = Dhis2Site(url, warehouse)
+        with here.client:
+            with warehouse.connect() as connection:
+                replace_metadata(connection, read_metadata(here.client, ["DS_M", "DS_N"]), here.client.base_url)
+            set_totals({("visits", "OuFacility1"): 5})
+            here.report()
+            set_totals({("visits", "OuFacility1"): 6})
+            with warehouse.connect() as connection:
+                connection.execute("update lookup.target set data_set_id = 'DsMonthly02'")
+            yield here
+
+
+def reporter_of(here: Dhis2Site, code: str, vanished: str = "delete") -> Reporter:
+    policy = DataSet(period_type="Monthly", open_periods=36, vanished=vanished)
+    return Reporter(here.warehouse, here.client, code, policy, run_id=f"{code} {vanished}", batch_size=100)
+
+
+def by_data_set(here: Dhis2Site) -> dict[str, tuple[str | None, str | None, str]]:
+    with here.warehouse.connect() as connection:
+        rows = connection.execute("select data_set_id, wanted, acknowledged, state from outbox.value").fetchall()
+    return {data_set_id: (wanted, acknowledged, state) for data_set_id, wanted, acknowledged, state in rows}
+
+
+@pytest.mark.parametrize("vanished", ["delete", "zero"])
+@pytest.mark.parametrize("first", ["DS_M", "DS_N"])
+def test_what_another_data_set_wants_in_the_same_cell_is_neither_deleted_nor_zeroed(
+    two_sets: Dhis2Site, first: str, vanished: str
+) -> None:
+    second = {"DS_M": "DS_N", "DS_N": "DS_M"}[first]
+    for code in ("DS_N", "DS_M"):
+        reporter_of(two_sets, code, vanished).plan(SEPTEMBER)
+    requests = [reporter_of(two_sets, code, vanished).deliver(SEPTEMBER).request_count for code in (first, second)]
+    assert dict(zip((first, second), requests, strict=True)) == {"DS_N": 1, "DS_M": 0}
+    assert two_sets.stored() == {("DeVisits001", "OuFacility1"): "6"}
+    assert by_data_set(two_sets) == {"DsMonthly01": (None, None, "withdrawn"), "DsMonthly02": ("6", "6", "delivered")}
+    again = [reporter_of(two_sets, code, vanished) for code in (first, second)]
+    assert [one.plan(SEPTEMBER) for one in again] == [
+        {"DS_N": {"delivered": 1}, "DS_M": {"withdrawn": 1}}[code] for code in (first, second)
+    ]
+    for code in ("DS_M", "DS_N"):
+        seen = reconcile_period(
+            two_sets.warehouse, two_sets.client, code, "202509", foreign_edits="overwrite", run_id="look"
+        )
+        assert set(seen.counts.values()) == {0}
+
+
+def test_a_deletion_planned_before_another_data_set_wrote_the_cell_is_not_sent(two_sets: Dhis2Site) -> None:
+    late = reporter_of(two_sets, "DS_M")
+    assert late.plan(SEPTEMBER) == {"pending": 1}
+    other = reporter_of(two_sets, "DS_N")
+    other.plan(SEPTEMBER)
+    assert other.deliver(SEPTEMBER).accepted == 1
+    assert late.deliver(SEPTEMBER).sent == 0
+    assert two_sets.stored() == {("DeVisits001", "OuFacility1"): "6"}
+    assert by_data_set(two_sets)["DsMonthly01"] == (None, None, "withdrawn")
+
+
+def test_what_was_handed_over_is_deleted_by_the_data_set_that_has_it_now(
+    two_sets: Dhis2Site, set_totals: SetTotals
+) -> None:
+    """DS_N never got its own value through: what stands there is what DS_M sent, and DS_N knows it."""
+    reporter_of(two_sets, "DS_N").plan(SEPTEMBER)
+    reporter_of(two_sets, "DS_M").plan(SEPTEMBER)
+    assert by_data_set(two_sets) == {"DsMonthly01": (None, None, "withdrawn"), "DsMonthly02": ("6", "5", "pending")}
+    set_totals({})
+    heir = reporter_of(two_sets, "DS_N")
+    heir.plan(SEPTEMBER)
+    assert (heir.deliver(SEPTEMBER).accepted, two_sets.stored()) == (1, {})

@@ -2,15 +2,20 @@
 
 import os
 from itertools import product
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from opensrp_dhis2.dhis2.zero_rule import Absence, is_zero_sent, zero_fate
+from opensrp_dhis2.dhis2.zero_rule import NUMERIC_VALUE_TYPES, Absence, is_droppable_zero, is_zero_sent, zero_fate
+from opensrp_dhis2.outbox.forecast import forecast_period
+from opensrp_dhis2.sandbox.dhis2.app import create_app
+from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.conftest import ROOT
 from tests.outbox.conftest import SetTotals
-from tests.outbox.test_push import VERSIONS, site
+from tests.outbox.test_push import NOW, SEPTEMBER, VERSIONS, Dhis2Site, metadata, site
 
 POLICIES = ("none", "reported", "assigned")
 AGGREGATIONS = ("SUM", "AVERAGE", "AVERAGE_SUM_ORG_UNIT")
@@ -24,7 +29,8 @@ Whether a zero is sent is the data set's word, `zeros` in `data_sets.yaml`:
 SERVER = """
 What DHIS2 makes of a zero that is sent. Before 2.43 it drops the zero of a number whose data element says
 `zeroIsSignificant: false`, without counting it and without a word, and deletes what stood in the cell. The ledger's
-state is then `dropped`, which counts as delivered; after an upgrade to 2.43 the zero is sent once more, and stored.
+state is then `dropped`, which counts as delivered. Once this table says `stored`, after an upgrade to 2.43 or when the
+element has changed, the zero is sent once more while its period is open (in DHIS2, and by `open_periods`).
 """
 
 
@@ -102,3 +108,106 @@ def test_a_correction_to_zero_in_an_import_that_failed_goes_once_more(
         report = dhis2.report("run-2", rules)
         assert dhis2.stored() == {("DeSigned001", "OuFacility1"): "1"}
     assert (report.accepted, report.request_count) == (1, 2)
+
+
+def test_the_database_has_the_same_table(warehouse: Warehouse) -> None:
+    cases = list(product([*NUMERIC_VALUE_TYPES, "TEXT", "BOOLEAN"], AGGREGATIONS, (True, False), (True, False)))
+    with warehouse.connect() as connection:
+        for value_type, aggregation, is_significant, has_group in cases:
+            [(kept,)] = connection.execute(
+                "select outbox.keeps_zero(%s, %s, %s, %s)", (value_type, aggregation, is_significant, has_group)
+            ).fetchall()
+            is_dropped = is_droppable_zero(
+                "0", value_type=value_type, aggregation_type=aggregation, is_zero_significant=is_significant
+            )
+            assert kept == (has_group or not is_dropped), (value_type, aggregation, is_significant, has_group)
+
+
+@pytest.mark.parametrize(
+    ("version", "expiry_days", "open_periods", "is_significant", "fate"),
+    [
+        ("2.43", 0, 36, False, "create"),
+        ("2.43", 15, 36, False, "same"),  # DHIS2 has closed the period meanwhile
+        ("2.43", 0, 6, False, "same"),  # it lies beyond what late data may change
+        ("2.41", 0, 36, True, "create"),
+        ("2.41", 0, 36, False, "same"),
+    ],
+)
+def test_a_dropped_zero_goes_once_more_only_where_it_would_be_stored(
+    warehouse: Warehouse,
+    set_totals: SetTotals,
+    tmp_path: Path,
+    *,
+    version: str,
+    expiry_days: int,
+    open_periods: int,
+    is_significant: bool,
+    fate: str,
+) -> None:
+    set_totals({("visits", "OuFacility1"): 0})
+    store, first = tmp_path / "dhis2.sqlite", DataSet(period_type="Monthly", zeros="reported", open_periods=36)
+    with warehouse.connect() as connection:
+        connection.execute("delete from lookup.target where measure = 'signed'")
+    with site(warehouse, "2.41", store) as old:
+        assert (old.report(policy=first).accepted, old.stored()) == (1, {})
+        port = int(old.url.rsplit(":", 1)[1])
+    document: dict[str, Any] = metadata()
+    document["stages"][1]["dataSets"][0]["expiryDays"] = expiry_days
+    document["stages"][1]["dataElements"][0]["zeroIsSignificant"] = is_significant
+    with running(create_app(document, version=version, clock=lambda: NOW, store_path=store), port) as url:
+        now = Dhis2Site(url, warehouse)
+        with now.client:
+            policy = DataSet(period_type="Monthly", zeros="reported", open_periods=open_periods)
+            reporter = now.reporter("run-2", policy)
+            reporter.plan(SEPTEMBER)
+            counts = forecast_period(warehouse, now.client, "DS_M", "202509", run_id="run-2").counts
+            assert counts[fate] == 1
+            report = reporter.deliver(SEPTEMBER)
+            assert (report.sent, report.refused, report.score.wrong) == (int(fate == "create"), 0, 0)
+            assert now.stored() == ({("DeVisits001", "OuFacility1"): "0"} if fate == "create" else {})
+            assert now.report("run-3", policy).sent == 0
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_no_zero_is_asked_of_a_unit_that_is_closed_or_not_yet_open(
+    warehouse: Warehouse, set_totals: SetTotals, version: str
+) -> None:
+    """The unit that opens within the period is not open when it begins, and the one that closes within it is."""
+    dates = {
+        "OuFacility1": ("2015-01-01", "2020-01-31"), "OuFacility2": ("2026-03-01", None),
+        "OuFacil0001": ("2025-09-02", None), "OuFacil0002": ("2025-09-01", "2025-09-01"),
+    }  # fmt: skip
+    set_totals({("visits", "OuFacil0003"): 5})
+    with site(warehouse, version) as dhis2, warehouse.connect() as connection:
+        connection.execute(
+            "delete from lookup.data_set_org_unit where not org_unit_id = any (%s)", ([*dates, "OuFacil0003"],)
+        )
+        for unit, (opening_on, closed_on) in dates.items():
+            connection.execute(
+                "update lookup.org_unit set opening_on = %s, closed_on = %s where org_unit_id = %s",
+                (opening_on, closed_on, unit),
+            )
+        connection.commit()
+        report = dhis2.report(policy=DataSet(period_type="Monthly", open_periods=36, zeros="assigned"))
+        units = connection.execute("select distinct org_unit_id from outbox.value order by 1").fetchall()
+    assert units == [("OuFacil0002",), ("OuFacil0003",)]
+    assert (report.accepted, report.withheld, report.refused) == (4, 0, 0)
+
+
+@pytest.mark.parametrize("value_type", ["TRUE_ONLY", "INTEGER_POSITIVE"])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_total_that_falls_to_a_zero_that_cannot_stand_is_deleted(
+    warehouse: Warehouse, set_totals: SetTotals, version: str, value_type: str
+) -> None:
+    document: dict[str, Any] = metadata()
+    document["stages"][1]["dataElements"][0]["valueType"] = value_type
+    policy = DataSet(period_type="Monthly", open_periods=36, zeros="reported", completion="when_complete")
+    with running(create_app(document, version=version, clock=lambda: NOW)) as url:
+        here = Dhis2Site(url, warehouse)
+        with here.client:
+            set_totals({("visits", "OuFacility1"): 1, ("signed", "OuFacility1"): 1})
+            assert here.report("run-1", policy).accepted == 2
+            set_totals({("visits", "OuFacility1"): 0, ("signed", "OuFacility1"): 1})
+            second = here.report("run-2", policy)
+            assert (second.sent, second.accepted, second.withheld) == (1, 1, 0)
+            assert here.stored() == {("DeSigned001", "OuFacility1"): "1"}
