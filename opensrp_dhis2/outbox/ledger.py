@@ -170,11 +170,6 @@ def acquit(connection: Connection, batch_ids: list[int], run_id: str) -> None:
     connection.execute("select outbox.acquit(%s, %s)", (batch_ids, run_id))
 
 
-def offer_dropped(connection: Connection, of: Slice, run_id: str) -> None:
-    """Put back to pending the zeros that an older server dropped: this one stores them."""
-    connection.execute("select outbox.offer_dropped(%s, %s, %s, %s)", (of.target, of.data_set_id, of.period, run_id))
-
-
 def states(connection: Connection, of: Slice) -> States:
     """Count the values of one data set and period by state."""
     rows = connection.execute(
