@@ -52,7 +52,7 @@ def dev(data: Path | None) -> None:
     os.environ.setdefault("DAGSTER_HOME", str(Path(".data/dagster").absolute()))
     prepare_home(Path(os.environ["DAGSTER_HOME"]))
     command = [str(Path(sys.executable).parent / "dagster"), "dev"]
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would Dagster
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
     with demo_sandbox(data, read_settings(), console), subprocess.Popen(command) as dagster:  # noqa: S603
         signal.signal(signal.SIGTERM, lambda *_: dagster.send_signal(signal.SIGINT))  # stops its own processes too
         dagster.wait()

@@ -19,9 +19,7 @@ from opensrp_dhis2.warehouse.database import Warehouse
 EVERY_SECONDS = 600
 MOST_REQUESTS = 20
 MOST_TOLD = 10  # in a skip reason; the tick's log has all
-LONGEST_RUN = timedelta(
-    days=1
-)  # what is still in progress after it is taken for dead, and keeps no period from its turn
+LONGEST_RUN = timedelta(days=1)  # what is in progress for longer is taken for dead, and keeps no period from its turn
 _DONE = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 

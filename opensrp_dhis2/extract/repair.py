@@ -105,13 +105,18 @@ def reconcile(reading: Reading, done: SliceResult, received: Received) -> SliceR
 
 def ask_again(reading: Reading) -> LoadCounts:
     """Read by id what came broken, in part or not at all in earlier runs; what is given now, or is gone, is settled."""
+    repair, asked = _Repair(), _outstanding(reading)[:MOST_ASKED_AGAIN]
+    for _ in range(2):  # one page without it is no proof that it is gone
+        left = set(_outstanding(reading)) - repair.refused
+        _fetch(reading, repair, [one for one in asked if one in left])
     with reading.warehouse.connect() as connection:
-        ids = [one for one, _ in rejected.outstanding(connection, reading.resource_type)][:MOST_ASKED_AGAIN]
-    repair = _Repair()
-    _fetch(reading, repair, ids)
-    with reading.warehouse.connect() as connection:
-        rejected.settle(connection, reading.resource_type, sorted(set(ids) - repair.refused))
+        rejected.settle(connection, reading.resource_type, sorted(set(asked) - repair.refused))
     return repair.counts
+
+
+def _outstanding(reading: Reading) -> list[str]:
+    with reading.warehouse.connect() as connection:
+        return [one for one, _ in rejected.outstanding(connection, reading.resource_type)]
 
 
 def count_late(counted_before: int, listed: int, absent: int, left: int) -> int:
