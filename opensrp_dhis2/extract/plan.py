@@ -10,7 +10,7 @@ from opensrp_dhis2.warehouse import slices
 from opensrp_dhis2.warehouse.slices import Kind, Slice, Standing
 
 SLICE_SIZE = 20_000  # resources; read well within the hour that a HAPI page cursor lives
-SMALLEST_SLICE = 3_000  # resources; below it a thread more gains nothing
+SMALLEST_SLICE = 2_000  # resources; below it a thread more gains nothing
 Choose = Callable[[Standing, datetime, timedelta], Window | None]
 Counted = tuple[Window, int]
 
