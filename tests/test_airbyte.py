@@ -345,3 +345,16 @@ def test_a_slice_is_certified_only_when_every_row_is_accounted_for(
 ) -> None:
     found = certify(told, counts, landed_here, START)
     assert (found.state, found.missing_count) == (state, missing)
+
+
+def test_a_resource_that_was_expunged_and_made_again_is_taken_by_its_later_stamp(
+    airbyte: Airbyte, schema: AirbyteSchema, warehouse: Warehouse
+) -> None:
+    airbyte.write(flag("a", 3), flag("b"))
+    run(schema, warehouse)
+    airbyte.sql("truncate airbyte.flag")
+    again = flag("a") | {"meta": {"versionId": "1", "lastUpdated": (START + timedelta(hours=9)).isoformat()}}
+    airbyte.write(again, flag("b"))
+    assert sweep_airbyte(schema, warehouse, "Flag").loaded == 1
+    assert rows(warehouse, "select version_id from raw.flag where id = 'a'") == [(1,)]
+    assert sweep_airbyte(schema, warehouse, "Flag").loaded == 0

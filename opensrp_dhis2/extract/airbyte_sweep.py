@@ -44,7 +44,7 @@ def sweep_airbyte(
         source_count, differences = _compare(connection, table, resource_type)
         gone = [one for one, (_, difference) in differences.items() if difference == "gone"]
         _refuse_mass(connection, schema, resource_type, len(gone), source_count, max_share)
-        load = Load(connection, resource_type, source=schema.source)
+        load = Load(connection, resource_type, source=schema.source, is_present=True)  # a later stamp wins
         counts = _load(connection, load, table, resource_type, differences)
         deleted = _mark(connection, resource_type, differences, gone, counts.load_id)
         loaded = counts.inserted + counts.updated
@@ -79,13 +79,7 @@ def _load(
     connection: Connection, load: Load, table: AirbyteTable, resource_type: str, differences: Differences
 ) -> LoadCounts:
     """Load what is missing or old here, with all the versions that the table has of it."""
-    wanted = sorted(one for one, (_, difference) in differences.items() if difference != "gone")
-    restarted = [one for one in wanted if differences[one][1] == "restarted"]
-    if restarted:
-        connection.execute(
-            "select raw.restart_versions(%s, %s, %s, %s)",
-            (table_name(resource_type), resource_type, restarted, load.counts().load_id),
-        )
+    wanted = sorted(one for one, (_, difference) in differences.items() if difference not in ("gone", "rolled_back"))
     if wanted:
         load_pages(connection, load, resource_type, pages_of(resource_type, table.bodies_of(wanted)), 0)
     return load.counts()
