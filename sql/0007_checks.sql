@@ -79,7 +79,8 @@ $$;
 
 -- What a data set's indicators say should be in DHIS2 for one period; NULL sends nothing, zeros as the policy says. A zero
 -- is sent or filled in only where one can stand, so that what an element of no zero held before is wanted no more; booleans
--- are spelled as DHIS2 stores them. Plain SQL, so that the planner sees through it. It reads indicator.value, which the first build of the views makes.
+-- are spelled as DHIS2 stores them. Plain SQL, so that the planner sees through it. It reads indicator.value, which the
+-- first build of the views makes.
 set local check_function_bodies = off;
 create function outbox.desired(of_data_set text, of_period text, zeros text)
 returns table (org_unit_id text, data_element_id text, category_option_combo_id text, attribute_option_combo_id text,

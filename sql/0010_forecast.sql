@@ -37,8 +37,9 @@ $$;
 -- made by the caller: what DHIS2 holds in its readable units; a null value was deleted there.
 -- `assigned`, `elements`, `can_write`, `roots`: what DHIS2 says now of the data set and the account, which the plan's
 -- metadata may not know yet; `closing_code`: with it DHIS2 refuses the period but for the units `reopened`, null: it is
--- open; `homeless`: the elements that no data set of this period type has. `droppable`: the elements whose zeros this server throws away; over a deleted value it
--- stores them all the same. Edited: DHIS2 holds something else than it last confirmed.
+-- open; `homeless`: the elements that no data set of this period type has. `droppable`: the elements whose
+-- zeros this server throws away; over a deleted value it stores them all the same. Edited: DHIS2 holds something else
+-- than it last confirmed.
 create function outbox.foresee(to_target text, of_data_set text, of_period text, has_group_import boolean,
   can_write boolean, assigned text [], elements text [], roots text [], closing_code text, reopened text [],
   homeless text [], droppable text [], by_run text)

@@ -91,14 +91,9 @@ def plant(here: Country, seed: int) -> dict[Cell, str]:
     foreign = Foreign(here)
     for cell in cells["silent_drop"][1::2]:
         foreign.lose(cell)
-    for cell in (*cells["orphan"], again):
-        foreign.put(cell, sent[cell])
-    for cell in other:
-        foreign.put(cell, "888")
-    for cell in cells["behind"]:
-        foreign.put(cell, "5000")
-    for cell in cells["stranger"]:
-        foreign.put(cell, "4")
+    typed = dict.fromkeys(other, "888") | dict.fromkeys(cells["behind"], "5000") | dict.fromkeys(cells["stranger"], "4")
+    for cell, value in ({one: sent[one] for one in (*cells["orphan"], again)} | typed).items():
+        foreign.put(cell, value)
     _plant_decoys(foreign, ours, free, sent)
     foreign.done()
     expected = {cell: kind for kind in KINDS if kind != "default_combo" for cell in cells[kind]}
