@@ -147,11 +147,11 @@ def test_an_account_that_may_not_create_roles_migrates_and_opens_what_it_owns_on
 ) -> None:
     folder, told = tmp_path / "sql", list[str]()
     shutil.copytree(Project().sql_dir, folder)
-    roles = folder / "0016_roles.sql"
+    roles = folder / "functions" / "warehouse_role.sql"
     roles.write_text(roles.read_text().replace("opensrp_reporting", role_name))
     with managed.connect() as connection:
         connection.add_notice_handler(lambda notice: told.append(str(notice.message_primary)))
-    assert roles.name in migrate(managed, folder)
+    assert "functions" in migrate(managed, folder)
     assert [notice for notice in told if f'"create role {role_name} nologin"' in notice]
     assert allow(managed) is False
     _execute(server_url, f"create role {role_name} nologin")

@@ -13,7 +13,8 @@ from opensrp_dhis2.definitions import defs
 from opensrp_dhis2.project import Project
 from opensrp_dhis2.views.catalog import load_catalog
 assert opensrp_dhis2.__file__.startswith({target!r}), opensrp_dhis2.__file__
-assert sorted(path.name for path in Project().sql_dir.glob("*.sql"))[0] == "0001_schemas.sql"
+assert sorted(path.name for path in Project().sql_dir.glob("tables/*.sql"))[0] == "0001_raw.sql"
+assert Project().sql_dir.joinpath("functions", "outbox_plan.sql").is_file()
 assert str(Project().sql_dir).startswith({target!r})
 assert len(load_catalog(Project()).indicators) >= 6
 assert files("opensrp_dhis2.outbox").joinpath("page.html").is_file()

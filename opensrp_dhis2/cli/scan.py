@@ -80,7 +80,7 @@ def _program(settings: Settings) -> Iterator[Path]:
     package = Path(__file__).parent.parent
     yield from (path for path in package.rglob("*.py") if "sandbox" not in path.parts)
     yield from package.rglob("*.html")
-    yield from settings.project.sql_dir.glob("*.sql")
+    yield from settings.project.sql_dir.glob("*/*.sql")
     yield from settings.project.view_files.values()
 
 

@@ -1,6 +1,6 @@
 """FHIR Locations and the DHIS2 org units they are: the country's place.csv in, lookup.place out.
 
-It knows the mapping file's shape; the rules themselves stand in sql/0004_lookup.sql.
+It knows the mapping file's shape; the rules themselves stand in sql/functions/lookup_place.sql.
 """
 
 import csv

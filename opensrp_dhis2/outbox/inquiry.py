@@ -1,6 +1,6 @@
 """What a person asks of the ledger: which values there are by code, state and place, and all that befell one of them.
 
-It knows the functions of sql/0011_people.sql; it refuses to change anything.
+It knows the functions of sql/functions/outbox_named.sql; it refuses to change anything.
 """
 
 from dataclasses import astuple, dataclass

@@ -1,6 +1,6 @@
 """The ledger in Postgres: what should be in DHIS2, what was sent, and what became of it.
 
-It knows the functions of sql/0005_outbox.sql; it refuses to know HTTP.
+It knows the functions of sql/functions/outbox_batch.sql and outbox_plan.sql; it refuses to know HTTP.
 """
 
 from collections.abc import Iterable

@@ -1,8 +1,8 @@
 """Reconciling: DHIS2 read back for a data set and period, and held to what is wanted and what it once confirmed.
 
-It knows what to read and who may read it; the comparison and the policy stand in sql/0008_reconcile.sql. Everything is
-read every time: a filter by lastUpdated never shows that something is missing, 2.43 refuses it alone, and there every
-delivery of ours moves it.
+It knows what to read and who may read it; the comparison and the policy stand in sql/functions/outbox_reconcile.sql.
+Everything is read every time: a filter by lastUpdated never shows that something is missing, 2.43 refuses it alone, and
+there every delivery of ours moves it.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """What one run left behind for people: where its values stand, what keeps them out, where, and how it went before.
 
-It knows the functions of sql/0011_people.sql and Markdown; the HTML page is drawn in page.py.
+It knows the functions of sql/functions/outbox_run.sql and Markdown; the HTML page is drawn in page.py.
 """
 
 from collections import Counter

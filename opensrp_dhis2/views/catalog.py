@@ -19,7 +19,7 @@ from opensrp_dhis2.views.query import parse_query
 from opensrp_dhis2.views.resource_types import RAW_TABLES
 from opensrp_dhis2.views.view import View
 
-_CREATED = re.compile(r"^create (?:table|view) (\w+\.\w+)", re.MULTILINE)
+_CREATED = re.compile(r"^create (?:table|or replace view) (\w+\.\w+)", re.MULTILINE)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -111,7 +111,7 @@ def read_view(relative: str, file: Path) -> View:
 
 def known_relations(project: Project) -> frozenset[str]:
     """Name what views may read beside each other: raw tables and what sql/ makes."""
-    made = {name for file in project.sql_dir.glob("*.sql") for name in _CREATED.findall(file.read_text())}
+    made = {name for file in project.sql_dir.glob("*/*.sql") for name in _CREATED.findall(file.read_text())}
     return frozenset(made | RAW_TABLES.keys())
 
 

@@ -1,4 +1,4 @@
-"""The numbered files of sql/, applied once each, in order, and never after they were edited.
+"""What sql/ makes in a warehouse: the numbered files of tables/ once each, all of functions/ whenever one has changed.
 
 It knows file names and checksums; it refuses to know what the files say.
 """
@@ -11,49 +11,122 @@ import psycopg
 from opensrp_dhis2.errors import ConfigurationError, MigrationError
 from opensrp_dhis2.warehouse.database import MINIMUM_VERSION, Connection, Warehouse
 
+_FUNCTIONS = "functions"  # their row in warehouse.migration
 _LEDGER = """create table if not exists warehouse.migration (
   name text primary key, checksum text not null, applied_at timestamptz not null default now())"""
 
+# until 30 November 2026 sql/ was 18 files, tables and functions together: all of them, as they were in the end
+_BEFORE_TABLES = "9fc67f9ce83c454fc6e321f9b9d42fe0813eb60b6166f2fb88169f380b60c77f"
+_SAME_AS_BEFORE = ("0001_raw.sql", "0002_lookup.sql", "0003_outbox.sql", "0004_relation.sql")
+
 
 def migrate(warehouse: Warehouse, sql_dir: Path) -> list[str]:
-    """Apply the files that this warehouse has not seen, all in one transaction.
+    """Bring a warehouse up to sql/, all in one transaction.
 
-    Returns: the names of the files applied, in order.
+    Functions and views are dropped and made anew when a table or one of them has changed; those on which something
+    else rests (a trigger, a country's view) are replaced in their place.
+
+    Returns: the names of the files of tables/ that were applied, in order, then "functions" if they were.
     Raises: MigrationError (terminal) for an edited file, a missing one, or SQL that Postgres refuses.
     """
-    files = sorted(sql_dir.glob("*.sql"))
+    tables, functions = _read(sql_dir / "tables"), _read(sql_dir / "functions")
     with warehouse.connect() as connection:
         if connection.info.server_version < MINIMUM_VERSION:
             raise ConfigurationError(f"Postgres {connection.info.server_version // 10000} is too old: use 14 or newer")
         connection.execute("select pg_advisory_xact_lock(hashtext('opensrp_dhis2.migrate'))")
         connection.execute("create schema if not exists warehouse")
         connection.execute(_LEDGER)
+        _carry_over(connection, tables)
         applied = dict(connection.execute("select name, checksum from warehouse.migration").fetchall())
-        _refuse_missing(applied, files, sql_dir)
-        return [path.name for path in files if _apply(connection, path, applied.get(path.name))]
+        _refuse_missing(applied, tables, sql_dir)
+        _refuse_edited(applied, tables)
+        todo = [name for name in tables if name not in applied]
+        checksum = _checksum("".join(functions.values()))
+        if todo or applied.get(_FUNCTIONS) != checksum:
+            _drop_functions_and_views(connection)
+            for name in todo:
+                _apply(connection, f"tables/{name}", tables[name])
+                _record(connection, name, _checksum(tables[name]))
+            connection.execute("set local check_function_bodies = off")  # some read what the first build makes
+            for name, text in functions.items():
+                _apply(connection, f"functions/{name}", text)
+            _record(connection, _FUNCTIONS, checksum)
+            todo.append(_FUNCTIONS)
+        return todo
 
 
-def _refuse_missing(applied: dict[str, str], files: list[Path], sql_dir: Path) -> None:
-    missing = sorted(set(applied) - {path.name for path in files})
+def _read(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in sorted(folder.glob("*.sql"))}
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _carry_over(connection: Connection, tables: dict[str, str]) -> None:
+    """Take a warehouse of the 18 files for one that has the first files of tables/: they make the same."""
+    rows = connection.execute("select name, checksum from warehouse.migration order by name").fetchall()
+    if "0001_schemas.sql" not in dict(rows):
+        return
+    if _checksum("".join(f"{name} {checksum}\n" for name, checksum in rows)) != _BEFORE_TABLES:
+        raise MigrationError(
+            "The warehouse was made by a checkout from before 30 November 2026: bring it up to that day's version first, "
+            "or make it anew (an empty database: the source is read and every value sent again)"
+        )
+    connection.execute("delete from warehouse.migration")
+    for name in _SAME_AS_BEFORE:
+        _record(connection, name, _checksum(tables[name]))
+
+
+def _refuse_missing(applied: dict[str, str], tables: dict[str, str], sql_dir: Path) -> None:
+    missing = sorted(set(applied) - set(tables) - {_FUNCTIONS})
     if missing:
         raise MigrationError(
-            f"The warehouse has {missing[0]}, which is not in {sql_dir.name}/: this program is older than the "
+            f"The warehouse has {missing[0]}, which is not in {sql_dir.name}/tables/: this program is older than the "
             "warehouse; install the version that made it, or a newer one"
         )
 
 
-def _apply(connection: Connection, path: Path, applied_checksum: str | None) -> bool:
-    text = path.read_text()
-    checksum = hashlib.sha256(text.encode()).hexdigest()
-    if applied_checksum == checksum:
-        return False
-    if applied_checksum is not None:
-        raise MigrationError(
-            f"sql/{path.name} was edited after it was applied: restore the file and put the change into a new one"
-        )
+def _refuse_edited(applied: dict[str, str], tables: dict[str, str]) -> None:
+    for name, text in tables.items():
+        if applied.get(name, _checksum(text)) != _checksum(text):
+            raise MigrationError(
+                f"sql/tables/{name} was edited after it was applied: restore the file and put the change into a new one"
+            )
+
+
+def _drop_functions_and_views(connection: Connection) -> None:
+    """Drop what functions/ once made, in rounds until nothing more goes: what something rests on stays."""
+    for _ in range(4):
+        connection.execute("""do $$
+declare
+  old text;
+begin
+  for old in
+    select format('drop %s %s', case p.prokind when 'p' then 'procedure' else 'function' end, p.oid::regprocedure)
+    from pg_proc p where p.pronamespace::regnamespace::text in ('fhir', 'raw', 'lookup', 'outbox', 'warehouse')
+    union all
+    select format('drop view %s', c.oid::regclass)
+    from pg_class c where c.relkind = 'v' and c.relnamespace::regnamespace::text in ('raw', 'lookup', 'outbox', 'warehouse')
+  loop
+    begin
+      execute old;
+    exception when dependent_objects_still_exist then null;
+    end;
+  end loop;
+end $$""")
+
+
+def _apply(connection: Connection, name: str, text: str) -> None:
     try:
         connection.execute(text)
     except psycopg.Error as error:
-        raise MigrationError(f"sql/{path.name} does not apply: {error}") from None
-    connection.execute("insert into warehouse.migration (name, checksum) values (%s, %s)", (path.name, checksum))
-    return True
+        raise MigrationError(f"sql/{name} does not apply: {error}") from None
+
+
+def _record(connection: Connection, name: str, checksum: str) -> None:
+    connection.execute(
+        "insert into warehouse.migration (name, checksum) values (%s, %s)"
+        " on conflict (name) do update set checksum = excluded.checksum, applied_at = now()",
+        (name, checksum),
+    )

@@ -6,12 +6,10 @@ import pytest
 from click.testing import CliRunner
 
 from opensrp_dhis2.cli import main
-from opensrp_dhis2.project import Project
 from opensrp_dhis2.views.build import BuildResult, build_all, build_staging
 from opensrp_dhis2.views.catalog import Catalog, load_catalog
 from opensrp_dhis2.views.touched import touched_periods
 from opensrp_dhis2.warehouse.database import Warehouse
-from opensrp_dhis2.warehouse.migrations import migrate
 from tests.views.conftest import INDICATOR, Write, delete, load
 
 VISITS = "indicator.visits"
@@ -26,12 +24,6 @@ insert into lookup.period
 select 'Monthly', to_char(m, 'YYYYMM'), m, m + interval '1 month - 1 day'
 from generate_series(date '2024-06-01', date '2024-10-01', interval '1 month') m
 union all select 'Monthly', '299901', '2999-01-01', '2999-01-31'"""
-
-UNDONE = """
-drop table warehouse.touched_period, warehouse.counted_period;
-alter table warehouse.relation drop column counted_at;
-drop function warehouse.keep_periods, warehouse.count_periods, warehouse.touch_periods, warehouse.touched_past;
-delete from warehouse.migration where name = '0015_touched.sql'"""
 
 
 def visit(name: str, day: str, version: int = 1, **more: Any) -> dict[str, Any]:
@@ -188,18 +180,6 @@ def test_columns_of_types_that_cannot_be_hashed_do_not_stop_the_upkeep(
         connection.execute(CALENDAR)
     build(warehouse, catalog)
     assert loaded(warehouse, catalog, visit("e1", "08-11"))["staging.stay"].touched == ("202408",)
-
-
-def test_a_warehouse_that_was_filled_before_this_was_kept_begins_with_nothing_touched(
-    warehouse: Warehouse, catalog: Catalog
-) -> None:
-    with warehouse.connect() as connection:
-        connection.execute(UNDONE)
-    assert migrate(warehouse, Project().sql_dir) == ["0015_touched.sql"]
-    build(warehouse, catalog)
-    assert touched(warehouse) == []
-    loaded(warehouse, catalog, visit("late", "07-31"))
-    assert touched(warehouse) == [("202407", 0, 1, True)]
 
 
 def test_the_command_shows_the_last_run(

@@ -1,15 +1,12 @@
 """The connection: one transaction each, a lock that makes the second run wait, and errors that say what to do."""
 
-from pathlib import Path
 from threading import Thread
 
 import psycopg
 import pytest
 
-from opensrp_dhis2.errors import ConfigurationError, MigrationError, WarehouseUnavailableError
-from opensrp_dhis2.project import Project
+from opensrp_dhis2.errors import ConfigurationError, WarehouseUnavailableError
 from opensrp_dhis2.warehouse.database import Warehouse
-from opensrp_dhis2.warehouse.migrations import migrate
 
 
 def test_an_error_rolls_back_and_the_connection_serves_again(warehouse: Warehouse) -> None:
@@ -80,30 +77,3 @@ def test_a_server_that_is_not_there_is_told_without_the_password(url: str) -> No
         pass
     assert "hunter2" not in str(error.value)
     assert error.value.is_transient
-
-
-def test_migrations_are_applied_once(empty_database_url: str) -> None:
-    warehouse = Warehouse(empty_database_url)
-    assert len(migrate(warehouse, Project().sql_dir)) >= 5
-    assert migrate(warehouse, Project().sql_dir) == []
-    warehouse.close()
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda folder: (folder / "0001_a.sql").write_text("select 2"), "0001_a.sql was edited"),
-        (lambda folder: (folder / "0001_a.sql").unlink(), "which is not in"),
-        (lambda folder: (folder / "0002_b.sql").write_text("selec 1"), "0002_b.sql does not apply"),
-    ],
-)
-def test_an_edited_missing_or_wrong_migration_is_refused(
-    empty_database_url: str, tmp_path: Path, change: "object", said: str
-) -> None:
-    (tmp_path / "0001_a.sql").write_text("select 1")
-    warehouse = Warehouse(empty_database_url)
-    migrate(warehouse, tmp_path)
-    change(tmp_path)  # type: ignore[operator]
-    with pytest.raises(MigrationError, match=said):
-        migrate(warehouse, tmp_path)
-    warehouse.close()

@@ -2,7 +2,7 @@
 
 -- Periods that were never planned or reported, and have totals: those from a day on, that ended before another. Null: none.
 -- Before the first build of the views there are no totals at all.
-create function outbox.unreported_periods(of_target text, of_data_set_code text, open_from date, ended_before date)
+create or replace function outbox.unreported_periods(of_target text, of_data_set_code text, open_from date, ended_before date)
 returns table (data_set_id text, period text)
 language plpgsql stable as $$
 #variable_conflict use_column
@@ -26,7 +26,7 @@ end $$;
 -- Late data: periods of which a plan would change what is wanted. Looked at are those that were planned, those that were
 -- reported when nothing was counted, and those that never were, as far as open_from and ended_before say.
 -- `changed_at`: when a value of the period changed last in the ledger; null: it has none.
-create function outbox.changed_periods(of_target text, of_data_set_code text, zeros text, vanished text, open_from date,
+create or replace function outbox.changed_periods(of_target text, of_data_set_code text, zeros text, vanished text, open_from date,
   ended_before date)
 returns table (period text, value_count bigint, digest text, changed_at timestamptz)
 language sql stable as $$
@@ -55,7 +55,7 @@ $$;
 -- Periods of which values wait for a report though no total changed: those to be sent, those in a request without an
 -- answer, and within the open periods those that were withheld for a cause that is gone. Whether a period that DHIS2 has
 -- closed is open for a unit or for this account, DHIS2 alone can say: there, a report must ask.
-create function outbox.waiting_periods(of_target text, of_data_set_code text, open_from date)
+create or replace function outbox.waiting_periods(of_target text, of_data_set_code text, open_from date)
 returns table (period text, value_count bigint)
 language sql stable as $$
   select w.period, sum(w.value_count)::bigint

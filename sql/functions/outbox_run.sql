@@ -1,108 +1,7 @@
--- What people see of the ledger: its values by name, and what one run left behind, for the commands and the page.
-
--- Where a value stands, in one word more than its state: withheld for good, because the period is closed.
-create function outbox.standing(state text, code text)
-returns text language sql immutable parallel safe as $$
-  select case when state = 'withheld' and code in ('E8030', 'beyond_open_periods') then 'closed' else state end
-$$;
-
-create view outbox.named_value as
-select
-  v.value_id,
-  v.target,
-  v.data_set_id,
-  coalesce(s.code, v.data_set_id) as data_set,
-  v.period,
-  v.org_unit_id,
-  u.code as org_unit,
-  u.name as org_unit_name,
-  v.data_element_id,
-  e.code as data_element,
-  e.name as data_element_name,
-  v.category_option_combo_id,
-  c.name as category_option_combo,
-  v.attribute_option_combo_id,
-  a.name as attribute_option_combo,
-  v.wanted,
-  v.acknowledged,
-  outbox.standing(v.state, v.code) as state,
-  v.code,
-  v.reason,
-  v.attempt,
-  v.batch_id,
-  v.run_id,
-  v.wanted_at,
-  v.settled_at
-from outbox.value v
-left join lookup.data_set s using (data_set_id)
-left join lookup.org_unit u using (org_unit_id)
-left join lookup.data_element e using (data_element_id)
-left join lookup.category_option_combo c on v.category_option_combo_id = c.category_option_combo_id
-left join lookup.category_option_combo a on v.attribute_option_combo_id = a.category_option_combo_id;
-
--- The values that a person asks for, by codes or ids; null: any. The state `withheld` has the closed ones in it.
-create function outbox.find_value(of_target text, of_data_set text, of_period text, of_state text, of_code text,
-  of_org_unit text, of_data_element text, of_category_option_combo text, of_attribute_option_combo text)
-returns setof outbox.value language sql stable as $$
-  select v.* from outbox.value v
-  where v.target = of_target
-    and (of_data_set is null or v.data_set_id in (
-      select of_data_set union all select s.data_set_id from lookup.data_set s where s.code = of_data_set))
-    and (of_period is null or v.period = of_period)
-    and (of_state is null or of_state in (v.state, outbox.standing(v.state, v.code)))
-    and (of_code is null or v.code = of_code)
-    and (of_org_unit is null or v.org_unit_id in (
-      select of_org_unit union all select u.org_unit_id from lookup.org_unit u where u.code = of_org_unit))
-    and (of_data_element is null or v.data_element_id in (
-      select of_data_element
-      union all select e.data_element_id from lookup.data_element e where e.code = of_data_element))
-    and (of_category_option_combo is null or v.category_option_combo_id = of_category_option_combo)
-    and (of_attribute_option_combo is null or v.attribute_option_combo_id = of_attribute_option_combo)
-$$;
-
--- The first of them by their names, in the order of the ledger.
-create function outbox.find_named_value(of_target text, of_data_set text, of_period text, of_state text, of_code text,
-  of_org_unit text, of_data_element text, of_category_option_combo text, of_attribute_option_combo text,
-  at_most integer)
-returns setof outbox.named_value language sql stable as $$
-  select n.*
-  from (
-    select f.value_id
-    from outbox.find_value(of_target, of_data_set, of_period, of_state, of_code, of_org_unit, of_data_element,
-      of_category_option_combo, of_attribute_option_combo) f
-    order by f.target, f.data_set_id, f.period, f.data_element_id, f.org_unit_id, f.category_option_combo_id,
-      f.attribute_option_combo_id
-    limit at_most
-  ) f
-  join outbox.named_value n using (value_id)
-  order by n.data_set_id, n.period, n.data_element_id, n.org_unit_id, n.category_option_combo_id,
-    n.attribute_option_combo_id
-$$;
-
--- How many values stand where, those of closed periods apart from those withheld.
-create view outbox.status as
-select
-  v.target,
-  coalesce(s.code, v.data_set_id) as data_set,
-  v.period,
-  outbox.standing(v.state, v.code) as state,
-  v.code,
-  count(*) as value_count,
-  max(v.settled_at) as settled_at
-from outbox.value v left join lookup.data_set s using (data_set_id)
-group by 1, 2, 3, 4, 5
-order by 1, 2, 3, 4, 5;
-
--- The requests that carried a value, the first one first.
-create function outbox.batch_of_value(of_value bigint)
-returns setof outbox.batch language sql stable as $$
-  select b.* from outbox.batch b
-  where b.batch_id in (select h.batch_id from outbox.history h where h.value_id = of_value)
-  order by b.batch_id
-$$;
+-- What one run left behind, for the commands and the page.
 
 -- The data sets and periods that a run had in hand, also when it broke off before it kept what it did.
-create function outbox.run_slice(of_run text, of_target text)
+create or replace function outbox.run_slice(of_run text, of_target text)
 returns table (data_set_id text, period text) language sql stable as $$
   select d.data_set_id, d.period from outbox.delivery d where d.run_id = of_run and d.target = of_target
   union
@@ -110,7 +9,7 @@ returns table (data_set_id text, period text) language sql stable as $$
 $$;
 
 -- What a run did for each of them, in values, and how right the forecast of it was; times in the country's zone.
-create function outbox.run_period(of_run text, of_target text)
+create or replace function outbox.run_period(of_run text, of_target text)
 returns table (data_set_id text, data_set text, data_set_name text, period text, start_on date, end_on date,
   sent bigint, accepted bigint, request_count integer, seconds double precision, delivered_at text,
   right_count bigint, wrong_count bigint)
@@ -131,7 +30,7 @@ language sql stable as $$
 $$;
 
 -- Where the values of a run's data sets and periods stand now. A value that should not be there and is not counts apart.
-create function outbox.run_verdict(of_run text, of_target text)
+create or replace function outbox.run_verdict(of_run text, of_target text)
 returns table (data_set_id text, period text, standing text, value_count bigint)
 language sql stable as $$
   select r.data_set_id, r.period, outbox.standing(v.state, v.code), count(*)
@@ -141,7 +40,7 @@ language sql stable as $$
 $$;
 
 -- What keeps values of a run out of DHIS2, cause by cause, with the first names of what it concerns.
-create function outbox.run_cause(of_run text, of_target text, at_most integer)
+create or replace function outbox.run_cause(of_run text, of_target text, at_most integer)
 returns table (code text, standing text, value_count bigint, unit_count bigint, element_count bigint,
   data_sets text[], units text[], elements text[])
 language sql stable as $$
@@ -157,7 +56,7 @@ language sql stable as $$
 $$;
 
 -- The org units with the most values of a run that a person must see to, with the unit above each and the main cause.
-create function outbox.run_unit(of_run text, of_target text, at_most integer)
+create or replace function outbox.run_unit(of_run text, of_target text, at_most integer)
 returns table (org_unit text, name text, parent text, stopped_count bigint, value_count bigint, code text)
 language sql stable as $$
   select u.code, coalesce(u.name, n.org_unit_id), above.name, n.stopped_count, n.value_count, n.code
@@ -178,7 +77,7 @@ language sql stable as $$
 $$;
 
 -- The last runs of a run's data sets, up to and with itself, the newest first.
-create function outbox.run_trend(of_run text, of_target text, at_most integer)
+create or replace function outbox.run_trend(of_run text, of_target text, at_most integer)
 returns table (run_id text, delivered_at text, sent bigint, accepted bigint, stopped bigint)
 language sql stable as $$
   select d.run_id,
@@ -196,7 +95,7 @@ language sql stable as $$
 $$;
 
 -- The values of a run for the person who must mend them: those refused, withheld or closed.
-create function outbox.run_stopped(of_run text, of_target text)
+create or replace function outbox.run_stopped(of_run text, of_target text)
 returns setof outbox.named_value language sql stable as $$
   select v.*
   from outbox.run_slice(of_run, of_target) r
@@ -206,7 +105,7 @@ returns setof outbox.named_value language sql stable as $$
 $$;
 
 -- The discrepancies that stand in what a run delivered, by kind, since it was last reconciled.
-create function outbox.run_discrepancy(of_run text, of_target text)
+create or replace function outbox.run_discrepancy(of_run text, of_target text)
 returns table (kind text, value_count bigint)
 language sql stable as $$
   select d.kind, count(*)

@@ -1,40 +1,7 @@
--- outbox.discrepancy: where DHIS2 holds something else than the ledger says, found by reading it back.
-
-create table outbox.discrepancy (
-  discrepancy_id bigint generated always as identity primary key,
-  target text not null, data_set_id text not null, period text not null, org_unit_id text not null,
-  data_element_id text not null, category_option_combo_id text not null, attribute_option_combo_id text not null,
-  kind text not null check (kind in
-    ('foreign_edit', 'silent_drop', 'default_combo', 'orphan', 'stranger', 'behind')),
-  wanted text, acknowledged text,       -- what the ledger said when it was last found
-  there text,                           -- what DHIS2 held then; null: nothing
-  is_deleted boolean not null,          -- somebody deleted it: DHIS2 keeps a trace of the value
-  found_at timestamptz not null default now(),   -- first
-  run_id text not null,                 -- who found it last, or resolved it
-  resolved_at timestamptz,
-  resolution text check (resolution in ('gone', 'overwritten', 'accepted', 'settled')),
-  check ((resolved_at is null) = (resolution is null))
-);
-create unique index discrepancy_open on outbox.discrepancy (target, data_set_id, period, data_element_id, org_unit_id,
-  category_option_combo_id, attribute_option_combo_id) where resolved_at is null;
-
-create view outbox.named_discrepancy as
-select
-  d.*,
-  coalesce(s.code, d.data_set_id) as data_set,
-  coalesce(u.name, d.org_unit_id) as org_unit,
-  coalesce(e.name, d.data_element_id) as data_element,
-  concat_ws(' / ', coalesce(c.name, d.category_option_combo_id),
-    nullif(coalesce(a.name, d.attribute_option_combo_id), coalesce(c.name, d.category_option_combo_id))) as combo
-from outbox.discrepancy d
-left join lookup.data_set s using (data_set_id)
-left join lookup.org_unit u using (org_unit_id)
-left join lookup.data_element e using (data_element_id)
-left join lookup.category_option_combo c on d.category_option_combo_id = c.category_option_combo_id
-left join lookup.category_option_combo a on d.attribute_option_combo_id = a.category_option_combo_id;
+-- What DHIS2 holds, held against the ledger.
 
 -- The first discrepancies of a data set and period that stand, kind by kind, by the names that people know.
-create function outbox.standing_discrepancy(of_target text, of_data_set text, of_period text, at_most integer)
+create or replace function outbox.standing_discrepancy(of_target text, of_data_set text, of_period text, at_most integer)
 returns table (kind text, period text, org_unit text, data_element text, combo text, wanted text, acknowledged text,
   there text, found_at timestamptz)
 language sql stable as $$
@@ -47,7 +14,7 @@ $$;
 
 -- The org units of a data set and period that can be read back: assigned or in the ledger, and below a root of the
 -- account. `roots` null: the account may read them all.
-create function outbox.comparable_unit(to_target text, of_data_set text, of_period text, assigned text [],
+create or replace function outbox.comparable_unit(to_target text, of_data_set text, of_period text, assigned text [],
   roots text [])
 returns table (org_unit_id text) language sql stable as $$
   select u.org_unit_id from lookup.org_unit u
@@ -61,7 +28,7 @@ returns table (org_unit_id text) language sql stable as $$
 $$;
 
 -- How many values of the ledger can be compared, and how many not: their unit or element is out of sight.
-create function outbox.count_comparable(to_target text, of_data_set text, of_period text, units text [],
+create or replace function outbox.count_comparable(to_target text, of_data_set text, of_period text, units text [],
   elements text [])
 returns table (compared_count bigint, unread_count bigint) language sql stable as $$
   select count(*) filter (where u is not null and e is not null), count(*) filter (where u is null or e is null)
@@ -72,7 +39,7 @@ returns table (compared_count bigint, unread_count bigint) language sql stable a
 $$;
 
 -- Whether DHIS2 would call two values the same: numbers by what they are worth, so that 5.0 is 5.
-create function outbox.is_same(one text, other text, value_type text)
+create or replace function outbox.is_same(one text, other text, value_type text)
 returns boolean language sql immutable parallel safe as $$
   select case
     when one is null or other is null or one = other then one is not distinct from other
@@ -83,7 +50,7 @@ returns boolean language sql immutable parallel safe as $$
 $$;
 
 -- Whether the last verdict on a value was that DHIS2 dropped its zero: then nothing there is as it should be.
-create function outbox.was_dropped(of_value bigint)
+create or replace function outbox.was_dropped(of_value bigint)
 returns boolean language sql stable as $$
   select coalesce((
     select h.state_to = 'dropped' from outbox.history h
@@ -100,7 +67,7 @@ $$;
 -- a value goes again when what is wanted changes, and still shows what was lost without a trace. Both settle what is
 -- behind, and neither touches what we never sent, nor what people typed where we had withdrawn ours.
 -- Returns what was found, with what was done about it (null: it stands), and what was found before and is gone.
-create function outbox.reconcile(to_target text, of_data_set text, of_period text, units text [], elements text [],
+create or replace function outbox.reconcile(to_target text, of_data_set text, of_period text, units text [], elements text [],
   foreign_edits text, by_run text)
 returns table (kind text, resolution text, value_count bigint)
 language plpgsql as $$
@@ -210,7 +177,7 @@ end $$;
 -- Write what `found` has into outbox.discrepancy, and close what is no longer true among what was compared; an element
 -- that left the data set is nothing to agree on. What is found again keeps its found_at. No nested loops: what has just
 -- been found is in no statistics yet.
-create function outbox.keep_discrepancies(to_target text, of_data_set text, of_period text, units text [],
+create or replace function outbox.keep_discrepancies(to_target text, of_data_set text, of_period text, units text [],
   elements text [], by_run text)
 returns void language plpgsql set enable_nestloop = off as $$
 begin

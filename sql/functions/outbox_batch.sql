@@ -1,41 +1,9 @@
--- outbox: one row for every value that should be in DHIS2, which says where it stands; and one row for each request.
-
-create table outbox.batch (
-  batch_id bigint generated always as identity primary key,
-  target text not null, data_set_id text not null, period text not null,
-  import_strategy text not null check (import_strategy in ('CREATE_AND_UPDATE', 'DELETE')),
-  value_count integer not null,
-  state text not null default 'sending' check (state in ('sending', 'settled')),
-  run_id text not null,
-  http_status integer, note text,                       -- what the reply said, without values
-  created_at timestamptz not null default now(), settled_at timestamptz
-);
-create index on outbox.batch (target) where state = 'sending';
-
-create table outbox.value (
-  target text not null, data_set_id text not null, period text not null, org_unit_id text not null,
-  data_element_id text not null, category_option_combo_id text not null, attribute_option_combo_id text not null,
-  wanted text,                                          -- null: no value should be there
-  acknowledged text,                                    -- what DHIS2 last confirmed; null: nothing
-  state text not null check (state in
-    ('pending', 'sending', 'delivered', 'dropped', 'refused', 'withheld', 'withdrawn')),
-  code text, reason text,                               -- why not, in DHIS2's code and in plain words
-  attempt integer not null default 0,                   -- requests that DHIS2 answered, and the one under way
-  batch_id bigint references outbox.batch, row_index integer,  -- the last request that carried it, and where in it
-  run_id text not null,
-  wanted_at timestamptz not null default now(), settled_at timestamptz,
-  primary key (target, data_set_id, period, data_element_id, org_unit_id,
-               category_option_combo_id, attribute_option_combo_id),
-  check (state <> 'sending' or (batch_id is not null and row_index is not null)),
-  check (wanted !~ '["\\[:cntrl:]]')                -- what JSON would have to escape
-);
-create index value_pending on outbox.value (target, data_set_id, period) where state = 'pending';
-create index value_sending on outbox.value (batch_id, row_index) where state = 'sending';
+-- One request: which values it takes, its body, and the verdicts that it brought.
 
 -- Take the next values to send into a batch, sorted as DHIS2 likes them and passing over so many of those that would come
 -- first; deletions go apart. Null: nothing is pending.
 -- The batch is committed by the caller before the request leaves, so that a crash leaves a trace to settle.
-create function outbox.cut_batch(to_target text, of_data_set text, of_period text, at_most integer, passed_over integer,
+create or replace function outbox.cut_batch(to_target text, of_data_set text, of_period text, at_most integer, passed_over integer,
   by_run text)
 returns bigint language plpgsql as $$
 declare
@@ -73,7 +41,7 @@ end $$;
 -- The request body of a batch: a dataValueSet of one data set, every key explicit, every value a string. Ids and wanted
 -- values need no escaping: ids are letters and digits, and the table takes no value that would. A deletion is escaped: its
 -- value may be what somebody else typed.
-create function outbox.payload(of_batch bigint)
+create or replace function outbox.payload(of_batch bigint)
 returns text language sql stable set work_mem = '128MB' as $$
   select '{"dataSet":"' || b.data_set_id || '","dataValues":[' || string_agg('{"dataElement":"' || v.data_element_id
     || '","period":"' || v.period || '","orgUnit":"' || v.org_unit_id
@@ -95,7 +63,7 @@ $$;
 -- A request that was never answered, or by a proxy alone (the statuses of request.py's UNHEARD), is no attempt: an outage
 -- says nothing of a value.
 -- The run that settles signs for it, which may be a later one than the run that sent.
-create function outbox.settle(of_batch bigint, status integer, said text, by_run text)
+create or replace function outbox.settle(of_batch bigint, status integer, said text, by_run text)
 returns void language plpgsql as $$
 begin
   update outbox.value v
@@ -118,7 +86,7 @@ begin
 end $$;
 
 -- The values of a batch in the order of its payload.
-create function outbox.sent_row(of_batch bigint)
+create or replace function outbox.sent_row(of_batch bigint)
 returns table (row_index integer, data_element_id text, org_unit_id text, category_option_combo_id text,
   attribute_option_combo_id text, wanted text, acknowledged text, attempt integer,
   value_type text, aggregation_type text, zero_is_significant boolean)
@@ -131,7 +99,7 @@ language sql stable as $$
 $$;
 
 -- Put refused values back to pending, once a person has mended the cause; the next report checks and sends them.
-create function outbox.requeue(of_target text, of_data_set_code text, of_period text, of_code text, by_run text)
+create or replace function outbox.requeue(of_target text, of_data_set_code text, of_period text, of_code text, by_run text)
 returns bigint language sql as $$
   with mended as (
     update outbox.value set state = 'pending', attempt = 0, settled_at = null, run_id = by_run
@@ -144,11 +112,17 @@ returns bigint language sql as $$
   select count(*) from mended
 $$;
 
--- What one run did for one data set and period, in values; kept for the report and the trend.
-create table outbox.delivery (
-  run_id text not null, target text not null, data_set_id text not null, period text not null,
-  sent bigint not null, accepted bigint not null, refused bigint not null, unchanged bigint not null,
-  withheld bigint not null, request_count integer not null, seconds double precision not null,
-  delivered_at timestamptz not null default now(),
-  primary key (run_id, target, data_set_id, period)
-);
+-- How many values the next requests may carry: those to store first, deletions after them.
+create or replace function outbox.count_next(to_target text, of_data_set text, of_period text)
+returns bigint language sql stable as $$
+  select coalesce(nullif(count(*) filter (where wanted is not null), 0), count(*))
+  from outbox.value
+  where target = to_target and data_set_id = of_data_set and period = of_period and state = 'pending'
+$$;
+
+-- Take back the refusals of some requests, when it has shown that their values are not to blame.
+create or replace function outbox.acquit(of_batches bigint[], by_run text)
+returns void language sql as $$
+  update outbox.value set state = 'pending', settled_at = null, reason = null, run_id = by_run
+  where batch_id = any (of_batches) and state = 'refused'
+$$;

@@ -36,7 +36,8 @@ create index on lookup.data_element (code);
 create table lookup.data_set (
   data_set_id text primary key, code text, name text not null, period_type text not null,
   category_combo_id text not null, open_future_periods integer not null, expiry_days double precision not null,
-  has_input_periods boolean not null, can_write boolean not null
+  has_input_periods boolean not null, can_write boolean not null,
+  open_periods_after_co_end_date integer not null default 0  -- after an attribute option's end DHIS2 still takes its values
 );
 create index on lookup.data_set (code);
 
@@ -75,52 +76,14 @@ create table lookup.target (            -- what one cell of an indicator is call
   primary key (indicator, measure, disaggregation, data_set_id)
 );
 
--- Say for every FHIR Location which DHIS2 org unit it is: the country's mapping first, then an identifier that is a
--- DHIS2 id, then one that is an org unit's code, then the nearest ancestor that has one. What has none is a row too.
--- Returns how many places each rule found.
-create function lookup.resolve_places()
-returns table (rule text, place_count bigint)
-language plpgsql as $$
-begin
-  delete from lookup.place;
-  insert into lookup.place (location_id, name, org_unit_id, rule, reason)
-  with recursive location as (
-    select l.id, l.resource ->> 'name' as name,
-      fhir.reference_id(l.resource -> 'partOf' ->> 'reference', 'Location') as parent_id,
-      array(select btrim(i ->> 'value') from jsonb_array_elements(
-        case when jsonb_typeof(l.resource -> 'identifier') = 'array' then l.resource -> 'identifier' end) i) as codes
-    from raw.location l where not l.is_deleted
-  ), candidate as (
-    select l.id, 1 as rank, 'mapping' as rule, u.org_unit_id
-    from location l
-    join lookup.place_mapping m on m.location_id = l.id
-    left join lookup.org_unit u on m.org_unit in (u.org_unit_id, u.code)
-    union all
-    select l.id, 2, 'identifier', u.org_unit_id from location l join lookup.org_unit u on u.org_unit_id = any (l.codes)
-    union all
-    select l.id, 3, 'code', u.org_unit_id from location l join lookup.org_unit u on u.code = any (l.codes)
-  ), direct as (
-    select distinct on (c.id) c.id, c.rule, c.org_unit_id from candidate c order by c.id, c.rank, c.org_unit_id
-  ), climb as (
-    select l.id, l.parent_id as ancestor_id, array[l.id] as path
-    from location l where not exists (select from direct d where d.id = l.id)
-    union all
-    select c.id, l.parent_id, c.path || l.id
-    from climb c join location l on l.id = c.ancestor_id
-    where not l.id = any (c.path) and not exists (select from direct d where d.id = l.id)
-  ), inherited as (
-    select c.id, d.org_unit_id from climb c join direct d on d.id = c.ancestor_id
-  )
-  select l.id, l.name, coalesce(d.org_unit_id, i.org_unit_id),
-    case when d.id is not null then d.rule when i.id is not null then 'ancestor' else 'none' end,
-    case
-      when coalesce(d.org_unit_id, i.org_unit_id) is not null then null
-      when d.id is not null then 'place.csv maps it to an org unit that DHIS2 does not have'
-      when i.id is not null then 'its nearest mapped ancestor has no org unit in DHIS2'
-      when l.parent_id is not null and not exists (select from location p where p.id = l.parent_id)
-        then 'its parent Location is missing, and it has no DHIS2 code of its own'
-      else 'neither it nor any ancestor has a DHIS2 code: map it in place.csv'
-    end
-  from location l left join direct d on d.id = l.id left join inherited i on i.id = l.id;
-  return query select p.rule, count(*) from lookup.place p group by p.rule;
-end $$;
+create table lookup.category_option (   -- the options of every combo that the data sets use
+  category_option_id text primary key, code text,
+  start_on date, end_on date,           -- null: open
+  can_write boolean,                    -- by this account; null: the server does not say
+  org_unit_ids text[]                   -- below these only; null: everywhere
+);
+
+create table lookup.lock_exception (    -- for these an administrator opened an expired period again
+  data_set_id text not null, period text not null, org_unit_id text not null,
+  primary key (data_set_id, period, org_unit_id)
+);

@@ -1,43 +1,7 @@
--- raw: FHIR resources as received, one table a type, newest version only; what they replaced, and what was refused.
-
-create table raw.load (
-  load_id bigint generated always as identity primary key,
-  source text not null, resource_type text not null,
-  window_from timestamptz, window_to timestamptz,
-  read_count bigint not null default 0, inserted_count bigint not null default 0,
-  updated_count bigint not null default 0, unchanged_count bigint not null default 0,
-  rejected_count bigint not null default 0,
-  loaded_at timestamptz not null default now()
-);
-
-create table raw.watermark (
-  source text not null, resource_type text not null, read_to timestamptz not null,
-  primary key (source, resource_type)
-);
-
-create table raw.superseded (
-  resource_type text not null, id text not null, version_id bigint not null, last_updated timestamptz not null,
-  resource jsonb, load_id bigint not null, superseded_at timestamptz not null default now()
-);
-create index on raw.superseded (resource_type, id);
-
-create table raw.rejected (
-  rejected_id bigint generated always as identity primary key,
-  resource_type text not null, id text, reason text not null,
-  body bytea not null,                  -- bytes: what was refused may be no text at all
-  load_id bigint, rejected_at timestamptz not null default now(),
-  settled_at timestamptz,               -- asked for again, and given whole or not there any more
-  body_md5 text generated always as (md5(body)) stored
-);
-
-create table raw.invalid (              -- what fhir.resources says of a sample; nothing is changed for it
-  resource_type text not null, id text not null, version_id bigint not null, problem text not null,
-  found_at timestamptz not null default now(),
-  primary key (resource_type, id, version_id, problem)
-);
+-- How resources come into the raw tables.
 
 -- Resources are compressed with lz4 where this Postgres was built with it (the embedded one is not).
-create function raw.compress_resources(table_name text)
+create or replace function raw.compress_resources(table_name text)
 returns void language plpgsql as $$
 begin
   if exists (select from pg_settings where name = 'default_toast_compression' and 'lz4' = any (enumvals)) then
@@ -45,9 +9,7 @@ begin
   end if;
 end $$;
 
-select raw.compress_resources('superseded');
-
-create function raw.ensure_table(table_name text)
+create or replace function raw.ensure_table(table_name text)
 returns void language plpgsql as $$
 begin
   perform pg_advisory_xact_lock(hashtext('raw.ensure_table'));
@@ -64,7 +26,7 @@ end $$;
 -- number up to the greatest is committed or will never be (decision 2). The commit does not wait for the disk: a crash
 -- of Postgres loses the rows together with the watermark, and whatever is built on them is committed after them.
 -- The temporary table compresses as raw tables do: a value that is compressed already is copied as it is.
-create function raw.begin_load(
+create or replace function raw.begin_load(
   table_name text, of_source text, of_type text, from_at timestamptz, to_at timestamptz
 )
 returns bigint language plpgsql as $$
@@ -90,7 +52,7 @@ end $$;
 -- In a re-sweep also where the tags of a known version differ: $meta-add changes them and neither the version nor the
 -- stamp. FHIR gives no order to tags, so that they are compared as sets. From a source that tells the present state only
 -- a later stamp wins whatever its number: an expunged resource that is made again begins at 1.
-create function raw.merge_incoming(table_name text, of_type text, of_load bigint)
+create or replace function raw.merge_incoming(table_name text, of_type text, of_load bigint)
 returns void language plpgsql as $$
 declare
   arrived bigint; newest bigint; added bigint; changed bigint := 0;
@@ -135,7 +97,7 @@ end $$;
 -- Put tombstones where resources were deleted at the source; the old body goes to raw.superseded. The version stays,
 -- for the source may not have told the deletion's own: a resource seen again, even at this version, comes back.
 -- Returns how many.
-create function raw.mark_deleted(table_name text, of_type text, ids text[], of_load bigint)
+create or replace function raw.mark_deleted(table_name text, of_type text, ids text[], of_load bigint)
 returns bigint language plpgsql as $$
 declare
   marked bigint;
@@ -153,4 +115,4 @@ begin
   return marked;
 end $$;
 
-create unique index on raw.rejected (resource_type, coalesce(id, ''), reason, body_md5);  -- re-reading adds nothing
+select raw.compress_resources('superseded');

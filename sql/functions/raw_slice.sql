@@ -1,33 +1,7 @@
--- Slices of windows: what was planned to be read, what the source counted, what landed, and what is missing of it.
-
-create table raw.slice (
-  slice_id bigint generated always as identity primary key,
-  source text not null, resource_type text not null,
-  kind text not null check (kind in ('window', 'resweep')),
-  window_from timestamptz not null, window_to timestamptz not null check (window_to > window_from),
-  state text not null default 'planned' check (state in ('planned', 'landed', 'certified', 'short')),
-  planned_count bigint not null,         -- at the source, when the window was cut
-  source_count bigint, source_digest text,  -- at the source, after it was read: md5 of its ids in order
-  landed_count bigint, landed_digest text,  -- the same of what stands in raw
-  rejected_count bigint not null default 0,  -- of the source's, in raw.rejected instead
-  repaired_count bigint not null default 0,  -- not in the pages, and read by id
-  late_count bigint not null default 0,      -- committed after the slice was counted, with an older stamp
-  changed_count bigint not null default 0,   -- went to a later window while the slice was read
-  deleted_count bigint not null default 0,   -- went altogether
-  missing_ids text[] not null default '{}',  -- listed by the source, and not given
-  unlisted_count bigint not null default 0,  -- counted by the source, and not even listed
-  unlisted_from timestamptz,             -- the first instant of the first of these
-  attempt_count integer not null default 0,
-  clock_ahead interval not null,         -- the source's clock beside the warehouse's
-  planned_at timestamptz not null default now(), finished_at timestamptz,
-  check (state <> 'certified' or (source_count = landed_count + rejected_count and missing_ids = '{}')),
-  check (state <> 'certified' or rejected_count > 0 or source_digest = landed_digest)
-);
-create index on raw.slice (source, resource_type, window_to);
-create index on raw.slice (source, resource_type) where state <> 'certified';
+-- Slices of a window: planned, compared with what landed, certified.
 
 -- Keep the slices of one window, all or none.
-create function raw.plan_slices(
+create or replace function raw.plan_slices(
   of_source text, of_type text, of_kind text, ahead interval,
   from_ats timestamptz[], to_ats timestamptz[], counts bigint[]
 )
@@ -40,7 +14,7 @@ $$;
 -- Compare what the source has, as one JSON object of id: [version, last_updated], with a raw table: how many landed, at
 -- this version and stamp or later ones, the digest of their ids, and the ids of the others. One text is taken in many times faster than two arrays,
 -- and one pass over the index for all ids touches a twentieth of the blocks that a look-up of each does.
-create function raw.compare_landed(table_name text, versions json)
+create or replace function raw.compare_landed(table_name text, versions json)
 returns table (landed_count bigint, landed_digest text, absent_ids text[]) language plpgsql as $$
 begin
   return query execute format(
@@ -56,7 +30,7 @@ begin
 end $$;
 
 -- Move the watermark over certified slices as far as they leave no gap; it never goes back.
-create function raw.advance_watermark(of_source text, of_type text)
+create or replace function raw.advance_watermark(of_source text, of_type text)
 returns void language plpgsql as $$
 declare
   stands timestamptz; further timestamptz; began timestamptz;
@@ -79,7 +53,7 @@ begin
 end $$;
 
 -- Keep what was found of a slice, and move the watermark if it is certified.
-create function raw.finish_slice(of_slice bigint, certificate jsonb)
+create or replace function raw.finish_slice(of_slice bigint, certificate jsonb)
 returns void language plpgsql as $$
 declare
   done raw.slice;
@@ -96,7 +70,7 @@ end $$;
 
 -- Forget the slices of a type whose watermark was taken away: everything is to be read anew. While the first slice
 -- is certified there is a watermark, so that the one without the other says just this.
-create function raw.forget_slices_without_watermark(of_source text, of_type text)
+create or replace function raw.forget_slices_without_watermark(of_source text, of_type text)
 returns void language sql as $$
   delete from raw.slice
   where source = of_source and resource_type = of_type
@@ -111,7 +85,7 @@ $$;
 -- Compare the temporary table `listed`, all that the source has of a type, with a raw table. A finding is
 -- missing: there and not here;  stale: newer there;  rejected: there, and refused here since the last that was taken;
 -- gone: here and not there;  not_due: missing or stale, but written after the last window, so that the next run reads it.
-create function raw.compare_listed(table_name text, of_type text, planned_to timestamptz, began_at timestamptz)
+create or replace function raw.compare_listed(table_name text, of_type text, planned_to timestamptz, began_at timestamptz)
 returns table (finding text, finding_count bigint, ids text[]) language plpgsql as $$
 begin
   return query execute format(
@@ -136,7 +110,7 @@ begin
 end $$;
 
 -- What the source gave broken, in part or not at all, by id, and has not given since.
-create function raw.outstanding(table_name text, of_type text)
+create or replace function raw.outstanding(table_name text, of_type text)
 returns table (id text, reason text) language plpgsql stable as $$
 begin
   if to_regclass(format('raw.%I', table_name)) is null then return; end if;
@@ -147,7 +121,7 @@ begin
 end $$;
 
 -- How far each type stands: what is certified, what is still to be read and how fast it goes, what is missing.
-create view raw.extract_status as
+create or replace view raw.extract_status as
 with paced as (
   select
     s.*,

@@ -1,29 +1,8 @@
--- Which periods a run touched: those of the rows that staging upkeep took away or brought, and every period of which a
--- total moved, whatever moved it (a Patient's sex, a mapping, the end of a quarter). To be shown; what is sent is decided
--- by outbox.changed_periods alone.
-
-create table warehouse.touched_period ( -- by rows of a staging table that were not the same before and after
-  indicator text not null references warehouse.relation (name) on delete cascade,
-  source text not null,                 -- the staging table that has the indicator's date
-  period_type text not null, period text not null,
-  old_count bigint not null, new_count bigint not null,   -- rows that were there, rows that came
-  is_pending boolean not null,          -- since the indicator was built last; else by the run that built it then
-  primary key (indicator, source, period_type, period, is_pending)
-);
-
-create table warehouse.counted_period ( -- a digest of each period's totals, to tell which of them a run moved
-  indicator text not null references warehouse.relation (name) on delete cascade,
-  period_type text not null, period text not null,
-  digest numeric,                       -- null: no totals any more
-  is_changed boolean not null,          -- by the run that built the indicator last
-  primary key (indicator, period_type, period)
-);
-
-alter table warehouse.relation add column counted_at timestamptz;  -- built_at of the totals in counted_period
+-- Which periods a run touched.
 
 -- Keep the periods of the rows of the temporary table `moved` that are not the same before and after, for each indicator
 -- that takes its date from them: days[place] of its period type. Returns those periods that are past.
-create function warehouse.keep_periods(of_source text, indicators text[], period_types text[], places integer[])
+create or replace function warehouse.keep_periods(of_source text, indicators text[], period_types text[], places integer[])
 returns setof text
 language plpgsql as $$
 begin
@@ -69,7 +48,7 @@ begin
 end $$;
 
 -- Note which periods' totals are not what they were when they were counted last.
-create function warehouse.count_periods(of_indicator text)
+create or replace function warehouse.count_periods(of_indicator text)
 returns void language plpgsql as $$
 begin
   update warehouse.counted_period set is_changed = false where indicator = of_indicator and is_changed;
@@ -92,7 +71,7 @@ begin
 end $$;
 
 -- Close a run for an indicator that was just built, or found to need no building.
-create function warehouse.touch_periods(of_indicator text)
+create or replace function warehouse.touch_periods(of_indicator text)
 returns void language plpgsql as $$
 begin
   delete from warehouse.touched_period where indicator = of_indicator and not is_pending;
@@ -102,7 +81,7 @@ end $$;
 
 -- The past periods that the last run touched for some indicators: rows of staging, each once however many of the
 -- indicators read them, and whether a total moved.
-create function warehouse.touched_past(of_indicators text[])
+create or replace function warehouse.touched_past(of_indicators text[])
 returns table (period_type text, period text, old_count bigint, new_count bigint, is_changed boolean)
 language sql stable as $$
   select p.period_type, p.period, coalesce(r.old_count, 0), coalesce(r.new_count, 0), c.period is not null
@@ -124,9 +103,3 @@ language sql stable as $$
   where p.end_on < fhir.today()
   order by p.start_on, p.period
 $$;
-
--- Totals that were counted before this file came: their digests, and nothing touched.
-select warehouse.count_periods(name)
-from warehouse.relation where kind = 'indicator' and to_regclass('indicator.value') is not null;
-
-update warehouse.counted_period set is_changed = false;

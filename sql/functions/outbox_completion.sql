@@ -1,23 +1,8 @@
--- outbox.completion: one row for each unit that we told DHIS2 is complete, or should have told, and where that stands.
--- A unit here is an org unit with an attribute option combo, in one data set and period of one DHIS2.
-
-create table outbox.completion (
-  target text not null, data_set_id text not null, period text not null, org_unit_id text not null,
-  attribute_option_combo_id text not null,
-  state text not null check (state in
-    ('wanted', 'registered', 'found', 'unwanted', 'taken_back', 'refused')),  -- found: somebody else registered it
-  is_ours boolean not null default false,               -- DHIS2 may hold a registration that we made
-  code text, reason text,                               -- why not, in a code and in plain words
-  basis text not null,                                  -- what a refusal rests on; when it changes, we ask again
-  attempt integer not null default 0,
-  run_id text not null,
-  wanted_at timestamptz not null default now(), settled_at timestamptz,
-  primary key (target, data_set_id, period, org_unit_id, attribute_option_combo_id)
-);
+-- Which units are complete, and what DHIS2 is to be told of them.
 
 -- How far the values of each unit are. `is_expected`: something should be there at all. A deletion that waits or that
 -- DHIS2 does not allow keeps no unit from being complete: what is wanted is there.
-create view outbox.reporting_unit as
+create or replace view outbox.reporting_unit as
 select
   target,
   data_set_id,
@@ -34,7 +19,7 @@ group by target, data_set_id, period, org_unit_id, attribute_option_combo_id;
 
 -- Bring completions up to the values: what is complete is wanted, and what is complete no longer is unwanted where
 -- completions are kept in step. A closed period is not completed; what was refused waits until something changes.
-create function outbox.plan_completion(to_target text, of_data_set text, of_period text, is_in_step boolean,
+create or replace function outbox.plan_completion(to_target text, of_data_set text, of_period text, is_in_step boolean,
   is_period_open boolean, by_run text)
 returns void language plpgsql as $$
 begin
@@ -89,7 +74,7 @@ begin
 end $$;
 
 -- The units that DHIS2 is to be asked about, sorted; the category combo and its options where they are not the default.
-create function outbox.due_completion(to_target text, of_data_set text, of_period text)
+create or replace function outbox.due_completion(to_target text, of_data_set text, of_period text)
 returns table (org_unit_id text, attribute_option_combo_id text, is_wanted boolean, is_ours boolean,
   category_combo_id text, category_option_ids text[])
 language sql stable as $$
@@ -104,7 +89,7 @@ language sql stable as $$
 $$;
 
 -- Note that DHIS2 is about to be asked; the caller commits, so that a crash leaves a trace.
-create function outbox.begin_completion(to_target text, of_data_set text, of_period text, by_run text)
+create or replace function outbox.begin_completion(to_target text, of_data_set text, of_period text, by_run text)
 returns void language sql as $$
   update outbox.completion set is_ours = true, attempt = attempt + 1, run_id = by_run
   where target = to_target and data_set_id = of_data_set and period = of_period and state in ('wanted', 'unwanted')
@@ -112,7 +97,7 @@ $$;
 
 -- Write what became of some units. `verdicts`: a temporary table (org_unit_id, attribute_option_combo_id, state,
 -- is_ours, code, reason) made by the caller.
-create function outbox.settle_completion(to_target text, of_data_set text, of_period text, by_run text)
+create or replace function outbox.settle_completion(to_target text, of_data_set text, of_period text, by_run text)
 returns void language plpgsql as $$
 begin
   update outbox.completion c
@@ -124,7 +109,7 @@ begin
 end $$;
 
 -- Put refused completions back to where they are asked again, once a person has mended the cause.
-create function outbox.requeue_completion(of_target text, of_data_set_code text, of_period text, by_run text)
+create or replace function outbox.requeue_completion(of_target text, of_data_set_code text, of_period text, by_run text)
 returns bigint language sql as $$
   with mended as (
     update outbox.completion set basis = '', run_id = by_run
@@ -137,7 +122,7 @@ returns bigint language sql as $$
 $$;
 
 -- Where a data set and period stands, in units; `waiting`: values are not all there, with what keeps them away.
-create function outbox.completion_status(of_target text, of_data_set text, of_period text)
+create or replace function outbox.completion_status(of_target text, of_data_set text, of_period text)
 returns table (state text, code text, reason text, unit_count bigint)
 language sql stable as $$
   select c.state, c.code, c.reason, count(*)

@@ -1,47 +1,8 @@
--- Bulk exports for a first load: every kick-off, the files of its manifest, and the ids that came, by which the slices
--- that were planned before it are proven complete, or left to the REST search.
-
-create table raw.export_job (
-  export_job_id bigint generated always as identity primary key,
-  source text not null, resource_types text[] not null,
-  -- asked: no answer kept yet;  running: polled;  ready: its files are being loaded;  loaded: done;
-  -- lost: it expired or failed, and another was asked for;  refused, failed: the REST search reads everything instead
-  state text not null default 'asked'
-  check (state in ('asked', 'running', 'ready', 'loaded', 'lost', 'refused', 'failed')),
-  reason text,                           -- why it was lost, refused or failed
-  status_url text,                       -- whoever has it may read patients: forgotten when the job has ended
-  requires_access_token boolean,         -- null where the manifest does not say
-  transaction_time timestamptz,          -- of the server: what was written later need not be in the files
-  error_count bigint not null default 0,  -- OperationOutcomes in the manifest's error files
-  kicked_off_at timestamptz not null default clock_timestamp(), ended_at timestamptz,
-  check (status_url is not null or state not in ('running', 'ready'))
-);
-create unique index on raw.export_job (source) where state in ('asked', 'running', 'ready');
-
-create table raw.export_file (
-  export_file_id bigint generated always as identity primary key,
-  export_job_id bigint not null references raw.export_job,
-  kind text not null check (kind in ('output', 'deleted', 'error')),
-  resource_type text not null,
-  url text,                              -- as secret as the status URL, and forgotten with it
-  state text not null default 'planned' check (state in ('planned', 'landed', 'failed')),
-  reason text,                           -- why it failed
-  planned_count bigint,                  -- lines, where the manifest tells them
-  landed_count bigint not null default 0,  -- lines that were read
-  attempt_count integer not null default 0,
-  landed_at timestamptz
-);
-create index on raw.export_file (export_job_id);
-
--- What came, until the slices are proven; a crash of Postgres empties it, and the slices are then read by search.
-create unlogged table raw.export_stamp (
-  export_job_id bigint not null, resource_type text not null,
-  id text not null, version_id bigint not null, last_updated timestamptz not null
-);
+-- Bulk exports for a first load.
 
 -- Say whether a type waits for its first load: never read, or its watermark was taken away; and no export has ended
 -- since, for what an export leaves is read by search.
-create function raw.needs_first_load(of_source text, of_type text)
+create or replace function raw.needs_first_load(of_source text, of_type text)
 returns boolean language plpgsql as $$
 begin
   perform raw.forget_slices_without_watermark(of_source, of_type);
@@ -57,7 +18,7 @@ end $$;
 
 -- End a job that expired or failed: lost, and to be asked for again, or failed when that was done often enough.
 -- Returns the state.
-create function raw.lose_export(of_job bigint, why text, most_jobs integer)
+create or replace function raw.lose_export(of_job bigint, why text, most_jobs integer)
 returns text language plpgsql as $$
 declare
   of_source text; lost bigint;
@@ -72,7 +33,7 @@ begin
 end $$;
 
 -- End a job, and forget what opens it at the server, and what came of it.
-create function raw.end_export(of_job bigint, as_state text, why text)
+create or replace function raw.end_export(of_job bigint, as_state text, why text)
 returns void language plpgsql as $$
 begin
   update raw.export_job set state = as_state, reason = why, status_url = null, ended_at = clock_timestamp()
@@ -82,7 +43,7 @@ begin
 end $$;
 
 -- Put tombstones over what the export tells as deleted, unless it was written again since.
-create function raw.mark_export_deleted(table_name text, of_type text, ids text[], of_load bigint, of_job bigint)
+create or replace function raw.mark_export_deleted(table_name text, of_type text, ids text[], of_load bigint, of_job bigint)
 returns bigint language plpgsql as $$
 declare
   older text[];
@@ -98,7 +59,7 @@ end $$;
 -- window, by update or deletion. So when the source counted as many before the export as it counts now (`counts`), and
 -- as many came with a stamp of the window and stand in raw, what came is what the source has. A slice that differs stays
 -- planned, to be read by search. Returns the slices in question.
-create function raw.certify_export(of_job bigint, table_name text, slice_ids bigint[], counts bigint[])
+create or replace function raw.certify_export(of_job bigint, table_name text, slice_ids bigint[], counts bigint[])
 returns table (slice_id bigint, is_certified boolean) language plpgsql as $$
 declare
   found record;
@@ -140,7 +101,7 @@ begin
 end $$;
 
 -- Each export as it stands, without what opens it.
-create view raw.export_status as
+create or replace view raw.export_status as
 select
   j.export_job_id,
   j.source,

@@ -3,7 +3,7 @@
 
 -- Give the id that a reference of one type names: relative, absolute or versioned; of another type, null.
 -- Matched without a capture and cut afterwards: ten times faster than substring(... from ...).
-create function fhir.reference_id(reference text, resource_type text)
+create or replace function fhir.reference_id(reference text, resource_type text)
 returns text language sql immutable parallel safe as $$
   select case when reference ~ ('(^|/)' || resource_type || '/[A-Za-z0-9.-]+(/_history/[^/]+)?$')
     then split_part(split_part(reference, '/_history/', 1), '/', -1)
@@ -11,7 +11,7 @@ returns text language sql immutable parallel safe as $$
 $$;
 
 -- Give the calendar day at the start of a date or dateTime as it stands; null when there is no such day.
-create function fhir.calendar_day(value text)
+create or replace function fhir.calendar_day(value text)
 returns date language plpgsql immutable strict parallel safe as $$
 declare
   first_on date;
@@ -24,7 +24,7 @@ begin
 end $$;
 
 -- Give the moment that an instant or a full dateTime names; null without a time zone.
-create function fhir.instant(value text)
+create or replace function fhir.instant(value text)
 returns timestamptz language plpgsql stable strict parallel safe as $$
 begin
   if value ~ '^.{10}T([01]\d|2[0-3]):[0-5]\d(:([0-5]\d|60)(\.\d{1,20})?)?(Z|[+-](0\d|1[0-4]):[0-5]\d)$'
@@ -34,7 +34,7 @@ begin
 end $$;
 
 -- Give the day in the country: a moment is cut in its time zone, a day without a zone stays; partial dates give null.
-create function fhir.local_date(value text)
+create or replace function fhir.local_date(value text)
 returns date language plpgsql stable strict parallel safe as $$
 begin
   if value ~ 'T.*(Z|[+-]\d\d:\d\d)$'
@@ -44,7 +44,7 @@ end $$;
 
 -- Give the local day of an event that can have happened: not after its arrival (a day of grace for clocks), and not
 -- the first day of 1970, which a phone writes that has lost its clock.
-create function fhir.event_date(value text, arrived_at timestamptz)
+create or replace function fhir.event_date(value text, arrived_at timestamptz)
 returns date language plpgsql stable strict parallel safe as $$
 declare
   day_on date := fhir.local_date(value);
@@ -56,14 +56,14 @@ begin
 end $$;
 
 -- Give the first day that a partial date (1990, 1990-05, 1990-05-17) allows.
-create function fhir.partial_date(value text)
+create or replace function fhir.partial_date(value text)
 returns date language plpgsql immutable strict parallel safe as $$
 begin
   return fhir.calendar_day(case length(value) when 4 then value || '-01-01' when 7 then value || '-01' else value end);
 end $$;
 
 -- Say how exact a partial date is: year, month or day; null when it is no date.
-create function fhir.date_precision(value text)
+create or replace function fhir.date_precision(value text)
 returns text language plpgsql immutable strict parallel safe as $$
 begin
   if fhir.partial_date(value) is null then return null; end if;
@@ -71,25 +71,25 @@ begin
 end $$;
 
 -- Give today in the country; a session without our setting (psql) takes UTC.
-create function fhir.today()
+create or replace function fhir.today()
 returns date language sql stable parallel safe as $$
   select (now() at time zone coalesce(nullif(current_setting('opensrp.report_timezone', true), ''), 'UTC'))::date
 $$;
 
 -- Give the completed years between birth and a day; null before birth.
-create function fhir.age_years(birth_on date, day_on date)
+create or replace function fhir.age_years(birth_on date, day_on date)
 returns integer language sql immutable parallel safe as $$
   select case when day_on >= birth_on then extract(year from age(day_on, birth_on))::integer end
 $$;
 
 -- Give a JSON number as a number; anything else is null.
-create function fhir.number(value jsonb)
+create or replace function fhir.number(value jsonb)
 returns numeric language sql immutable parallel safe as $$
   select case jsonb_typeof(value) when 'number' then (value #>> '{}')::numeric end
 $$;
 
 -- Give the one address of a code system: OpenSRP writes SNOMED CT under three.
-create function fhir.canonical_system(system text)
+create or replace function fhir.canonical_system(system text)
 returns text language sql immutable parallel safe as $$
   select case
     when system in ('https://www.snomed.org', 'https://www.snomed.org/', 'http://www.snomed.org', 'http://www.snomed.org/')
@@ -100,7 +100,7 @@ $$;
 
 -- Give every coding of a CodeableConcept, of a list of them, or of a Coding, as FHIR tokens `system|code`.
 -- Never null: `not ('...' = any (codes))` is true for what has no codes.
-create function fhir.codes(concept jsonb)
+create or replace function fhir.codes(concept jsonb)
 returns text[] language plpgsql immutable parallel safe as $$
 declare
   codings jsonb := concept -> 'coding';
@@ -125,7 +125,7 @@ begin
 end $$;
 
 -- Give the first code of a CodeableConcept in any of these systems.
-create function fhir.code(concept jsonb, variadic systems text[])
+create or replace function fhir.code(concept jsonb, variadic systems text[])
 returns text language plpgsql immutable strict parallel safe as $$
 declare
   token text;
@@ -137,14 +137,14 @@ begin
 end $$;
 
 -- Say whether a CodeableConcept holds one of these codes of a system, wherever among its codings.
-create function fhir.has_code(concept jsonb, system text, variadic codes text[])
+create or replace function fhir.has_code(concept jsonb, system text, variadic codes text[])
 returns boolean language sql immutable parallel safe as $$
   select fhir.codes(concept) && array(select fhir.canonical_system(system) || '|' || c from unnest(codes) c)
 $$;
 
 -- Give the ids of a resource's OpenSRP tags, each only when exactly one is written; `Not defined` is none.
 -- The addresses stand in translated files (one spells organization, one has a space); before 2022 only the display told.
-create function fhir.tags(resource jsonb, out related_location_id text, out worker_location_id text,
+create or replace function fhir.tags(resource jsonb, out related_location_id text, out worker_location_id text,
   out practitioner_id text, out care_team_id text, out organization_id text)
 language plpgsql immutable parallel safe as $$
 declare
@@ -178,14 +178,3 @@ begin
   care_team_id := case when not is_twice[4] then ids[4] end;
   organization_id := case when not is_twice[5] then ids[5] end;
 end $$;
-
--- What views/ has built, from what definition, and how far: the last load number seen, or a digest of the inputs.
-create table warehouse.relation (
-  name text primary key,                -- staging.patient, indicator.anc_first_visits
-  kind text not null check (kind in ('staging', 'indicator')),
-  checksum text not null,
-  load_id bigint,
-  inputs text,
-  row_count bigint not null,
-  built_at timestamptz not null default now()
-);

@@ -1,24 +1,7 @@
--- Deletions at the source: how far each type's history was read for them, what each search found, and both sides' ids compared.
-
-create table raw.delete_watermark (
-  source text not null, resource_type text not null, read_to timestamptz not null,
-  primary key (source, resource_type)
-);
-
-create table raw.delete_search (         -- one row each time that somebody looked for deletions
-  delete_search_id bigint generated always as identity primary key,
-  source text not null, resource_type text not null,
-  way text not null check (way in ('history', 'sweep')), reason text,  -- why a sweep, when history was wanted
-  since_at timestamptz, until_at timestamptz not null,
-  source_count bigint not null,          -- deletions that the history told, or ids that the source has
-  deleted_count bigint not null,         -- tombstones put; their ids stand in the raw table under load_id
-  loaded_count bigint not null default 0,  -- resources that a sweep found missing or old here
-  load_id bigint not null, searched_at timestamptz not null default now()
-);
-create index on raw.delete_search (resource_type, searched_at);
+-- Deletions at the source, and both sides' ids compared.
 
 -- The temporary tables of a search, empty: `gone` for deletions told, `seen` for every id at the source.
-create function raw.begin_delete_search()
+create or replace function raw.begin_delete_search()
 returns void language plpgsql as $$
 begin
   create temporary table if not exists gone (id text, version_id bigint) on commit drop;
@@ -28,7 +11,7 @@ end $$;
 
 -- Put tombstones over the rows of the temporary table `gone`, unless a later version was read meanwhile: the rows are
 -- locked first, so that whoever loads one of them just now is waited for. Returns how many.
-create function raw.mark_gone(table_name text, of_type text, of_load bigint)
+create or replace function raw.mark_gone(table_name text, of_type text, of_load bigint)
 returns bigint language plpgsql as $$
 declare
   ids text[]; marked bigint;
@@ -48,7 +31,7 @@ begin
 end $$;
 
 -- Tags of a resource as one value, whatever their order; an empty one where it has none.
-create function raw.tags_md5(resource jsonb)
+create or replace function raw.tags_md5(resource jsonb)
 returns text language sql immutable as $$
   select md5(coalesce(string_agg(
     concat(tag ->> 'system', '|', tag ->> 'code'), e'\n' order by concat(tag ->> 'system', '|', tag ->> 'code') collate "C"
@@ -60,7 +43,7 @@ $$;
 -- gone: alive here, unknown there;  missing: there, and not here or deleted here;  older: an older version here;
 -- rolled_back: a lower version there, and no later stamp: the source was put back to a backup;
 -- retagged: the same version with other tags ($meta-add makes no version; where the source tells no tags, none differ).
-create function raw.compare_seen(table_name text)
+create or replace function raw.compare_seen(table_name text)
 returns table (id text, version_id bigint, difference text) language plpgsql as $$
 begin
   return query execute format(
@@ -83,7 +66,7 @@ end $$;
 
 -- Let any version replace these, but for what was read since a load: their old bodies go to raw.superseded, and the next
 -- merge takes what it is given.
-create function raw.restart_versions(table_name text, of_type text, ids text[], of_load bigint, since_load bigint)
+create or replace function raw.restart_versions(table_name text, of_type text, ids text[], of_load bigint, since_load bigint)
 returns void language plpgsql as $$
 declare
   old_ids text[];
@@ -96,7 +79,7 @@ begin
 end $$;
 
 -- What is alive here at a later version than its deletion that a history told.
-create function raw.later_than(table_name text, ids text[], version_ids bigint[])
+create or replace function raw.later_than(table_name text, ids text[], version_ids bigint[])
 returns table (id text, version_id bigint) language plpgsql as $$
 begin
   return query execute format(
@@ -104,7 +87,7 @@ begin
      where not r.is_deleted and r.version_id > g.version_id', table_name) using ids, version_ids;
 end $$;
 
-create function raw.alive_count(table_name text)
+create or replace function raw.alive_count(table_name text)
 returns bigint language plpgsql as $$
 declare
   alive bigint;

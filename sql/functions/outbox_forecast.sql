@@ -1,28 +1,8 @@
--- outbox.forecast: what the next push of a data set and period will do to each value; and how right that was.
-
-create table outbox.forecast (
-  target text not null, data_set_id text not null, period text not null,
-  value_id bigint primary key,          -- outbox.value.value_id
-  fate text not null check (fate in ('create', 'change', 'same', 'delete', 'zero_dropped', 'refused', 'closed')),
-  code text,                            -- why it is refused or closed
-  run_id text not null, made_at timestamptz not null default now()
-);
-create index on outbox.forecast (target, data_set_id, period);
-
-create table outbox.forecast_score (
-  run_id text not null, target text not null, data_set_id text not null, period text not null,
-  right_count bigint not null, wrong_count bigint not null,
-  open_count bigint not null,           -- still pending, because the push was interrupted: not scored yet
-  share double precision,               -- of right ones; null: none was scored
-  by_fate jsonb not null,               -- fate -> {right, wrong}
-  made_at timestamptz not null,         -- of the forecast
-  scored_at timestamptz not null default now(),
-  primary key (run_id, target, data_set_id, period)
-);
+-- What the next push will do to each value, and how right that was.
 
 -- The org units of a ledger's data set and period that can be read: assigned, and below a root of the account.
 -- `roots` null: the account may read them all.
-create function outbox.readable_unit(to_target text, of_data_set text, of_period text, assigned text [], roots text [])
+create or replace function outbox.readable_unit(to_target text, of_data_set text, of_period text, assigned text [], roots text [])
 returns table (org_unit_id text) language sql stable as $$
   select u.org_unit_id from lookup.org_unit u
   where u.org_unit_id in (select unnest(assigned)) and (roots is null or string_to_array(u.path, '/') && roots)
@@ -40,7 +20,7 @@ $$;
 -- open; `homeless`: the elements that no data set of this period type has. `droppable`: the elements whose
 -- zeros this server throws away; over a deleted value it stores them all the same. Edited: DHIS2 holds something else
 -- than it last confirmed.
-create function outbox.foresee(to_target text, of_data_set text, of_period text, has_group_import boolean,
+create or replace function outbox.foresee(to_target text, of_data_set text, of_period text, has_group_import boolean,
   can_write boolean, assigned text [], elements text [], roots text [], closing_code text, reopened text [],
   homeless text [], droppable text [], by_run text)
 returns table (fate text, code text, value_count bigint, edited_count bigint, drifted_count bigint)
@@ -109,7 +89,7 @@ begin
 end $$;
 
 -- Some values of each reason for which the forecast has them refused or closed, by the names that people know.
-create function outbox.forecast_example(of_target text, of_data_set text, of_period text, at_most integer)
+create or replace function outbox.forecast_example(of_target text, of_data_set text, of_period text, at_most integer)
 returns table (fate text, code text, org_unit text, data_element text, wanted text)
 language sql stable as $$
   select l.fate, l.code, l.org_unit, l.data_element, l.wanted
@@ -130,7 +110,7 @@ $$;
 
 -- Hold the forecast of a data set and period to what the ledger says now, and keep the score. `is_right` null: still to
 -- be sent. Left out is what was planned anew after the forecast; so is a forecast that another run has scored to its end.
-create function outbox.score_forecast(of_target text, of_data_set text, of_period text, by_run text)
+create or replace function outbox.score_forecast(of_target text, of_data_set text, of_period text, by_run text)
 returns table (fate text, foreseen_code text, state text, code text, is_right boolean, value_count bigint)
 language plpgsql as $$
 begin
