@@ -46,7 +46,11 @@ def server_url() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="opensrp-dhis2-test-"))
     folder.chmod(0o755)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)  # before the server's own, so it runs after it
-    yield start_embedded_postgres(folder / "postgres")
+    url = start_embedded_postgres(folder / "postgres")
+    for setting in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
+        _execute(url, f"alter system set {setting} = off")  # a test's databases outlive no crash of the server
+    _execute(url, "select pg_reload_conf()")
+    yield url
 
 
 @pytest.fixture(scope="session")
