@@ -7,10 +7,12 @@ import gzip
 import json
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
@@ -19,6 +21,7 @@ from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.import_reply import interpret
 from opensrp_dhis2.dhis2.models import DataValue, SentValue, ServerVersion
 from opensrp_dhis2.outbox import ledger
+from opensrp_dhis2.outbox.lease import take_lease
 from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.outbox.pace import Pace
 from opensrp_dhis2.outbox.push import push
@@ -87,7 +90,8 @@ def _pushes(warehouse: Warehouse, url: str, count: int) -> list[dict[str, Any]]:
     _fill(warehouse, count, "pending")
     with Dhis2Client(url) as client, httpx.Client(base_url=url) as raw:
         started = time.perf_counter()
-        delivery = push(Sender(warehouse, client, VERSION, "bench"), OF, Pace(BATCH_SIZE), ANY_HOUR)
+        with take_lease(warehouse, OF.target, "bench") as lease:
+            delivery = push(Sender(lease, client, VERSION, "bench"), OF, Pace(BATCH_SIZE), ANY_HOUR)
         pushing = time.perf_counter() - started
         assert delivery.accepted == count
         values = [{"dataElement": f"De{n:09d}", "period": "202509", "orgUnit": "Ou000000001", "value": "5",
@@ -114,14 +118,25 @@ def _pushes(warehouse: Warehouse, url: str, count: int) -> list[dict[str, Any]]:
 def canned_dhis2() -> Iterator[str]:
     """Serve a DHIS2 that takes every value, after the time that a real one would need."""
 
+    stored: defaultdict[str, list[dict[str, str]]] = defaultdict(list)  # by org unit
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            units = parse_qs(urlsplit(self.path).query).get("orgUnit", [])
+            self._answer({"dataValues": [row for unit in units for row in stored[unit]]})
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             plain = gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body
+            for row in json.loads(plain)["dataValues"]:
+                stored[row["orgUnit"]].append(row)
             time.sleep(ANSWER_SECONDS)
-            answer = json.dumps(_success(plain.count(b'"dataElement"'))).encode()
+            self._answer(_success(plain.count(b'"dataElement"')))
+
+        def _answer(self, said: dict[str, Any]) -> None:
+            answer = json.dumps(said).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(answer)))

@@ -7,7 +7,7 @@ OpenSrpDhis2Error
 |                                  | CursorExpiredError (restart the window) | IncompleteExtractError
 |                                  | HistoryRefusedError (sweep the ids)
 |                                  | ExportRefusedError (search) | ExportLostError (export again)
-|- WarehouseError                  WarehouseUnavailableError (transient) | MigrationError
+|- WarehouseError                  WarehouseUnavailableError (transient; of it LeaseLostError) | MigrationError
 |- ViewError(path, line)           FrontMatterError | UnknownRelationError | CyclicViewError | ViewContractError
 `- Dhis2Error(url, status)         Dhis2UnavailableError (transient; of it Dhis2TimeoutError)
                                    | Dhis2AuthenticationError | MetadataNotFoundError | ImportRejectedError
@@ -85,6 +85,10 @@ class WarehouseUnavailableError(WarehouseError):
     """No connection to Postgres: try later."""
 
     is_transient = True
+
+
+class LeaseLostError(WarehouseUnavailableError):
+    """Another run may write now, or the session that kept it from doing so has ended: begin again."""
 
 
 class MigrationError(WarehouseError):

@@ -19,6 +19,7 @@ from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.airbyte import AirbyteSchema
 from opensrp_dhis2.warehouse.database import Warehouse, start_embedded_postgres
 from opensrp_dhis2.warehouse.migrations import migrate
+from opensrp_dhis2.warehouse.pooler import refuse_transaction_pooling
 
 _DHIS2_CREDENTIALS = ("username", "password", "token", "token_url", "client_id", "client_secret")
 
@@ -28,6 +29,7 @@ def open_warehouse(settings: Settings) -> Warehouse:
     url = settings.warehouse_url or start_embedded_postgres(settings.data_dir.absolute() / "postgres")
     warehouse = Warehouse(url, report_timezone=settings.report_timezone)
     try:
+        refuse_transaction_pooling(warehouse)
         migrate(warehouse, settings.project.sql_dir)
     except BaseException:
         warehouse.close()
@@ -39,7 +41,11 @@ def open_dhis2(settings: Settings) -> Dhis2Client:
     """Open the client of DHIS2_BASE_URL with the credentials that DHIS2_AUTH asks for; nothing is sent yet."""
     given = {name: getattr(settings, f"dhis2_{name}") for name in _DHIS2_CREDENTIALS}
     credentials = read_auth(settings.dhis2_auth, given)
-    return Dhis2Client(settings.dhis2_base_url, auth=make_auth(credentials, settings.dhis2_base_url))
+    return Dhis2Client(
+        settings.dhis2_base_url,
+        auth=make_auth(credentials, settings.dhis2_base_url),
+        request_seconds=settings.dhis2_request_seconds,
+    )
 
 
 def open_fhir(settings: Settings, judge: Judge | None = None) -> FhirClient:

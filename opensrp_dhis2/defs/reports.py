@@ -56,6 +56,7 @@ def _reporter(
         batch_size=settings.dhis2_batch_size,
         hours=SubmissionHours.parse(settings.dhis2_submission_hours, settings.zone),
         is_async=settings.dhis2_async_import,
+        say=context.log.info,
     )
 
 

@@ -4,9 +4,10 @@ It knows which of them are certain to have stored nothing; it refuses to guess a
 """
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from opensrp_dhis2.dhis2.codes import USER_CAUSES, Reason
-from opensrp_dhis2.dhis2.import_summary import Envelope, read_envelope
+from opensrp_dhis2.dhis2.import_summary import Envelope, read_envelope, read_json_object, read_summary
 from opensrp_dhis2.dhis2.models import Reply, SentValue
 from opensrp_dhis2.dhis2.periods import is_period
 from opensrp_dhis2.dhis2.verdict import Interpretation, RowVerdict, Verdict
@@ -19,6 +20,31 @@ _UNHEARD = {
     429: Reason.TOO_MANY_REQUESTS,
     **dict.fromkeys((301, 302, 303, 307, 308), Reason.REDIRECTED),
 }
+
+
+_SAID_BY_ANYBODY = (413, 429, 503)  # and true whoever says it
+
+
+def foreign_answer(reply: Reply) -> str | None:
+    """Describe an answer to an import that is no word of DHIS2: whether it was heard is not known. None: it is one.
+
+    An error below 500 is DHIS2's only in its own form; what comes with 500 may be its container's.
+    Source: recordings 25d, 35, 35f, 36g.
+    """
+    status = reply.status
+    if status in _SAID_BY_ANYBODY or (status >= 500 and status not in (502, 504)) or read_summary(reply) is not None:
+        return None
+    if 400 <= status < 500 and (read_envelope(reply) is not None or _is_token_error(reply)):
+        return None
+    if 300 <= status < 400:
+        host = urlsplit(reply.headers.get("location", "")).hostname
+        return f"{status}, a redirect" + (f" to {host}" if host else "")
+    what = reply.content_type.partition(";")[0] if reply.body.strip() else "without content"
+    return f"{status} {what or 'without a content type'}"
+
+
+def _is_token_error(reply: Reply) -> bool:
+    return "www-authenticate" in reply.headers and "error" in (read_json_object(reply) or {})
 
 
 def interpret_failure(reply: Reply, sent: Sequence[SentValue]) -> Interpretation:

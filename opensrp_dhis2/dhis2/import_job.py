@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.dhis2.failed_reply import foreign_answer
 from opensrp_dhis2.dhis2.import_summary import read_envelope
 from opensrp_dhis2.dhis2.models import Reply
 from opensrp_dhis2.dhis2.reply_check import check_readable
@@ -39,15 +40,17 @@ def start(client: Dhis2Client, body: bytes, params: Mapping[str, str] = _NO_PARA
     Source: recording 29.
     """
     reply = client.post_data_value_set(body, params={**params, "async": "true"})
-    if reply.status >= 500:
+    envelope = read_envelope(reply)
+    job = envelope.response if envelope and reply.status == 200 else {}
+    if job.get("jobType") == JOB_TYPE and job.get("id"):
+        return str(job["id"])
+    if reply.status >= 500 or foreign_answer(reply) is not None:
         raise Dhis2UnavailableError(
             f"DHIS2 at {client.base_url} was to begin an import job and {reply.status} came back: the job may run; the "
             f"next run waits for {FORGOTTEN_AFTER_SECONDS / 60:.0f} minutes and reads DHIS2 back",
             url=f"{client.base_url}/api/dataValueSets", status=reply.status,
         )  # fmt: skip
-    envelope = read_envelope(reply)
-    job = envelope.response if envelope and reply.status == 200 else {}
-    return str(job["id"]) if job.get("jobType") == JOB_TYPE and job.get("id") else reply
+    return reply
 
 
 def poll(client: Dhis2Client, job_id: str) -> Reply | JobStage:

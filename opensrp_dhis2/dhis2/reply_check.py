@@ -67,6 +67,8 @@ def _refusal(reply: Reply) -> tuple[type[Dhis2Error], str]:
 
 
 def _content_fault(reply: Reply) -> tuple[type[Dhis2Error] | None, str]:
+    if reply.headers.get("age", "0").strip() not in ("", "0"):  # asked for with Cache-Control: no-cache
+        return Dhis2UnavailableError, "an old answer out of a cache between us and DHIS2: let it pass /api untouched"
     if not reply.body.strip():
         return (
             Dhis2AuthenticationError,

@@ -22,8 +22,9 @@ from opensrp_dhis2.dhis2.completion import (
 )
 from opensrp_dhis2.dhis2.verdict import Verdict
 from opensrp_dhis2.errors import Dhis2UnavailableError
+from opensrp_dhis2.outbox.lease import Lease
 from opensrp_dhis2.outbox.ledger import Slice
-from opensrp_dhis2.warehouse.database import Connection, Warehouse
+from opensrp_dhis2.warehouse.database import Connection
 
 Policy = Literal["never", "when_complete", "in_step"]
 ROUNDS = 2  # an answer that never came is looked for at once, and asked for once more
@@ -66,23 +67,23 @@ class Completed:
 
 
 def complete_units(
-    warehouse: Warehouse, client: Dhis2Client, of: Slice, *, policy: Policy, is_period_open: bool, run_id: str
+    lease: Lease, client: Dhis2Client, of: Slice, *, policy: Policy, is_period_open: bool, run_id: str
 ) -> Completed:
     """Register what is complete by the ledger and, `in_step`, take back what no longer is; after the values.
 
     A registration that somebody else made is left alone. What DHIS2 refuses is not asked again before the unit's
-    values, the data set or the org unit change. The caller holds the target's lock.
+    values, the data set or the org unit change.
     Raises: Dhis2UnavailableError (transient): the next run looks what has arrived; another Dhis2Error (terminal).
     """
     if policy == "never":
         return Completed()
-    with warehouse.connect() as connection:
+    with lease.connect() as connection:
         connection.execute(
             "select outbox.plan_completion(%s, %s, %s, %s, %s, %s)",
             (of.target, of.data_set_id, of.period, policy == "in_step", is_period_open, run_id),
         )
     done: Counter[str] = Counter()
-    asker = _Asker(warehouse, client, of, run_id, is_in_step=policy == "in_step", done=done)
+    asker = _Asker(lease, client, of, run_id, is_in_step=policy == "in_step", done=done)
     for is_last in (*[False] * (ROUNDS - 1), True):
         try:
             asker.ask()
@@ -90,7 +91,7 @@ def complete_units(
         except Dhis2UnavailableError:
             if is_last:
                 raise
-    with warehouse.connect() as connection:
+    with lease.connect() as connection:
         return _completed(connection, of, done)
 
 
@@ -111,7 +112,7 @@ def decide(unit: DueUnit, stored_by: str | None, username: str, *, is_in_step: b
 class _Asker:
     """Asks DHIS2 about all that is due in one slice; what it settled stays settled if it breaks off."""
 
-    warehouse: Warehouse
+    lease: Lease
     client: Dhis2Client
     of: Slice
     run_id: str
@@ -130,7 +131,8 @@ class _Asker:
             asked += [] if found else [unit]
             known += [found] if found else []
         self._settle(known)
-        with self.warehouse.connect() as connection:
+        self.lease.check()
+        with self.lease.connect() as connection:
             connection.execute("select outbox.begin_completion(%s, %s, %s, %s)", (*self._slice, self.run_id))
         self._register([unit for unit in asked if unit.is_wanted])
         self._take_back([unit for unit in asked if not unit.is_wanted])
@@ -148,11 +150,11 @@ class _Asker:
         self._settle([_settled(unit, verdicts[self._completion(unit)]) for unit in units])
 
     def _due(self) -> list[DueUnit]:
-        with self.warehouse.connect() as connection, connection.cursor(row_factory=class_row(DueUnit)) as cursor:
+        with self.lease.connect() as connection, connection.cursor(row_factory=class_row(DueUnit)) as cursor:
             return cursor.execute("select * from outbox.due_completion(%s, %s, %s)", self._slice).fetchall()
 
     def _settle(self, settled: list[Settled]) -> None:
-        with self.warehouse.connect() as connection:
+        with self.lease.connect() as connection:
             connection.execute(
                 "create temporary table verdicts (org_unit_id text, attribute_option_combo_id text, state text,"
                 " is_ours boolean, code text, reason text, primary key (org_unit_id, attribute_option_combo_id))"

@@ -14,6 +14,7 @@ from opensrp_dhis2.dhis2.models import DataValue, ServerVersion
 from opensrp_dhis2.dhis2.zero_rule import is_droppable_zero
 from opensrp_dhis2.errors import MetadataNotFoundError
 from opensrp_dhis2.outbox.data_set_now import DataSetNow, ask_data_set, homeless_elements
+from opensrp_dhis2.outbox.lease import take_lease
 from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 
@@ -158,7 +159,7 @@ def forecast(warehouse: Warehouse, client: Dhis2Client, of: Slice, *, version: S
 
 def forecast_period(warehouse: Warehouse, client: Dhis2Client, code: str, period_id: str, *, run_id: str) -> Forecast:
     """Forecast one period of a data set, by its code, under the target's lock. Raises: as `forecast`."""
-    with warehouse.lock(f"dhis2 {client.base_url}"):
+    with take_lease(warehouse, client.base_url, run_id):
         with warehouse.connect() as connection:
             row = connection.execute("select data_set_id from lookup.data_set where code = %s", (code,)).fetchone()
         if row is None:

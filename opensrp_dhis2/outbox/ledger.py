@@ -103,11 +103,13 @@ def count_next(connection: Connection, of: Slice) -> int:
     return int(row[0]) if row else 0
 
 
-def cut_batch(connection: Connection, of: Slice, at_most: int, run_id: str, *, skip: int = 0) -> Batch | None:
+def cut_batch(
+    connection: Connection, of: Slice, at_most: int, run_id: str, *, skip: int = 0, fence: int | None = None
+) -> Batch | None:
     """Take at most so many pending values into a new batch, behind those skipped; none when nothing is pending."""
     row = connection.execute(
-        "select outbox.cut_batch(%s, %s, %s, %s, %s, %s)",
-        (of.target, of.data_set_id, of.period, at_most, skip, run_id),
+        "select outbox.cut_batch(%s, %s, %s, %s, %s, %s, %s)",
+        (of.target, of.data_set_id, of.period, at_most, skip, run_id, fence),
     ).fetchone()
     return _batches(connection, "batch_id = %s", row[0])[0] if row and row[0] is not None else None
 
@@ -153,16 +155,35 @@ def settle(
     http_status: int | None,
     note: str,
     run_id: str,
+    is_proven: bool = False,
 ) -> None:
-    """Write what became of each value of a batch and close it, in the caller's transaction."""
+    """Write what became of each value of a batch and close it, in the caller's transaction.
+
+    Args: `http_status` of DHIS2's own answer, None when there was none: no attempt. `is_proven`: DHIS2 was read back.
+    """
     connection.execute(
         "create temporary table verdicts (row_index integer, verdict text, code text, reason text) on commit drop"
     )
     with connection.cursor().copy("copy verdicts from stdin") as copy:
         for verdict in verdicts:
             copy.write_row((verdict.row_index, verdict.verdict, verdict.code, verdict.reason))
-    connection.execute("select outbox.settle(%s, %s, %s, %s)", (batch.batch_id, http_status, note, run_id))
+    connection.execute(
+        "select outbox.settle(%s, %s, %s, %s, %s)", (batch.batch_id, http_status, note, is_proven, run_id)
+    )
     connection.execute("drop table verdicts")
+
+
+def keep_late_writes(connection: Connection, batch: Batch, life_seconds: float) -> None:
+    """Keep what a request without an answer may still write, for so long after it left; read again that much later."""
+    connection.execute("select outbox.keep_late_writes(%s, make_interval(secs => %s))", (batch.batch_id, life_seconds))
+
+
+def seconds_to_wait(connection: Connection, of: Slice) -> float:
+    """Give the seconds until no request without an answer can overwrite what is pending with another value."""
+    row = connection.execute(
+        "select outbox.seconds_to_wait(%s, %s, %s)", (of.target, of.data_set_id, of.period)
+    ).fetchone()
+    return float(row[0]) if row else 0.0
 
 
 def acquit(connection: Connection, batch_ids: list[int], run_id: str) -> None:

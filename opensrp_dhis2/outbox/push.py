@@ -13,11 +13,13 @@ from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2UnavailableError
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.outbox.pace import Pace
+from opensrp_dhis2.outbox.proof import prove
 from opensrp_dhis2.outbox.request import ACCEPTED, Answer, Sender
 from opensrp_dhis2.outbox.submission_hours import SubmissionHours
 from opensrp_dhis2.warehouse.database import Connection
 
 FIRST_BATCH_SIZE = 100  # into a period that DHIS2 has never seen
+MAX_ROUNDS = 3  # of sending, while what DHIS2 holds contradicts what it answered
 
 
 @dataclass
@@ -51,26 +53,48 @@ def push(
     hours: SubmissionHours,
     progress: Callable[[Delivery], None] = lambda _: None,
 ) -> Delivery:
-    """Send what is pending for one data set and period, one request after the other, until nothing is.
+    """Send what is pending for one data set and period, one request after the other, and read it back in the end.
 
-    The caller holds the target's lock, has settled what was open, and has planned.
+    What the answers said untruly is sent again. The caller has settled what was open, and has planned.
 
-    Raises: Dhis2UnavailableError (transient) when DHIS2 stops answering: the open batch is settled by the next run.
+    Raises: Dhis2UnavailableError (transient) when DHIS2 stops answering, or its answers do not fit what it holds: what
+        is open or not proven is settled by the next run.
         ImportRejectedError, Dhis2AuthenticationError (terminal) when the cause concerns the account, or all alike;
         what is left stays pending.
     """
-    delivery, found_guilty = Delivery(), list[int]()
-    with sender.warehouse.connect() as connection:
+    delivery = Delivery()
+    with sender.lease.connect() as connection:
         pace.begin(None if ledger.is_period_known(connection, of) else FIRST_BATCH_SIZE)
+    for _ in range(MAX_ROUNDS):
+        _send_pending(sender, of, pace, hours, delivery, progress)
+        if prove(sender.lease, sender.client, sender.run_id, of) == 0 or delivery.waiting:
+            return delivery
+    raise Dhis2UnavailableError(
+        f"DHIS2 does not hold what it was said to hold, {MAX_ROUNDS} times in a row for data set {of.data_set_id}, period "
+        f"{of.period}: something between us and DHIS2 mixes up its answers or keeps them in a cache. Let /api pass through "
+        "untouched; the values stay pending and go with the next run",
+        url=of.target,
+    )
+
+
+def _send_pending(
+    sender: Sender,
+    of: Slice,
+    pace: Pace,
+    hours: SubmissionHours,
+    delivery: Delivery,
+    progress: Callable[[Delivery], None],
+) -> None:
+    found_guilty = list[int]()
     while True:
-        with sender.warehouse.connect() as connection:
+        with sender.lease.connect() as connection:
             if not hours.is_open(datetime.now(UTC)):
                 delivery.waiting = _keep_waiting(connection, of, sender.run_id)
-                return delivery
+                return
             size, skip = pace.next_cut(ledger.count_next(connection, of))
-            batch = ledger.cut_batch(connection, of, size, sender.run_id, skip=skip)
+            batch = ledger.cut_batch(connection, of, size, sender.run_id, skip=skip, fence=sender.lease.fence)
         if batch is None:
-            return delivery
+            return
         answer = sender.send(batch)
         delivery.add(answer.verdicts)
         progress(delivery)
@@ -92,7 +116,7 @@ def _keep_waiting(connection: Connection, of: Slice, run_id: str) -> int:
 
 def _acquit(sender: Sender, batch_ids: list[int]) -> None:
     """Take back what was refused one by one before it showed that the values are not to blame."""
-    with sender.warehouse.connect() as connection:
+    with sender.lease.connect() as connection:
         ledger.acquit(connection, batch_ids, sender.run_id)
 
 
@@ -106,9 +130,11 @@ def _stop_if_hopeless(answer: Answer, pace: Pace, of: Slice) -> None:
             url=of.target,
         )
     if pace.is_dead or (pace.is_hopeless and answer.cause == Reason.SERVER_ERROR):
+        came = f"; what came last was no answer of DHIS2: {answer.foreign}" if answer.foreign else ""
         raise Dhis2UnavailableError(
-            f"DHIS2 gave no usable answer several times in a row for {where}, and what it holds shows that nothing was "
-            "stored: look into the server's log; the values stay pending and go with the next run",
+            f"DHIS2 gave no usable answer several times in a row for {where}{came}. What it holds shows that nothing was "
+            "stored: look into the server's log and into the proxy before it; the values stay pending and go with the "
+            "next run",
             url=of.target,
         )
     if answer.is_about_all or pace.is_hopeless:

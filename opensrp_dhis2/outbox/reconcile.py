@@ -14,7 +14,9 @@ from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.models import DataValue, ServerVersion
 from opensrp_dhis2.errors import MetadataNotFoundError
 from opensrp_dhis2.outbox.discrepancy import KINDS, Discrepancy, Finding, Reconciliation
+from opensrp_dhis2.outbox.lease import take_lease
 from opensrp_dhis2.outbox.ledger import Slice
+from opensrp_dhis2.outbox.proof import prove
 from opensrp_dhis2.outbox.settle import settle_unfinished
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 
@@ -40,9 +42,10 @@ def reconcile(
 
     Raises: Dhis2UnavailableError (transient); Dhis2AuthenticationError when the account may not read the values.
     """
-    with warehouse.lock(f"dhis2 {of.target}"):
-        settle_unfinished(warehouse, client, of.target, version, run_id)
-        with warehouse.connect() as connection:
+    with take_lease(warehouse, of.target, run_id) as lease:
+        settle_unfinished(lease, client, version, run_id)
+        prove(lease, client, run_id)
+        with lease.connect() as connection:
             scope = _scope(connection, client, of, version)
             _copy_values(
                 connection, client.read_data_values(of.data_set_id, of.period, scope.units, include_deleted=True)

@@ -4,8 +4,8 @@ It knows the steps of a report; planning and sending stand in ledger.py and push
 """
 
 import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -18,8 +18,10 @@ from opensrp_dhis2.outbox.complete import Completed, complete_units
 from opensrp_dhis2.outbox.forecast import Score, score
 from opensrp_dhis2.outbox.known_data_set import closing_code, is_expired, is_open, known_data_set
 from opensrp_dhis2.outbox.late import first_open_on
+from opensrp_dhis2.outbox.lease import Lease, take_lease
 from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.outbox.pace import Pace
+from opensrp_dhis2.outbox.proof import await_late_writes, prove
 from opensrp_dhis2.outbox.push import Delivery, push
 from opensrp_dhis2.outbox.request import Sender
 from opensrp_dhis2.outbox.settle import settle_unfinished
@@ -69,23 +71,23 @@ class Reporter:
         batch_size: int,
         hours: SubmissionHours = ANY_HOUR,
         is_async: bool = False,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._warehouse, self._client, self._code, self._policy = warehouse, client, code, data_set
-        self._run_id, self._pace, self._hours = run_id, Pace(batch_size), hours
+        self._run_id, self._pace, self._hours, self._say = run_id, Pace(batch_size), hours, say
         self.target = client.base_url
         info = client.system_info()
         self._version, self._today = info.version, date.fromisoformat(info.server_date[:10])
-        self._sender = Sender(warehouse, client, info.version, run_id, is_async)
+        self._is_async, self._accepted = is_async, 0
         with warehouse.connect() as connection:
             self._known = known_data_set(connection, code)
 
     def plan(self, period: Period) -> ledger.States:
         """Bring the ledger up to the indicators for one period; nothing is sent. Give values by state."""
-        with self._locked():
-            self._settle_unfinished()
+        with self._leased() as lease:
             expired = is_expired(period, self._known, self._today) and not self._is_open(period)
             reopened = reopened_units(self._client, self._known.data_set_id, period.id) if expired else []
-            with self._warehouse.connect() as connection:
+            with lease.connect() as connection:
                 return ledger.plan(
                     connection,
                     self._slice(period),
@@ -100,29 +102,31 @@ class Reporter:
     def deliver(self, period: Period, progress: Callable[[Delivery], None] = lambda _: None) -> Report:
         """Send what is pending for one period until every value has a verdict."""
         started, of = time.monotonic(), self._slice(period)
-        with self._locked():
-            self._settle_unfinished()
-            with self._warehouse.connect() as connection:
+        with self._leased() as lease:
+            with lease.connect() as connection:
                 connection.execute(
                     "select outbox.hand_over(%s, %s, %s, %s)", (of.target, of.data_set_id, of.period, self._run_id)
                 )
                 before = ledger.states(connection, of)
-            delivery = push(self._sender, of, self._pace, self._hours, progress)
-            completed = Completed() if delivery.waiting else self._complete(period)
-            with self._warehouse.connect() as connection:
+            await_late_writes(lease, of, say=self._say)
+            sender = Sender(lease, self._client, self._version, self._run_id, self._is_async, self._accepted)
+            delivery = push(sender, of, self._pace, self._hours, progress)
+            self._accepted = sender.accepted
+            completed = Completed() if delivery.waiting else self._complete(lease, period)
+            with lease.connect() as connection:
                 scored = score(connection, of, self._run_id)
             report = Report(
                 self._code, period.id, delivery.sent, delivery.accepted, delivery.refused,
                 before.get("delivered", 0) + before.get("dropped", 0), before.get("withheld", 0),
                 delivery.waiting, delivery.requests, round(time.monotonic() - started, 3), scored, completed,
             )  # fmt: skip
-            with self._warehouse.connect() as connection:
+            with lease.connect() as connection:
                 _keep(connection, self._run_id, of, report)
         return report
 
-    def _complete(self, period: Period) -> Completed:
+    def _complete(self, lease: Lease, period: Period) -> Completed:
         return complete_units(
-            self._warehouse,
+            lease,
             self._client,
             self._slice(period),
             policy=self._policy.completion,
@@ -147,11 +151,13 @@ class Reporter:
     def _may_edit_expired(self) -> bool:
         return may_edit_expired(self._client)
 
-    def _settle_unfinished(self) -> None:
-        settle_unfinished(self._warehouse, self._client, self.target, self._version, self._run_id)
-
-    def _locked(self) -> AbstractContextManager[None]:
-        return self._warehouse.lock(f"dhis2 {self.target}")
+    @contextmanager
+    def _leased(self) -> Iterator[Lease]:
+        """Hold the server's lease, with everything settled that an earlier run left open."""
+        with take_lease(self._warehouse, self.target, self._run_id) as lease:
+            settle_unfinished(lease, self._client, self._version, self._run_id, say=self._say)
+            prove(lease, self._client, self._run_id)
+            yield lease
 
     def _slice(self, period: Period) -> Slice:
         return Slice(self.target, self._known.data_set_id, period.id)

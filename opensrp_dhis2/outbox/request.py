@@ -5,24 +5,25 @@ It knows one batch at a time; which batch comes next is decided in push.py and p
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from opensrp_dhis2.dhis2 import import_job
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.codes import Level, Reason, level_of
+from opensrp_dhis2.dhis2.failed_reply import foreign_answer
 from opensrp_dhis2.dhis2.import_reply import interpret
 from opensrp_dhis2.dhis2.models import DataValue, Reply, SentValue, ServerVersion
 from opensrp_dhis2.dhis2.verdict import Interpretation, Verdict
 from opensrp_dhis2.errors import Dhis2TimeoutError, Dhis2UnavailableError
 from opensrp_dhis2.outbox import ledger
+from opensrp_dhis2.outbox.lease import Lease
 from opensrp_dhis2.outbox.ledger import Batch, RowVerdict, SentRow
 from opensrp_dhis2.outbox.pace import Outcome
 from opensrp_dhis2.outbox.settle import can_be_dropped, compare, read_back, settle_by_reading
-from opensrp_dhis2.warehouse.database import Warehouse
 
 MAX_ATTEMPTS = 3  # answered ones, for a value that goes alone and is taken without being stored
 ACCEPTED = ("stored", "unchanged", "deleted", "dropped")
-UNHEARD = frozenset({429, 502, 503, 504})  # a proxy's word, or a server that is starting
+BUSY = frozenset({429, 503})  # said before anything was read, also by DHIS2 itself when it starts
 LOST_WRITES = frozenset({Reason.WRITE_LOST, Reason.FLUSH_FAILED, Reason.COUNTS_DISAGREE, Reason.NOTHING_COUNTED})
 STRICT = dict.fromkeys(
     (
@@ -48,6 +49,7 @@ class Answer:
     cause: str | None = None  # the one code that speaks for the whole request
     is_about_all: bool = False  # the account or the request itself, so that no other request would fare better
     is_about_account: bool = False
+    foreign: str | None = None  # what came instead of an answer of DHIS2
 
     @property
     def accepted(self) -> int:
@@ -56,23 +58,24 @@ class Answer:
 
 @dataclass
 class Sender:
-    """What a request needs: the ledger, the server, its version, and the run that signs for it; `accepted` by it."""
+    """What a request needs: the lease, the server, its version, and the run that signs for it; `accepted` by it."""
 
-    warehouse: Warehouse
+    lease: Lease
     client: Dhis2Client
     version: ServerVersion
     run_id: str
     is_async: bool = False  # DHIS2 imports in a job of its own
-    accepted: int = field(default=0, init=False)  # values of this run: the account may write some at least
+    accepted: int = 0  # values of this run: the account may write some at least
 
     def send(self, batch: Batch) -> Answer:
         """Send one committed batch and settle it.
 
         Raises: Dhis2UnavailableError (transient) when DHIS2 cannot be read back either, or may run a job of which we
-        did not hear; the batch stays open.
+        did not hear; LeaseLostError (transient) when another run may write now. The batch stays open.
         """
-        with self.warehouse.connect() as connection:
+        with self.lease.connect() as connection:
             body, rows = ledger.payload(connection, batch), ledger.sent_rows(connection, batch)
+        self.lease.check()
         try:
             answered = self._post(batch, body)
         except Dhis2UnavailableError as error:
@@ -80,44 +83,64 @@ class Sender:
                 raise
             answer = self._settle_unanswered(batch, is_timeout=isinstance(error, Dhis2TimeoutError))
         else:
-            reply = self._await_job(batch, answered) if isinstance(answered, str) else answered
-            if reply is None:
-                answer = self._settle_unanswered(batch, is_timeout=False)
-            else:
-                answer = self._settle_answered(batch, rows, reply)
+            answer = self._settle_reply(batch, rows, answered)
         self.accepted += answer.accepted
         return answer
+
+    def _settle_reply(self, batch: Batch, rows: list[SentRow], answered: Reply | str) -> Answer:
+        """Settle what came: an answer of DHIS2 by what it says, anything else like no answer at all."""
+        reply = self._await_job(batch, answered) if isinstance(answered, str) else answered
+        if reply is None:
+            return self._settle_unanswered(batch, is_timeout=False)
+        foreign = foreign_answer(reply)
+        if foreign is not None:
+            return self._settle_unanswered(batch, is_timeout=reply.status == 504, foreign=foreign)
+        return self._settle_answered(batch, rows, reply)
 
     def _settle_answered(self, batch: Batch, rows: list[SentRow], reply: Reply) -> Answer:
         read = interpret(reply, [_sent_value(row, batch, self.version) for row in rows], self.version)
         is_about_all = _is_about_all(read, rows, self.accepted)
         verdicts = self._verdicts(batch, rows, reply, read, is_about_all=is_about_all)
-        with self.warehouse.connect() as connection:
-            note = read.cause or ""
-            ledger.settle(connection, batch, verdicts, http_status=reply.status, note=note, run_id=self.run_id)
+        status = None if reply.status in BUSY else reply.status
+        is_read = Verdict.UNKNOWN in read.tally()
+        with self.lease.connect() as connection:
+            if any(
+                verdict.verdict == "lost" for verdict in verdicts
+            ):  # it may come late: the answer need not be its own
+                ledger.keep_late_writes(connection, batch, self.client.request_seconds)
+            ledger.settle(
+                connection, batch, verdicts, http_status=status, note=read.cause or "", run_id=self.run_id,
+                is_proven=is_read and len(read.tally()) == 1,
+            )  # fmt: skip
         return _answer(reply, read, Counter(verdict.verdict for verdict in verdicts), is_about_all=is_about_all)
 
     def _post(self, batch: Batch, body: bytes) -> Reply | str:
         """Send a body and give the answer, or the id of the job that imports it."""
         params = _parameters(batch, self.version)
         if self.is_async:
-            with self.warehouse.connect() as connection:
+            with self.lease.connect() as connection:
                 ledger.keep_job(connection, batch, "")
             return import_job.start(self.client, body, params)
         return self.client.post_data_value_set(body, params=params)
 
     def _await_job(self, batch: Batch, job_id: str) -> Reply | None:
         """Keep a job's id and wait for its end; while DHIS2 does not answer the batch stays open for the next run."""
-        with self.warehouse.connect() as connection:
+        with self.lease.connect() as connection:
             ledger.keep_job(connection, batch, job_id)
         return import_job.await_reply(self.client, job_id)
 
-    def _settle_unanswered(self, batch: Batch, *, is_timeout: bool) -> Answer:
-        """Read back; a connection that broke after everything was stored has done no harm."""
-        found = settle_by_reading(self.warehouse, self.client, batch, self.version, self.run_id)
+    def _settle_unanswered(self, batch: Batch, *, is_timeout: bool, foreign: str | None = None) -> Answer:
+        """Read back; a connection that broke after everything was stored has done no harm.
+
+        After a time-out DHIS2 is still at it: what is not there yet is waited for.
+        """
+        left = max(0.0, self.client.request_seconds - self.client.read_timeout_seconds) if is_timeout else 0.0
+        found = settle_by_reading(
+            self.lease, self.client, batch, self.version, self.run_id, wait_seconds=left, note=foreign or "no answer"
+        )
         verdicts = Counter(verdict.verdict for verdict in found)
         is_silent = is_timeout or verdicts["lost"] + verdicts["blocked"] > 0
-        return Answer(Outcome.SILENT if is_silent else Outcome.TAKEN, verdicts)
+        return Answer(Outcome.SILENT if is_silent else Outcome.TAKEN, verdicts, foreign=foreign)
 
     def _verdicts(
         self, batch: Batch, rows: list[SentRow], reply: Reply, read: Interpretation, *, is_about_all: bool
@@ -131,9 +154,10 @@ class Sender:
             RowVerdict(row.row_index, one.verdict.value, one.code) for row, one in zip(rows, read.rows, strict=True)
         ]
         if Verdict.UNKNOWN in read.tally():
-            there = compare(rows, read_back(self.client, batch, rows), self.version)
+            reading = read_back(self.client, batch.data_set_id, batch.period, rows)
+            there = compare(rows, reading, self.version)
             said = [seen if one.verdict == Verdict.UNKNOWN else one for one, seen in zip(said, there, strict=True)]
-        is_hopeless = len(rows) == 1 and rows[0].attempt >= MAX_ATTEMPTS and reply.status not in UNHEARD
+        is_hopeless = len(rows) == 1 and rows[0].attempt >= MAX_ATTEMPTS and reply.status not in BUSY
         return [_refused(said[0], rows[0])] if is_hopeless and said[0].verdict in ("blocked", "lost") else said
 
 
@@ -186,7 +210,7 @@ def _answer(reply: Reply, read: Interpretation, verdicts: Counter[str], *, is_ab
         return Answer(Outcome.TAKEN, verdicts, read.cause, is_about_all=True, is_about_account=read.is_user_cause)
     if not verdicts["blocked"] and not verdicts["lost"]:
         return Answer(Outcome.TAKEN, verdicts, read.cause)
-    if reply.status in UNHEARD:
+    if reply.status in BUSY:
         return Answer(Outcome.SILENT, verdicts, read.cause)
     if read.cause == Reason.TOO_LARGE:
         return Answer(Outcome.TOO_LARGE, verdicts, read.cause)

@@ -5,8 +5,8 @@ It knows how to compare; it refuses to send.
 
 import re
 import time
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.codes import Reason
@@ -15,63 +15,110 @@ from opensrp_dhis2.dhis2.models import DataValue, ServerVersion
 from opensrp_dhis2.dhis2.zero_rule import is_droppable_zero
 from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2Error
 from opensrp_dhis2.outbox import ledger
+from opensrp_dhis2.outbox.lease import Lease
 from opensrp_dhis2.outbox.ledger import Batch, RowVerdict, SentRow
-from opensrp_dhis2.warehouse.database import Warehouse
 
 Cell = tuple[str, str, str, str]  # data element, org unit, category option combo, attribute option combo
 DEAD_AFTER_SECONDS = 86_400.0  # of a job
+LONGEST_PAUSE_SECONDS = 30.0  # between two looks at what an unanswered request has stored
 _NO_ELEMENT = "E2001"  # no place is to blame
 
 
+class ReadRow(Protocol):
+    """A value of the ledger that is read back."""
+
+    @property
+    def data_element_id(self) -> str: ...
+    @property
+    def org_unit_id(self) -> str: ...
+    @property
+    def category_option_combo_id(self) -> str: ...
+    @property
+    def attribute_option_combo_id(self) -> str: ...
+    @property
+    def wanted(self) -> str | None: ...
+
+
 class Reading(NamedTuple):
-    """What DHIS2 holds of a batch, and of what it does not say: DHIS2's code."""
+    """What DHIS2 holds of some rows, and of what it does not say: DHIS2's code."""
 
     there: dict[Cell, str]
     unread: dict[Cell, str]
 
 
 def settle_unfinished(
-    warehouse: Warehouse,
+    lease: Lease,
     client: Dhis2Client,
-    target: str,
     version: ServerVersion,
     run_id: str,
     *,
     pause: Callable[[float], None] = time.sleep,
+    say: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Settle every request that left without a verdict; give how many there were.
 
-    What is read while an import job may still run is not final, so that it is waited for; one that DHIS2 calls running
-    for more than a day has died.
+    What is read while an import job or another run's request may still be alive is not final, so that it is waited for;
+    a job that DHIS2 calls running for more than a day has died.
     Raises: Dhis2UnavailableError (transient) while DHIS2 does not answer; the batches stay open.
     """
-    with warehouse.connect() as connection:
-        batches = ledger.unsettled_batches(connection, target)
+    with lease.connect() as connection:
+        batches = ledger.unsettled_batches(connection, lease.target)
     for batch in batches:
         if batch.job_id and batch.age_seconds < DEAD_AFTER_SECONDS:
             await_reply(client, batch.job_id, pause=pause)
         elif batch.job_id == "":  # DHIS2 may have begun a job and never told us its id
             pause(max(0.0, FORGOTTEN_AFTER_SECONDS - batch.age_seconds))
-        settle_by_reading(warehouse, client, batch, version, run_id)
+        left = max(0.0, client.request_seconds - batch.age_seconds) if batch.job_id is None else 0.0
+        if left:
+            say(
+                f"An earlier run left a request of {batch.value_count} values for data set {batch.data_set_id}, period "
+                f"{batch.period} without an answer: it may still be stored, and is waited for up to {left:.0f} s"
+            )
+        settle_by_reading(lease, client, batch, version, run_id, wait_seconds=left, pause=pause)
     return len(batches)
 
 
 def settle_by_reading(
-    warehouse: Warehouse, client: Dhis2Client, batch: Batch, version: ServerVersion, run_id: str
+    lease: Lease,
+    client: Dhis2Client,
+    batch: Batch,
+    version: ServerVersion,
+    run_id: str,
+    *,
+    wait_seconds: float = 0.0,
+    pause: Callable[[float], None] = time.sleep,
+    note: str = "no answer",
 ) -> list[RowVerdict]:
-    """Settle one batch by what DHIS2 holds now, and give the verdicts."""
-    with warehouse.connect() as connection:
+    """Settle one batch by what DHIS2 holds, and give the verdicts; what is not there yet is waited for so long.
+
+    What is not there in the end may come all the same: it is kept as a late write, and read once more (proof.py).
+    """
+    with lease.connect() as connection:
         rows = ledger.sent_rows(connection, batch)
-    verdicts = compare(rows, read_back(client, batch, rows), version)
-    with warehouse.connect() as connection:
-        ledger.settle(
-            connection, batch, verdicts, http_status=None, note="settled by reading DHIS2 back", run_id=run_id
-        )
+    for wait in (*_pauses(wait_seconds), None):
+        verdicts = compare(rows, read_back(client, batch.data_set_id, batch.period, rows), version)
+        is_all_there = all(verdict.verdict != "lost" for verdict in verdicts)
+        if wait is None or is_all_there:
+            break
+        pause(wait)
+    with lease.connect() as connection:
+        if not is_all_there:
+            ledger.keep_late_writes(connection, batch, client.request_seconds)
+        said = f"{note}; settled by reading DHIS2 back"
+        ledger.settle(connection, batch, verdicts, http_status=None, note=said, run_id=run_id, is_proven=True)
     return verdicts
 
 
-def read_back(client: Dhis2Client, batch: Batch, rows: list[SentRow]) -> Reading:
-    """Give the values that DHIS2 holds for the org units of a batch.
+def _pauses(seconds: float) -> Iterator[float]:
+    """Part a time into pauses of 1, 2, 4 ... seconds."""
+    pause = 1.0
+    while seconds > 0:
+        yield min(pause, seconds)
+        seconds, pause = seconds - pause, min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def read_back(client: Dhis2Client, data_set_id: str, period: str, rows: Sequence[ReadRow]) -> Reading:
+    """Give the values that DHIS2 holds for the org units of some rows of one data set and period.
 
     What is not seen among the values of the data set may still be there: of an element that has left the data set, or
     of a data set that is gone or no longer shared. That is read by data element.
@@ -79,19 +126,19 @@ def read_back(client: Dhis2Client, batch: Batch, rows: list[SentRow]) -> Reading
     """
     units = sorted({row.org_unit_id for row in rows})
     try:
-        there = _by_cell(client.read_data_values(batch.data_set_id, batch.period, units))
+        there = _by_cell(client.read_data_values(data_set_id, period, units))
     except Dhis2Error as error:
         if _place_code(error) is None:
             raise
-        return _read_by_element(client, batch, rows)
-    unseen = [row for row in rows if _cell(row) not in there]
-    inside = _elements_now(client, batch.data_set_id) if unseen else set()
+        return _read_by_element(client, period, rows)
+    unseen = [row for row in rows if cell(row) not in there]
+    inside = _elements_now(client, data_set_id) if unseen else set()
     outside = [row for row in unseen if row.data_element_id not in inside]
-    more = _read_by_element(client, batch, outside) if outside else Reading({}, {})
+    more = _read_by_element(client, period, outside) if outside else Reading({}, {})
     return Reading(there | more.there, more.unread)
 
 
-def _read_by_element(client: Dhis2Client, batch: Batch, rows: list[SentRow]) -> Reading:
+def _read_by_element(client: Dhis2Client, period: str, rows: Sequence[ReadRow]) -> Reading:
     """Read values by data element, and org unit by org unit where DHIS2 refuses some: which, it need not say."""
     elements = sorted({row.data_element_id for row in rows})
     units = sorted({row.org_unit_id for row in rows})
@@ -101,7 +148,7 @@ def _read_by_element(client: Dhis2Client, batch: Batch, rows: list[SentRow]) -> 
     while parts:
         part = parts.pop()
         try:
-            there |= _by_cell(client.read_element_values(elements, batch.period, part))
+            there |= _by_cell(client.read_element_values(elements, period, part))
         except Dhis2Error as error:
             code, middle = _place_code(error), len(part) // 2
             if code is None:
@@ -110,16 +157,16 @@ def _read_by_element(client: Dhis2Client, batch: Batch, rows: list[SentRow]) -> 
                 parts += [part[middle:], part[:middle]]
                 continue
             unread |= dict.fromkeys(part, code)
-            if len(unread) == len(units) and code != _NO_ELEMENT and not _may_read(client, batch, elements):
+            if len(unread) == len(units) and code != _NO_ELEMENT and not _may_read(client, period, elements):
                 raise
-    return Reading(there, {_cell(row): unread[row.org_unit_id] for row in rows if row.org_unit_id in unread})
+    return Reading(there, {cell(row): unread[row.org_unit_id] for row in rows if row.org_unit_id in unread})
 
 
-def _may_read(client: Dhis2Client, batch: Batch, elements: list[str]) -> bool:
+def _may_read(client: Dhis2Client, period: str, elements: list[str]) -> bool:
     """Tell whether the account may read these elements in its own org units, so that only some places are refused."""
     units = client.me().org_unit_ids
     try:
-        _by_cell(client.read_element_values(elements, batch.period, units))
+        _by_cell(client.read_element_values(elements, period, units))
     except Dhis2Error as error:
         if _place_code(error) is None:
             raise
@@ -172,12 +219,13 @@ def can_be_dropped(row: SentRow, version: ServerVersion) -> bool:
     )
 
 
-def _cell(row: SentRow) -> Cell:
+def cell(row: ReadRow) -> Cell:
+    """Name the cell of DHIS2 that a row is about."""
     return (row.data_element_id, row.org_unit_id, row.category_option_combo_id, row.attribute_option_combo_id)
 
 
 def _judged(row: SentRow, reading: Reading, is_droppable: bool) -> RowVerdict:
-    there, code = reading.there.get(_cell(row)), reading.unread.get(_cell(row))
+    there, code = reading.there.get(cell(row)), reading.unread.get(cell(row))
     if code is not None:
         return RowVerdict(
             row.row_index, "blocked", code, "it cannot be read back; the next plan looks whether it may go"

@@ -8,7 +8,7 @@ import re
 import subprocess
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -54,7 +54,10 @@ class Warehouse:
         try:
             connection: Connection = lent.driver_connection  # type: ignore[assignment]
             yield connection
-            connection.commit()
+            if connection.closed:  # of a lock alone: any other error came here
+                lent.invalidate()
+            else:
+                connection.commit()
         except psycopg.OperationalError as error:
             lent.invalidate()
             if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
@@ -69,8 +72,11 @@ class Warehouse:
             lent.close()  # the pool rolls back what is not committed
 
     @contextmanager
-    def lock(self, name: str, *, wait_seconds: float = LOCK_WAIT_SECONDS) -> Iterator[None]:
+    def lock(self, name: str, *, wait_seconds: float = LOCK_WAIT_SECONDS) -> Iterator[Connection]:
         """Hold a session-level advisory lock: two runs must not do the same work side by side, so the second waits.
+
+        Gives the connection whose session holds it. When that session ends, so does the lock, and nobody is told: what
+        must not have two writers takes a lease too (outbox/lease.py).
 
         Raises: WarehouseUnavailableError (transient) when the other run does not end in time.
         """
@@ -85,9 +91,9 @@ class Warehouse:
                 ) from None
             connection.commit()
             try:
-                yield
+                yield connection
             finally:
-                if not connection.closed:
+                with suppress(psycopg.OperationalError):  # the session has ended, and the lock with it
                     connection.rollback()
                     connection.execute("select pg_advisory_unlock(%s)", (key,))
                     connection.execute("reset lock_timeout")

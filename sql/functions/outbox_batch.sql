@@ -4,7 +4,7 @@
 -- first; deletions go apart. Null: nothing is pending.
 -- The batch is committed by the caller before the request leaves, so that a crash leaves a trace to settle.
 create or replace function outbox.cut_batch(to_target text, of_data_set text, of_period text, at_most integer, passed_over integer,
-  by_run text)
+  by_run text, by_fence bigint)
 returns bigint language plpgsql as $$
 declare
   is_delete boolean;
@@ -15,8 +15,9 @@ begin
   order by v.wanted is null limit 1;
   if not found then return null; end if;
 
-  insert into outbox.batch (target, data_set_id, period, import_strategy, value_count, run_id)
-  values (to_target, of_data_set, of_period, case when is_delete then 'DELETE' else 'CREATE_AND_UPDATE' end, 0, by_run)
+  insert into outbox.batch (target, data_set_id, period, import_strategy, value_count, run_id, fence)
+  values (to_target, of_data_set, of_period, case when is_delete then 'DELETE' else 'CREATE_AND_UPDATE' end, 0, by_run,
+    by_fence)
   returning batch_id into cut;
 
   with next as (
@@ -60,10 +61,9 @@ $$;
 
 -- Write the verdicts of a batch. `verdicts`: a temporary table (row_index, verdict, code, reason) made by the caller.
 -- stored, unchanged, deleted: DHIS2 has it so; dropped: it keeps no such zero; blocked, lost: to be sent again.
--- A request that was never answered, or by a proxy alone (the statuses of request.py's UNHEARD), is no attempt: an outage
--- says nothing of a value.
+-- A request that DHIS2 itself did not answer (status null) is no attempt: an outage says nothing of a value.
 -- The run that settles signs for it, which may be a later one than the run that sent.
-create or replace function outbox.settle(of_batch bigint, status integer, said text, by_run text)
+create or replace function outbox.settle(of_batch bigint, status integer, said text, is_proven boolean, by_run text)
 returns void language plpgsql as $$
 begin
   update outbox.value v
@@ -76,12 +76,13 @@ begin
     acknowledged = case
       when r.verdict in ('stored', 'unchanged', 'deleted', 'dropped') then v.wanted else v.acknowledged end,
     code = r.code, reason = r.reason, run_id = by_run,
-    attempt = v.attempt - case when v.attempt > 0 and (status is null or status in (429, 502, 503, 504))
-      and r.verdict in ('blocked', 'lost') then 1 else 0 end,
+    attempt = v.attempt - case when v.attempt > 0 and status is null and r.verdict in ('blocked', 'lost')
+      then 1 else 0 end,
     settled_at = case when r.verdict in ('blocked', 'lost') then null else now() end
   from verdicts r
   where v.batch_id = of_batch and v.state = 'sending' and v.row_index = r.row_index;
-  update outbox.batch set state = 'settled', settled_at = now(), http_status = status, note = said
+  update outbox.batch set state = 'settled', settled_at = now(), http_status = status, note = said,
+    proven_at = case when is_proven then now() end
   where batch_id = of_batch;
 end $$;
 

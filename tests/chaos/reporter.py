@@ -15,6 +15,7 @@ from opensrp_dhis2.outbox.report import Reporter
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 
+REQUEST_SECONDS = 3.0
 READ_TIMEOUT_SECONDS = 1.0
 TRANSIENT, TERMINAL = 75, 70  # exit codes
 
@@ -44,7 +45,9 @@ def _report(run: Run) -> None:
     warehouse = Warehouse(run.warehouse_url)
     auth = make_auth(read_auth("basic", {"username": "pusher", "password": "secret"}), run.dhis2_url)
     policy = DataSet(period_type="Monthly", zeros=run.zeros, open_periods=36)
-    with Dhis2Client(run.dhis2_url, auth=auth, read_timeout_seconds=READ_TIMEOUT_SECONDS) as client:
+    with Dhis2Client(
+        run.dhis2_url, auth=auth, read_timeout_seconds=READ_TIMEOUT_SECONDS, request_seconds=REQUEST_SECONDS
+    ) as client:
         reporter = Reporter(warehouse, client, "DS_M", policy, run_id=run.run_id, batch_size=run.batch_size)
         for period in map(parse_period, run.periods):
             reporter.plan(period)

@@ -130,6 +130,7 @@ def chain_over(
             "FHIR_BASE_URL": f"{fhir_url}/fhir",
             "FHIR_LAG_SECONDS": "0",
             "DHIS2_BASE_URL": dhis2_url,
+            "DHIS2_REQUEST_SECONDS": "0",
             "WAREHOUSE_URL": database_url,
             "REPORT_TIMEZONE": "Africa/Kampala",
             "REPORT_START": "2025-01-01",

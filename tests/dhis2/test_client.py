@@ -162,10 +162,28 @@ def test_stored_values_are_whole_whatever_the_server_lifted_into_the_header(
     server: CannedDhis2, client: Dhis2Client, version: str, name: str, has_children: bool
 ) -> None:
     server.on("GET", VALUES, recorded(version, name))
-    found = list(client.read_data_values("DsMonthly01", "202509", ["OuFacility1"], has_children=has_children))
+    period = "2021Q1" if name == "32k-read-with-aoc" else "202509"
+    found = list(client.read_data_values("DsMonthly01", period, ["OuFacility1"], has_children=has_children))
     assert found
     assert all(all(value.key) and value.value for value in found)
     assert {value.org_unit for value in found} <= {"OuFacility1", "OuFacility2"}
+
+
+@pytest.mark.parametrize("asked", [("202508", "OuFacility1"), ("202509", "OuFacility2")])
+def test_values_of_another_question_are_no_answer_to_this_one(
+    server: CannedDhis2, client: Dhis2Client, asked: tuple[str, str]
+) -> None:
+    server.on("GET", VALUES, recorded("2.43.1", "39-read-ds-ou-pe"))
+    with pytest.raises(Dhis2UnavailableError, match="mixes up its answers"):
+        list(client.read_data_values("DsMonthly01", asked[0], [asked[1]]))
+
+
+def test_a_read_asks_past_caches_and_believes_none(server: CannedDhis2, client: Dhis2Client) -> None:
+    cached = said({"dataValues": []})
+    server.on("GET", VALUES, Answer(200, cached.body, {**cached.headers, "Age": "12"}))
+    with pytest.raises(Dhis2UnavailableError, match="out of a cache"):
+        list(client.read_data_values("DsMonthly01", "202509", ["OuFacility1"]))
+    assert server.asked[0].headers["cache-control"] == "no-cache"
 
 
 def test_a_stored_value_is_read_with_its_deleted_mark(server: CannedDhis2, client: Dhis2Client) -> None:

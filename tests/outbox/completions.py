@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from opensrp_dhis2.dhis2.auth import make_auth, read_auth
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.outbox.complete import Completed, Policy, complete_units
+from opensrp_dhis2.outbox.lease import take_lease
 from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.sandbox.dhis2.app import create_app
 from opensrp_dhis2.sandbox.server import running
@@ -59,7 +60,9 @@ class Country:
         self.url, self.warehouse, self.of = url, warehouse, Slice(url, "DsMonthly01", "202509")
         self.door = door
         self.client = Dhis2Client(
-            url, auth=make_auth(read_auth("basic", {"username": "pusher", "password": "secret"}), url)
+            url,
+            auth=make_auth(read_auth("basic", {"username": "pusher", "password": "secret"}), url),
+            request_seconds=0,
         )
 
     def values(
@@ -84,9 +87,10 @@ class Country:
                 )
 
     def complete(self, policy: Policy = "when_complete", *, is_period_open: bool = True) -> Completed:
-        return complete_units(
-            self.warehouse, self.client, self.of, policy=policy, is_period_open=is_period_open, run_id="run"
-        )
+        with take_lease(self.warehouse, self.of.target, "run") as lease:
+            return complete_units(
+                lease, self.client, self.of, policy=policy, is_period_open=is_period_open, run_id="run"
+            )
 
     def there(self) -> dict[tuple[str, str], str]:
         """Give who registered what, as DHIS2 has it."""

@@ -203,7 +203,8 @@ def country(
     """Start the sandbox, read its metadata, and set up the targets."""
     app = create_app(metadata(sharing), version=version, clock=lambda: NOW, store_path=store)
     with running(app) as url:
-        client = Dhis2Client(url, auth=make_auth(read_auth("basic", {"username": user, "password": PASSWORD}), url))
+        auth = make_auth(read_auth("basic", {"username": user, "password": PASSWORD}), url)
+        client = Dhis2Client(url, auth=auth, request_seconds=0)
         with client, warehouse.connect() as connection:
             replace_metadata(connection, read_metadata(client, ["PERF"]), client.base_url)
             connection.execute("create schema if not exists indicator")

@@ -162,7 +162,7 @@ def site(warehouse: Warehouse, shared: Path, version: str) -> Iterator[Site]:
     password = next(user["password"] for user in users if user["username"] == "pusher")
     with running(create_app(metadata, version=version, clock=lambda: NOW)) as url:
         auth = make_auth(read_auth("basic", {"username": "pusher", "password": password}), url)
-        with Dhis2Client(url, auth=auth) as client:
+        with Dhis2Client(url, auth=auth, request_seconds=0) as client:
             yield Site(url, client, warehouse, version)
 
 

@@ -15,6 +15,7 @@ from opensrp_dhis2.dhis2.metadata import read_metadata
 from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2UnavailableError, ImportRejectedError
 from opensrp_dhis2.lookup.metadata import replace_metadata
+from opensrp_dhis2.outbox.lease import take_lease
 from opensrp_dhis2.outbox.report import Report, Reporter
 from opensrp_dhis2.outbox.settle import settle_unfinished
 from opensrp_dhis2.outbox.submission_hours import SubmissionHours
@@ -80,7 +81,9 @@ class Dhis2Site:
     def __init__(self, url: str, warehouse: Warehouse) -> None:
         self.url, self.warehouse = url, warehouse
         self.client = Dhis2Client(
-            url, auth=make_auth(read_auth("basic", {"username": "pusher", "password": "secret"}), url)
+            url,
+            auth=make_auth(read_auth("basic", {"username": "pusher", "password": "secret"}), url),
+            request_seconds=0,
         )
         with warehouse.connect() as connection:
             replace_metadata(connection, read_metadata(self.client, ["DS_M"]), self.client.base_url)
@@ -330,6 +333,7 @@ def test_a_job_of_which_we_never_heard_is_given_time_before_dhis2_is_read_back(
         reporter.deliver(SEPTEMBER)
     waited: list[float] = []
     target, version = dhis2.client.base_url, dhis2.client.system_info().version
-    assert settle_unfinished(dhis2.warehouse, dhis2.client, target, version, "2", pause=waited.append) == 1
+    with take_lease(dhis2.warehouse, target, "2") as lease:
+        assert settle_unfinished(lease, dhis2.client, version, "2", pause=waited.append) == 1
     assert 500 < waited[0] <= 600
     assert (dhis2.report("run-2").accepted, len(dhis2.stored())) == (5, 5)  # the sandbox runs a job when asked after it

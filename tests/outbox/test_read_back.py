@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2UnavailableError
 from opensrp_dhis2.outbox import ledger
+from opensrp_dhis2.outbox.lease import take_lease
 from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.outbox.settle import settle_unfinished
 from opensrp_dhis2.sandbox.dhis2.app import create_app
@@ -182,7 +183,8 @@ def test_of_many_units_only_those_that_are_refused_stay_unread(
         port = left_open(dhis2, "hang_up_after")
     with changed(warehouse, version, store, port, moved_out(metadata(), *away)) as dhis2:
         info = dhis2.client.system_info()
-        assert settle_unfinished(warehouse, dhis2.client, dhis2.client.base_url, info.version, "run-2") == 1
+        with take_lease(warehouse, dhis2.client.base_url, "run-2") as lease:
+            assert settle_unfinished(lease, dhis2.client, info.version, "run-2") == 1
     rows = ledger_rows(warehouse)
     assert {row[0] for row in rows if row[3:] == ("pending", "E2012")} == away
     assert sum(row[3] == "delivered" and row[1] == row[2] for row in rows) == 28

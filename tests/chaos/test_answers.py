@@ -1,0 +1,30 @@
+"""Lost locks and answers of nobody, many times over: `make chaos`. A few of each run in tests/outbox."""
+
+import os
+from random import Random
+
+import pytest
+
+from opensrp_dhis2.warehouse.database import Warehouse
+from tests.outbox import test_foreign_answers, test_lease
+from tests.outbox.conftest import SetTotals, set_totals
+from tests.outbox.test_push import VERSIONS
+
+POINTS = int(os.environ.get("CHAOS_POINTS", "0"))
+__all__ = ["set_totals"]
+
+
+@pytest.mark.parametrize("seed", range(100, 100 + POINTS))
+def test_foreign_answers_make_no_false_delivered_and_nothing_stuck(
+    warehouse: Warehouse, set_totals: SetTotals, seed: int
+) -> None:
+    test_foreign_answers.play(warehouse, set_totals, VERSIONS[seed % 2], seed)
+
+
+@pytest.mark.parametrize("seed", range(POINTS // 2))
+def test_lost_locks_make_no_value_wrong_and_none_doubled(
+    warehouse: Warehouse, set_totals: SetTotals, seed: int
+) -> None:
+    random = Random(seed)
+    moment = random.choice(list(test_lease.LIFE_SECONDS))
+    test_lease.play_and_judge(warehouse, set_totals, VERSIONS[seed % 2], moment, random.random() < 0.5)
