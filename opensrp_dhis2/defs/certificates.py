@@ -34,9 +34,13 @@ def _complete(resource_type: str) -> dg.AssetChecksDefinition:
         name=CHECK,
         description="Every slice that was read holds what the source counted and listed; names the ids that do not come.",
     )
-    def complete(warehouse: dg.ResourceParam[Warehouse], fhir: dg.ResourceParam[FhirClient]) -> dg.AssetCheckResult:
+    def complete(
+        context: dg.AssetCheckExecutionContext,
+        warehouse: dg.ResourceParam[Warehouse],
+        fhir: dg.ResourceParam[FhirClient],
+    ) -> dg.AssetCheckResult:
         source = way_in(warehouse, fhir).source
-        with warehouse.connect() as connection:
+        with dagster_failures(context.retry_number), warehouse.connect() as connection:
             short = slices.shortfalls(connection, source, resource_type)
             standing = slices.status(connection, source, [resource_type])
             files = loaded_file.certificates(connection, source, resource_type)
