@@ -38,18 +38,21 @@ class RetryingTransport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         deadline: Deadline = request.extensions.setdefault(DEADLINE, Deadline(self._limits.seconds))
         attempts = MAX_ATTEMPTS if request.method in {"GET", "HEAD"} else 1
-        for attempt in range(1, attempts):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 response = self._attempt(request)
-                if response.status_code not in RETRIED_STATUS:
-                    return response
-                pause = wait_seconds(attempt, response.headers.get("Retry-After"))
-            except DeadlineError:
-                raise
             except (httpx.TransportError, httpx.DecodingError):
                 pause = wait_seconds(attempt)
-            self._sleep(max(0.0, min(pause, deadline.left)))
-        return self._attempt(request)
+                if attempt == attempts or pause >= deadline.left:
+                    raise
+            else:
+                pause = wait_seconds(attempt, response.headers.get("Retry-After"))
+                is_last = attempt == attempts or pause >= deadline.left
+                if is_last or response.status_code not in RETRIED_STATUS:
+                    return response
+            self._sleep(pause)
 
     def _attempt(self, request: httpx.Request) -> httpx.Response:
         return read_whole(self._inner.handle_request(request), self._limits.most_bytes)
