@@ -55,23 +55,23 @@ class RetryingTransport(httpx.BaseTransport):
             self._sleep(pause)
 
     def _attempt(self, request: httpx.Request) -> httpx.Response:
-        return read_whole(self._inner.handle_request(request), self._limits.most_bytes)
+        return read_whole(self._inner.handle_request(request), request, self._limits.most_bytes)
 
     def close(self) -> None:
         self._inner.close()
 
 
-def read_whole(response: httpx.Response, most_bytes: int) -> httpx.Response:
+def read_whole(response: httpx.Response, request: httpx.Request, most_bytes: int) -> httpx.Response:
     """Read an answer to its end and unpack it. Raises: TooLargeError for one that is larger unpacked."""
     parts, size = list[bytes](), 0
     packed = response.headers.get("Content-Encoding", "")
     with closing(response):
         if "," in packed:  # unpacked one within the other, a few bytes become gigabytes before they can be counted
-            raise httpx.DecodingError("an answer that is packed more than once")
+            raise httpx.DecodingError("an answer that is packed more than once", request=request)
         for part in response.iter_bytes():
             size += len(part)
             if size > most_bytes:
-                raise TooLargeError(f"an answer of more than {most_bytes >> 20:,} MiB")
+                raise TooLargeError(f"an answer of more than {most_bytes >> 20:,} MiB", request=request)
             parts.append(part)
     kept = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_PACKED]
     return httpx.Response(response.status_code, headers=kept, content=b"".join(parts), extensions=response.extensions)

@@ -168,6 +168,17 @@ def test_a_manifest_of_gigabytes_leaves_everything_to_the_search() -> None:
         bulk.poll(f"{script.url}/status", 0)
 
 
+def test_a_manifest_that_is_packed_twice_is_no_answer() -> None:
+    twice = Answer(gzip.compress(BOMB), headers={"Content-Encoding": "gzip, gzip"})
+    with (
+        scripted(twice) as script,
+        FhirClient(script.url) as client,
+        BulkExport(client, sleep=lambda _: None) as bulk,
+        pytest.raises(FhirUnavailableError, match="DecodingError"),
+    ):
+        bulk.poll(f"{script.url}/status", 0)
+
+
 def test_an_answer_of_dhis2_of_gigabytes_ends_a_read_and_leaves_a_write_to_be_read_back(server: CannedDhis2) -> None:
     server.on("GET", "/api/me", Dhis2Answer(200, BOMB, PACKED))
     server.on("POST", "/api/dataValueSets", Dhis2Answer(200, BOMB, PACKED))

@@ -39,12 +39,13 @@ def _complete(resource_type: str) -> dg.AssetChecksDefinition:
         warehouse: dg.ResourceParam[Warehouse],
         fhir: dg.ResourceParam[FhirClient],
     ) -> dg.AssetCheckResult:
-        source = way_in(warehouse, fhir).source
-        with dagster_failures(context.retry_number), warehouse.connect() as connection:
-            short = slices.shortfalls(connection, source, resource_type)
-            standing = slices.status(connection, source, [resource_type])
-            files = loaded_file.certificates(connection, source, resource_type)
-            refused = rejected.outstanding(connection, resource_type)
+        with dagster_failures(context.retry_number):
+            source = way_in(warehouse, fhir).source
+            with warehouse.connect() as connection:
+                short = slices.shortfalls(connection, source, resource_type)
+                standing = slices.status(connection, source, [resource_type])
+                files = loaded_file.certificates(connection, source, resource_type)
+                refused = rejected.outstanding(connection, resource_type)
         unfinished = sum(row["unfinished_count"] for row in standing)
         broken = [one for one in files if one["state"] == "broken"]
         return dg.AssetCheckResult(

@@ -40,10 +40,11 @@ def _fresh(resource_type: str, stale_after: timedelta) -> dg.AssetChecksDefiniti
     def fresh(
         context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam, fhir: dg.ResourceParam[FhirClient]
     ) -> dg.AssetCheckResult:
-        source = way_in(warehouse, fhir).source
-        with dagster_failures(context.retry_number), warehouse.connect() as connection:
-            read_to = watermark.read_to(connection, source, resource_type)
-            read_to = read_to or loaded_file.newest_at(connection, source, resource_type)
+        with dagster_failures(context.retry_number):
+            source = way_in(warehouse, fhir).source
+            with warehouse.connect() as connection:
+                read_to = watermark.read_to(connection, source, resource_type)
+                read_to = read_to or loaded_file.newest_at(connection, source, resource_type)
         is_fresh = read_to is not None and datetime.now(UTC) - read_to < stale_after
         return dg.AssetCheckResult(passed=is_fresh, severity=WARN, metadata={"read_to": str(read_to)})
 

@@ -156,7 +156,7 @@ class BulkExport:
             try:
                 response = self._http.send(request, auth=auth, stream=True)
                 if not stream:
-                    response = read_whole(response, self._limits.most_bytes)
+                    response = read_whole(response, response.request, self._limits.most_bytes)
             except TooLargeError as error:
                 raise ExportRefusedError(f"FHIR server {self.base_url}, {place}: {error}", url=self.base_url) from None
             except httpx.HTTPError as error:
@@ -176,7 +176,7 @@ class BulkExport:
     def _file_error(self, response: httpx.Response) -> FhirError:
         status = response.status_code
         try:
-            response = read_whole(response, self._limits.most_bytes)
+            response = read_whole(response, response.request, self._limits.most_bytes)
         except httpx.HTTPError as error:
             return self._silent(FILE, error)
         if status in (404, 410):
