@@ -3,7 +3,7 @@
 OpenSrpDhis2Error
 |- ConfigurationError              a setting or file is wrong: a person must act              terminal
 |- FhirError(url, status)          FhirUnavailableError (transient) | FhirAuthenticationError
-|                                  | FhirOutcomeError (of it UnreadablePageError)
+|                                  | FhirOutcomeError (of it UnreadablePageError, PageTooLargeError)
 |                                  | CursorExpiredError (restart the window) | IncompleteExtractError
 |                                  | HistoryRefusedError (sweep the ids)
 |                                  | ExportRefusedError (search) | ExportLostError (export again)
@@ -55,6 +55,10 @@ class UnreadablePageError(FhirOutcomeError):
     """A page that is no JSON from its beginning to its end; `body` is what came, for the row that tells of it."""
 
     body = b""
+
+
+class PageTooLargeError(FhirOutcomeError):
+    """A page that is larger, unpacked, than memory should hold: ask for a smaller one."""
 
 
 class CursorExpiredError(FhirError):

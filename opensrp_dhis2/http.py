@@ -1,4 +1,4 @@
-"""The one factory of HTTP clients: finite timeouts, a transport that retries what is safe, logs without secrets.
+"""The one factory of HTTP clients: bounded time and size, a transport that retries what is safe, logs without secrets.
 
 It knows HTTP and nothing of FHIR or DHIS2; whether a request may be sent twice is the caller's word.
 """
@@ -7,44 +7,79 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from contextlib import closing
 from email.utils import parsedate_to_datetime
 
 import httpx
 
+from opensrp_dhis2.deadline import DEADLINE, Deadline, DeadlineError, DeadlineTransport, Limits, TooLargeError
+
 RETRIED_STATUS = frozenset({429, 502, 503, 504})
 MAX_ATTEMPTS = 4
 MAX_WAIT_SECONDS = 60.0
+DEFAULT_LIMITS = Limits()
+_OF_PACKED = frozenset({"content-encoding", "content-length", "transfer-encoding"})  # headers of what was unpacked
 
 
 class RetryingTransport(httpx.BaseTransport):
     """Send again, with back-off, a GET that met a broken connection, 429 or 502 to 504; honour Retry-After.
 
-    A body cut off half way counts as a broken connection: it is read here, whole.
+    A body cut off half way counts as a broken connection: it is read here, whole. All attempts share one deadline.
 
     Other methods pass through once: after a POST only a read-back can tell whether it was heard.
     """
 
-    def __init__(self, inner: httpx.BaseTransport, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._inner = inner
-        self._sleep = sleep
+    def __init__(
+        self, inner: httpx.BaseTransport, limits: Limits = DEFAULT_LIMITS, *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:  # fmt: skip
+        self._inner, self._limits, self._sleep = inner, limits, sleep
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        deadline: Deadline = request.extensions.setdefault(DEADLINE, Deadline(self._limits.seconds))
         attempts = MAX_ATTEMPTS if request.method in {"GET", "HEAD"} else 1
-        for attempt in range(1, attempts):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
-                response = self._inner.handle_request(request)
-                if response.status_code not in RETRIED_STATUS:
-                    response.read()
-                    return response
+                response = self._attempt(request)
             except (httpx.TransportError, httpx.DecodingError):
-                self._sleep(wait_seconds(attempt))
-                continue
-            response.close()
-            self._sleep(wait_seconds(attempt, response.headers.get("Retry-After")))
-        return self._inner.handle_request(request)
+                pause = wait_seconds(attempt)
+                if attempt == attempts or pause >= deadline.left:
+                    raise
+            else:
+                pause = wait_seconds(attempt, response.headers.get("Retry-After"))
+                is_last = attempt == attempts or pause >= deadline.left
+                if is_last or response.status_code not in RETRIED_STATUS:
+                    return response
+            self._sleep(pause)
+
+    def _attempt(self, request: httpx.Request) -> httpx.Response:
+        return read_whole(self._inner.handle_request(request), request, self._limits.most_bytes)
 
     def close(self) -> None:
         self._inner.close()
+
+
+def read_whole(response: httpx.Response, request: httpx.Request, most_bytes: int) -> httpx.Response:
+    """Read an answer to its end and unpack it. Raises: TooLargeError for one that is larger unpacked."""
+    parts, size = list[bytes](), 0
+    packed = response.headers.get("Content-Encoding", "")
+    with closing(response):
+        if "," in packed:  # unpacked one within the other, a few bytes become gigabytes before they can be counted
+            raise httpx.DecodingError("an answer that is packed more than once", request=request)
+        for part in response.iter_bytes():
+            size += len(part)
+            if size > most_bytes:
+                raise TooLargeError(f"an answer of more than {most_bytes >> 20:,} MiB", request=request)
+            parts.append(part)
+    kept = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_PACKED]
+    return httpx.Response(response.status_code, headers=kept, content=b"".join(parts), extensions=response.extensions)
+
+
+def why(error: httpx.HTTPError) -> str:
+    """Say why there is no answer, in words that may be shown."""
+    return str(error) if isinstance(error, DeadlineError | TooLargeError) else type(error).__name__
 
 
 def wait_seconds(attempt: int, retry_after: str | None = None) -> float:
@@ -71,8 +106,9 @@ def make_client(
     headers: dict[str, str] | None = None,
     read_timeout_seconds: float = 120.0,
     connections: int = 8,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> httpx.Client:
-    """Open a client bound to one server: gzip asked for, redirects not followed, every timeout finite.
+    """Open a client bound to one server: gzip asked for, redirects not followed, time and size of each answer bounded.
 
     httpx's own logs are kept to warnings: they write whole URLs and headers, and a page cursor lets one read patients.
     """
@@ -84,5 +120,10 @@ def make_client(
         headers={"Accept-Encoding": "gzip", **(headers or {})},
         timeout=httpx.Timeout(30.0, read=read_timeout_seconds),
         follow_redirects=False,
-        transport=RetryingTransport(httpx.HTTPTransport(limits=httpx.Limits(max_connections=connections))),
+        transport=RetryingTransport(make_transport(limits, connections), limits),
     )
+
+
+def make_transport(limits: Limits, connections: int = 8) -> DeadlineTransport:
+    """Make what every request of ours goes through."""
+    return DeadlineTransport(httpx.HTTPTransport(limits=httpx.Limits(max_connections=connections)), limits)

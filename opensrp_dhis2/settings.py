@@ -77,7 +77,7 @@ class Settings(BaseModel):
     dhis2_client_secret: str = ""
     dhis2_batch_size: int = Field(1000, ge=1, le=50_000)
     dhis2_async_import: bool = False
-    dhis2_request_seconds: float = Field(600.0, ge=0)
+    dhis2_request_seconds: float = Field(900.0, ge=0)
     dhis2_submission_hours: str = Field("", pattern=r"^(\d{1,2}-\d{1,2})?$")
 
     report_timezone: str = "UTC"

@@ -10,7 +10,9 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "opensrp_dhis2"
 TOP = {
     "errors",
+    "deadline",
     "http",
+    "oauth",
     "project",
     "settings",
     "sources",
@@ -24,11 +26,13 @@ TOP = {
 }
 ALLOWED = {
     "errors": set(),
-    "http": {"errors"},
+    "deadline": set(),
+    "http": {"deadline", "errors"},
+    "oauth": {"http", "deadline", "errors"},
     "project": {"errors"},
     "settings": {"errors", "project"},
-    "fhir": {"http", "errors"},
-    "dhis2": {"http", "errors"},
+    "fhir": {"http", "deadline", "oauth", "errors"},
+    "dhis2": {"http", "deadline", "oauth", "errors"},
     "warehouse": {"errors"},
     "views": {"warehouse", "errors", "project", "dhis2.periods"},
     "scan": {"warehouse", "errors"},

@@ -24,6 +24,8 @@ from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.scan import Needles, Scan, read_needles, scan_paths, scan_tables
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.airbyte import AirbyteSchema
+from opensrp_dhis2.warehouse.database import CONNECT_LIMITS
+from opensrp_dhis2.warehouse.postgres_errors import words_of
 
 SHOWN = 100
 
@@ -97,10 +99,12 @@ def _scan_dagster_database(done: Scan, needles: Needles, home: Path) -> None:
         return
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     try:
-        with psycopg.connect(plain) as connection:
+        with psycopg.connect(plain, **CONNECT_LIMITS) as connection:
             scan_tables(done, needles, connection, ["public"])
-    except psycopg.OperationalError:
-        raise ConfigurationError(f"Dagster's Postgres, named in {file}, cannot be reached: check its URL") from None
+    except psycopg.Error as error:
+        raise ConfigurationError(
+            f"Dagster's Postgres, named in {file}, cannot be reached or read ({words_of(error)}): check its URL"
+        ) from None
 
 
 def _show(done: Scan, needles: Needles) -> None:

@@ -34,13 +34,18 @@ def _complete(resource_type: str) -> dg.AssetChecksDefinition:
         name=CHECK,
         description="Every slice that was read holds what the source counted and listed; names the ids that do not come.",
     )
-    def complete(warehouse: dg.ResourceParam[Warehouse], fhir: dg.ResourceParam[FhirClient]) -> dg.AssetCheckResult:
-        source = way_in(warehouse, fhir).source
-        with warehouse.connect() as connection:
-            short = slices.shortfalls(connection, source, resource_type)
-            standing = slices.status(connection, source, [resource_type])
-            files = loaded_file.certificates(connection, source, resource_type)
-            refused = rejected.outstanding(connection, resource_type)
+    def complete(
+        context: dg.AssetCheckExecutionContext,
+        warehouse: dg.ResourceParam[Warehouse],
+        fhir: dg.ResourceParam[FhirClient],
+    ) -> dg.AssetCheckResult:
+        with dagster_failures(context.retry_number):
+            source = way_in(warehouse, fhir).source
+            with warehouse.connect() as connection:
+                short = slices.shortfalls(connection, source, resource_type)
+                standing = slices.status(connection, source, [resource_type])
+                files = loaded_file.certificates(connection, source, resource_type)
+                refused = rejected.outstanding(connection, resource_type)
         unfinished = sum(row["unfinished_count"] for row in standing)
         broken = [one for one in files if one["state"] == "broken"]
         return dg.AssetCheckResult(

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from opensrp_dhis2.defs.failures import dagster_failures
 from opensrp_dhis2.defs.lookup import lookup_key
 from opensrp_dhis2.defs.relations import relation_key
 from opensrp_dhis2.defs.reports import asset_name
@@ -36,11 +37,14 @@ def asset_checks(catalog: Catalog, settings: Settings) -> list[dg.AssetChecksDef
 
 def _fresh(resource_type: str, stale_after: timedelta) -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=raw_key(resource_type), name="fresh", description=f"Read to within {stale_after} of now.")
-    def fresh(warehouse: WarehouseParam, fhir: dg.ResourceParam[FhirClient]) -> dg.AssetCheckResult:
-        source = way_in(warehouse, fhir).source
-        with warehouse.connect() as connection:
-            read_to = watermark.read_to(connection, source, resource_type)
-            read_to = read_to or loaded_file.newest_at(connection, source, resource_type)
+    def fresh(
+        context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam, fhir: dg.ResourceParam[FhirClient]
+    ) -> dg.AssetCheckResult:
+        with dagster_failures(context.retry_number):
+            source = way_in(warehouse, fhir).source
+            with warehouse.connect() as connection:
+                read_to = watermark.read_to(connection, source, resource_type)
+                read_to = read_to or loaded_file.newest_at(connection, source, resource_type)
         is_fresh = read_to is not None and datetime.now(UTC) - read_to < stale_after
         return dg.AssetCheckResult(passed=is_fresh, severity=WARN, metadata={"read_to": str(read_to)})
 
@@ -51,8 +55,9 @@ def _data_tests(catalog: Catalog, view: View) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=relation_key(view.name), name="data_tests", description="The tests of the file's front matter."
     )
-    def data_tests(warehouse: WarehouseParam) -> dg.AssetCheckResult:
-        failed = [result for result in run_tests(warehouse, catalog, view.name) if result.failing_count]
+    def data_tests(context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam) -> dg.AssetCheckResult:
+        with dagster_failures(context.retry_number):
+            failed = [result for result in run_tests(warehouse, catalog, view.name) if result.failing_count]
         return dg.AssetCheckResult(
             passed=not failed, severity=WARN, metadata={result.test: result.failing_count for result in failed}
         )
@@ -66,8 +71,8 @@ def _left_out(view: View) -> dg.AssetChecksDefinition:
         name="left_out",
         description="Members without an org unit, a date or a disaggregation value: shown here, in no total.",
     )
-    def left_out(warehouse: WarehouseParam) -> dg.AssetCheckResult:
-        with warehouse.connect() as connection:
+    def left_out(context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam) -> dg.AssetCheckResult:
+        with dagster_failures(context.retry_number), warehouse.connect() as connection:
             reasons = connection.execute(
                 "select reason, member_count from indicator.left_out where indicator = %s", (view.path_stem,)
             ).fetchall()
@@ -79,8 +84,8 @@ def _left_out(view: View) -> dg.AssetChecksDefinition:
 
 def _unmapped_places() -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=lookup_key("place"), description="Every FHIR Location is a DHIS2 org unit or lies in one.")
-    def unmapped_places(warehouse: WarehouseParam) -> dg.AssetCheckResult:
-        with warehouse.connect() as connection:
+    def unmapped_places(context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam) -> dg.AssetCheckResult:
+        with dagster_failures(context.retry_number), warehouse.connect() as connection:
             rows = connection.execute(
                 "select location_id, reason from lookup.place where org_unit_id is null order by 1 limit 20"
             ).fetchall()
@@ -96,9 +101,9 @@ def _refused(code: str) -> dg.AssetChecksDefinition:
         name="refused_values",
         description="No more values than REFUSED_THRESHOLD are refused by DHIS2 or withheld by us.",
     )
-    def refused_values(warehouse: WarehouseParam) -> dg.AssetCheckResult:
+    def refused_values(context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam) -> dg.AssetCheckResult:
         settings = read_settings()
-        with warehouse.connect() as connection:
+        with dagster_failures(context.retry_number), warehouse.connect() as connection:
             rows = connection.execute(
                 "select coalesce(code, ''), state, sum(value_count) from outbox.status where target = %s and"
                 " data_set = %s and state in ('refused', 'withheld') group by 1, 2",

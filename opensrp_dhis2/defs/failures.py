@@ -5,10 +5,8 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from opensrp_dhis2.defs.resources import read_settings
+from opensrp_dhis2.defs.resources import MAX_RETRIES, read_settings
 from opensrp_dhis2.errors import OpenSrpDhis2Error
-
-MAX_RETRIES = 3
 
 
 @contextmanager

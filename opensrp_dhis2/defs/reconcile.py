@@ -90,8 +90,8 @@ def _agrees(code: str) -> dg.AssetChecksDefinition:
         additional_deps=[dg.AssetKey(["reconcile", asset_name(code)])],
         description="DHIS2 held what the ledger says when each period was last reconciled.",
     )
-    def agrees(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
-        with warehouse.connect() as connection:
+    def agrees(context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
+        with dagster_failures(context.retry_number), warehouse.connect() as connection:
             target = read_settings().dhis2_base_url.removesuffix("/api")
             found = count_standing(connection, target, code)
         is_harmless = all(kind in HARMLESS for _, kind in found)

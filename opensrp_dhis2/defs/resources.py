@@ -5,18 +5,23 @@ Here, and in cli/, the environment is read; nothing else of the project knows it
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
 
 import dagster as dg
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.errors import FhirUnavailableError
+from opensrp_dhis2.errors import OpenSrpDhis2Error
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.gateway import check_counts
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.sources import open_dhis2, open_fhir, open_warehouse
 from opensrp_dhis2.warehouse.database import Warehouse
+
+Opened = TypeVar("Opened")
+MAX_RETRIES = 3
 
 
 def read_settings() -> Settings:
@@ -29,7 +34,10 @@ class WarehouseResource(dg.ConfigurableResource[Warehouse]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Warehouse]:
-        warehouse = open_warehouse(read_settings())
+        settings = read_settings()
+        # Only a run has patience: a sensor's tick has a minute, and comes again.
+        waits = _waits(settings) if context.run else []
+        warehouse = patiently(partial(open_warehouse, settings), waits)
         try:
             yield warehouse
         finally:
@@ -44,18 +52,25 @@ class FhirResource(dg.ConfigurableResource[FhirClient]):
         settings = read_settings()
         with open_fhir(settings) as client:
             if settings.reads_fhir_server:
-                _check_counts(client, settings)
+                patiently(partial(check_counts, client, settings.fhir_expected_counts), _waits(settings))
             yield client
 
 
-def _check_counts(client: FhirClient, settings: Settings) -> None:
-    """Check with the patience of a step: what fails while a resource is opened, Dagster does not try again."""
-    for factor in (1, 2, 4):
+def patiently(opened: Callable[[], Opened], waits: Sequence[float]) -> Opened:
+    """Try again after each of these seconds: what fails while a resource is opened, Dagster does not try again."""
+    for seconds in waits:
         try:
-            return check_counts(client, settings.fhir_expected_counts)
-        except FhirUnavailableError:
-            time.sleep(settings.retry_wait_seconds * factor)
-    return check_counts(client, settings.fhir_expected_counts)
+            return opened()
+        except OpenSrpDhis2Error as error:
+            if not error.is_transient:
+                raise
+            time.sleep(seconds)
+    return opened()
+
+
+def _waits(settings: Settings) -> list[float]:
+    """Give the patience of a step."""
+    return [settings.retry_wait_seconds * 2**number for number in range(MAX_RETRIES)]
 
 
 class Dhis2Resource(dg.ConfigurableResource[Dhis2Client]):

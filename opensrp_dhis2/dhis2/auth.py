@@ -5,15 +5,15 @@ It knows which server versions take which kind; it refuses to know where a secre
 
 import time
 from collections.abc import Callable, Generator, Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from functools import partial
+from typing import Annotated, Literal, TypeAlias
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from opensrp_dhis2.dhis2.models import ServerVersion
-from opensrp_dhis2.errors import ConfigurationError, Dhis2AuthenticationError, Dhis2UnavailableError
-
-REFRESH_BEFORE_SECONDS = 60.0
+from opensrp_dhis2.errors import ConfigurationError, Dhis2AuthenticationError, Dhis2Error, Dhis2UnavailableError
+from opensrp_dhis2.oauth import Grant, NoToken, TokenAuth
 
 
 class _Model(BaseModel):
@@ -112,6 +112,7 @@ def make_auth(
     *,
     on_new_refresh_token: Callable[[str], None] = lambda token: None,
     clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> httpx.Auth:
     """Turn credentials into what httpx puts on each request.
 
@@ -124,7 +125,8 @@ def make_auth(
         return HeaderAuth(f"ApiToken {credentials.token.get_secret_value()}")
     if isinstance(credentials, Bearer):
         return HeaderAuth(f"Bearer {credentials.token.get_secret_value()}")
-    return TokenAuth(credentials, base_url.rstrip("/"), on_new_refresh_token, clock)
+    grant = _grant(credentials, base_url.rstrip("/"))
+    return TokenAuth(grant, partial(_error, credentials.kind), keep=on_new_refresh_token, clock=clock, sleep=sleep)
 
 
 class HeaderAuth(httpx.Auth):
@@ -138,98 +140,30 @@ class HeaderAuth(httpx.Auth):
         yield request
 
 
-class TokenAuth(httpx.Auth):
-    """A bearer token, fetched when there is none, before it expires, and once more when it is not accepted."""
+def _grant(credentials: OAuth2Password | OAuth2Refresh | ClientCredentials, base_url: str) -> Grant:
+    client = httpx.BasicAuth(credentials.client_id, credentials.client_secret.get_secret_value())
+    url = _token_url(credentials, base_url)
+    if isinstance(credentials, OAuth2Refresh):
+        return Grant(url, {}, client, credentials.token.get_secret_value())
+    if isinstance(credentials, OAuth2Password):
+        password = credentials.password.get_secret_value()
+        return Grant(url, {"grant_type": "password", "username": credentials.username, "password": password}, client)
+    return Grant(url, {"grant_type": "client_credentials"}, client)
 
-    requires_response_body = True
 
-    def __init__(
-        self,
-        credentials: OAuth2Password | OAuth2Refresh | ClientCredentials,
-        base_url: str,
-        on_new_refresh_token: Callable[[str], None],
-        clock: Callable[[], float],
-    ) -> None:
-        self._credentials = credentials
-        self._url = _token_url(credentials, base_url)
-        self._on_new_refresh_token = on_new_refresh_token
-        self._clock = clock
-        self._access_token = ""
-        self._expires_at = 0.0
-        self._refresh_token = credentials.token.get_secret_value() if isinstance(credentials, OAuth2Refresh) else ""
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        if not self._access_token or self._clock() >= self._expires_at:
-            yield from self._fetch()
-        request.headers["Authorization"] = f"Bearer {self._access_token}"
-        response = yield request
-        if response.status_code == 401:  # revoked, or the server's keys changed
-            yield from self._fetch()
-            request.headers["Authorization"] = f"Bearer {self._access_token}"
-            yield request
-
-    def _fetch(self) -> Generator[httpx.Request, httpx.Response, None]:
-        response = yield self._token_request(self._grant())
-        if response.status_code in (400, 401) and self._refresh_token and isinstance(self._credentials, OAuth2Password):
-            self._refresh_token = ""  # it has expired; the password has not
-            response = yield self._token_request(self._grant())
-        self._take(response)
-
-    def _grant(self) -> dict[str, str]:
-        if self._refresh_token:
-            return {"grant_type": "refresh_token", "refresh_token": self._refresh_token}
-        if isinstance(self._credentials, OAuth2Password):
-            password = self._credentials.password.get_secret_value()
-            return {"grant_type": "password", "username": self._credentials.username, "password": password}
-        return {"grant_type": "client_credentials"}
-
-    def _token_request(self, grant: dict[str, str]) -> httpx.Request:
-        client = httpx.BasicAuth(self._credentials.client_id, self._credentials.client_secret.get_secret_value())
-        request = httpx.Request("POST", self._url, data=grant, headers={"Accept": "application/json"})
-        return next(client.auth_flow(request))
-
-    def _take(self, response: httpx.Response) -> None:
-        if response.status_code >= 500 or response.status_code == 429:
-            raise Dhis2UnavailableError(
-                f"the token endpoint {self._url} answered {response.status_code}: try later",
-                url=self._url,
-                status=response.status_code,
-            )
-        body = _json_object(response)
-        if response.status_code != 200 or not isinstance(body.get("access_token"), str):
-            raise Dhis2AuthenticationError(self._refusal(response, body), url=self._url, status=response.status_code)
-        self._access_token = body["access_token"]
-        self._expires_at = self._clock() + float(body.get("expires_in", 3600)) - REFRESH_BEFORE_SECONDS
-        renewed = body.get("refresh_token")
-        if (
-            isinstance(renewed, str)
-            and renewed != self._refresh_token
-            and self._credentials.kind != "client_credentials"
-        ):
-            self._refresh_token = renewed
-            self._on_new_refresh_token(renewed)
-
-    def _refusal(self, response: httpx.Response, body: dict[str, Any]) -> str:
-        said = f"answered {response.status_code}" + (f" {body['error']}" if isinstance(body.get("error"), str) else "")
-        place = f"the token endpoint {self._url} {said}"
-        if "error" in body or self._credentials.kind == "client_credentials":
-            return f"{place}: check DHIS2_CLIENT_ID, DHIS2_CLIENT_SECRET and the credentials of DHIS2_AUTH"
-        versions = "2.41" if self._credentials.kind == "oauth2_password" else "2.42"
-        only = "up to" if versions == "2.41" else "from"
-        return (
-            f"{place}: DHIS2_AUTH={self._credentials.kind} works {only} DHIS2 {versions}; use pat, which always works"
-        )
+def _error(kind: str, answer: NoToken) -> Dhis2Error:
+    place = f"the token endpoint {answer.url} gave no token ({answer.said})"
+    if answer.is_passing:
+        return Dhis2UnavailableError(f"{place}: try later", url=answer.url, status=answer.status)
+    if answer.code or kind == "client_credentials":
+        remedy = "check DHIS2_CLIENT_ID, DHIS2_CLIENT_SECRET and the credentials of DHIS2_AUTH"
+    else:
+        versions = "up to DHIS2 2.41" if kind == "oauth2_password" else "from DHIS2 2.42"
+        remedy = f"DHIS2_AUTH={kind} works {versions}; use pat, which always works"
+    return Dhis2AuthenticationError(f"{place}: {remedy}", url=answer.url, status=answer.status)
 
 
 def _token_url(credentials: OAuth2Password | OAuth2Refresh | ClientCredentials, base_url: str) -> str:
     if isinstance(credentials, ClientCredentials):
         return credentials.token_url
     return f"{base_url}/uaa/oauth/token" if isinstance(credentials, OAuth2Password) else f"{base_url}/oauth2/token"
-
-
-def _json_object(response: httpx.Response) -> dict[str, Any]:
-    try:
-        found = response.json()
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -11,14 +11,15 @@ from typing import Any, Self
 
 import httpx
 
+from opensrp_dhis2.deadline import Limits, TooLargeError
 from opensrp_dhis2.dhis2.import_summary import Json, read_json_object
 from opensrp_dhis2.dhis2.models import DataValue, Reply, ServerVersion
 from opensrp_dhis2.dhis2.reply_check import check_readable
 from opensrp_dhis2.errors import ConfigurationError, Dhis2Error, Dhis2TimeoutError, Dhis2UnavailableError
-from opensrp_dhis2.http import make_client
+from opensrp_dhis2.http import DEFAULT_LIMITS, make_client, why
 
 READ_TIMEOUT_SECONDS = 300.0  # 2.43 was seen to take two minutes over a large request
-REQUEST_SECONDS = 600.0  # DHIS2 works on when the client or a proxy has long hung up
+REQUEST_SECONDS = 900.0  # ten minutes of ours at most, and five in which DHIS2 or a proxy works on
 GZIP_ABOVE_BYTES = 4096
 ORG_UNITS_PER_READ = DATA_ELEMENTS_PER_READ = 100  # keeps the URL below the usual 8 kB of a proxy
 _NO_PARAMS: Mapping[str, str] = MappingProxyType({})
@@ -60,6 +61,7 @@ class Dhis2Client:
         auth: httpx.Auth | None = None,
         read_timeout_seconds: float = READ_TIMEOUT_SECONDS,
         request_seconds: float = REQUEST_SECONDS,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         if not base_url.startswith(("http://", "https://")):
             raise ConfigurationError(
@@ -72,6 +74,7 @@ class Dhis2Client:
             auth=auth,
             headers={"Accept": "application/json", "Cache-Control": "no-cache"},
             read_timeout_seconds=read_timeout_seconds,
+            limits=limits,
         )
 
     def __enter__(self) -> Self:
@@ -101,14 +104,26 @@ class Dhis2Client:
                 method, f"/api/{path}", params=dict(params), content=content, headers=dict(headers)
             )
         except httpx.RequestError as error:
-            kind = Dhis2TimeoutError if isinstance(error, httpx.TimeoutException) else Dhis2UnavailableError
-            raise kind(
-                f"no answer from DHIS2 at {self.base_url} to {method} {path} ({type(error).__name__}): "
-                "check that the server runs and DHIS2_BASE_URL is right",
-                url=f"{self.base_url}/api/{path}",
-            ) from error
+            raise self._no_answer(method, path, error) from error
         kept = {name.lower(): value for name, value in response.headers.items() if name.lower() != "set-cookie"}
         return Reply(response.status_code, response.content, kept.get("content-type", ""), kept)
+
+    def _no_answer(self, method: str, path: str, error: httpx.RequestError) -> Dhis2Error:
+        url, asked, setting = (
+            f"{self.base_url}/api/{path}",
+            f"DHIS2 at {self.base_url} to {method} {path}",
+            "DHIS2_BASE_URL",
+        )
+        if isinstance(error, TooLargeError) and method == "GET":
+            return Dhis2Error(
+                f"DHIS2 at {self.base_url}, {path}: {error}; report it with the server's version", url=url
+            )
+        if not str(error.request.url).startswith(self.base_url + "/api/"):
+            asked, setting = f"the token endpoint {error.request.url}", "DHIS2_TOKEN_URL or DHIS2_BASE_URL"
+        kind = Dhis2TimeoutError if isinstance(error, httpx.TimeoutException) else Dhis2UnavailableError
+        return kind(
+            f"no answer from {asked} ({why(error)}): check that the server runs and {setting} is right", url=url
+        )
 
     def send_json(self, method: str, path: str, body: bytes) -> Reply:
         """Send a JSON body below /api and give the answer, whatever its status. Raises: as `send`."""

@@ -186,15 +186,19 @@ def _go_on(run: _Run, job: Job) -> None:
 
 def _await(run: _Run, job: Job) -> Manifest:
     waited, polled = job.age_seconds, 0
-    while not isinstance(answer := run.bulk.poll(job.status_url, polled), Manifest):
+    while True:
+        asked_at = time.monotonic()
+        answer = run.bulk.poll(job.status_url, polled)
+        if isinstance(answer, Manifest):
+            return answer
+        waited, polled = waited + time.monotonic() - asked_at, polled + 1  # a slow answer counts too
         if waited > PATIENCE_SECONDS:
             raise ExportLostError(
                 f"FHIR server {run.source}: the export has not ended in {PATIENCE_SECONDS / 3600:.0f} hours",
                 url=run.source,
             )
         run.sleep(answer)
-        waited, polled = waited + answer, polled + 1
-    return answer
+        waited += answer
 
 
 def _keep_manifest(run: _Run, job: Job, manifest: Manifest) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
+from opensrp_dhis2.deadline import Limits, TooLargeError
 from opensrp_dhis2.errors import (
     ConfigurationError,
     CursorExpiredError,
@@ -22,15 +23,17 @@ from opensrp_dhis2.errors import (
     FhirOutcomeError,
     FhirUnavailableError,
     IncompleteExtractError,
+    PageTooLargeError,
     UnreadablePageError,
 )
-from opensrp_dhis2.fhir.page import BUNDLE, Bundle, Page, outcome_text, page_of
+from opensrp_dhis2.fhir.page import BUNDLE, MOST_BYTES, Bundle, Page, outcome_text, page_of
 from opensrp_dhis2.fhir.window import Window
-from opensrp_dhis2.http import RETRIED_STATUS, make_client
+from opensrp_dhis2.http import RETRIED_STATUS, make_client, why
 
 # no-cache: HAPI answers a repeated search from a cache for a minute. Never no-store: it silently gives one page only.
 HEADERS = {"Accept": "application/fhir+json", "Cache-Control": "no-cache"}
 MOST_AGE_SECONDS = 60  # as long as HAPI itself answers from its cache; a run's overlap forgives it
+LIMITS = Limits(most_bytes=MOST_BYTES)
 CUT_OFF_ATTEMPTS = 3  # for an answer whose length is right and whose end is missing
 
 
@@ -38,14 +41,17 @@ class FhirClient:
     """One FHIR server; safe to use from several threads."""
 
     def __init__(
-        self, base_url: str, *, auth: httpx.Auth | None = None, page_size: int = 500, connections: int = 8
-    ) -> None:
+        self, base_url: str, *, auth: httpx.Auth | None = None, page_size: int = 500, connections: int = 8,
+        limits: Limits = LIMITS,
+    ) -> None:  # fmt: skip
         self.base_url = base_url.rstrip("/")
         self.page_size = page_size
-        self.auth = auth
+        self.auth, self.limits = auth, limits
         try:
             # One connection more: while threads read, another one counts what comes next.
-            self._http = make_client(self.base_url, auth=auth, headers=HEADERS, connections=connections + 1)
+            self._http = make_client(
+                self.base_url, auth=auth, headers=HEADERS, connections=connections + 1, limits=limits
+            )
         except httpx.InvalidURL as error:
             raise ConfigurationError(f"FHIR_BASE_URL is no URL ({error}): write https://host/fhir") from None
 
@@ -82,9 +88,10 @@ class FhirClient:
             )
         return total
 
-    def search_pages(self, resource_type: str, window: Window) -> Iterator[Page]:
+    def search_pages(self, resource_type: str, window: Window, page_size: int | None = None) -> Iterator[Page]:
         """Give every page of a type in a window. Raises: as `bundles`."""
-        parameters = [*window.parameters(), ("_count", str(self.page_size)), ("_sort", "_lastUpdated,_id")]
+        size = page_size or self.page_size
+        parameters = [*window.parameters(), ("_count", str(size)), ("_sort", "_lastUpdated,_id")]
         for bundle in self.bundles(resource_type, parameters):
             yield page_of(resource_type, bundle)
 
@@ -92,7 +99,7 @@ class FhirClient:
         """Give every Bundle of a search or a history, by the server's own next links, until there is none.
 
         Raises: CursorExpiredError when the server has forgotten the search: begin the window again.
-            IncompleteExtractError when its links go in a circle. Others as for any request.
+            IncompleteExtractError when its links go in a circle. PageTooLargeError. Others as for any request.
         """
         bundle = self._bundle(f"/{path}", [*parameters, ("_pretty", "false")])
         seen: set[str] = set()
@@ -128,15 +135,13 @@ class FhirClient:
         url = url.copy_with(query=query.encode()) if isinstance(query, str) else url.copy_merge_params(tuple(query))
         try:
             response = self._http.get(url)
-        except httpx.HTTPError as error:
-            asked, setting = (f"FHIR server {self.base_url}{path}", "FHIR_BASE_URL")
-            if error.request.method == "POST":
-                asked, setting = (f"The token endpoint {error.request.url}", "FHIR_TOKEN_URL")
-            raise FhirUnavailableError(
-                f"{asked} gave no answer ({type(error).__name__}): check {setting} and that the server runs; the "
-                "watermark stays and the next run reads on",
+        except TooLargeError as error:
+            raise PageTooLargeError(
+                f"{self.base_url}{path} gave {error}: lower FHIR_PAGE_SIZE, or look for a resource that large",
                 url=self.base_url + path,
             ) from None
+        except httpx.HTTPError as error:
+            raise self._silent(path, error) from None
         if response.status_code != 200:
             raise self._error(response, path)
         age = response.headers.get("Age", "")
@@ -147,6 +152,16 @@ class FhirClient:
                 url=self.base_url + path, status=response.status_code,
             )  # fmt: skip
         return response
+
+    def _silent(self, path: str, error: httpx.HTTPError) -> FhirUnavailableError:
+        asked, setting = (f"FHIR server {self.base_url}{path}", "FHIR_BASE_URL")
+        if error.request.method == "POST":
+            asked, setting = (f"The token endpoint {error.request.url}", "FHIR_TOKEN_URL")
+        return FhirUnavailableError(
+            f"{asked} gave no answer ({why(error)}): check {setting} and that the server runs; the watermark stays and the "
+            "next run reads on",
+            url=self.base_url + path,
+        )
 
     def _error(self, response: httpx.Response, path: str) -> FhirError:
         url, status = self.base_url + path, response.status_code

@@ -17,6 +17,7 @@ from typing import Self
 import httpx
 import msgspec
 
+from opensrp_dhis2.deadline import TooLargeError
 from opensrp_dhis2.errors import (
     ExportLostError,
     ExportRefusedError,
@@ -26,10 +27,11 @@ from opensrp_dhis2.errors import (
 )
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.manifest import Manifest, read_manifest, sends_token, status_url_of
-from opensrp_dhis2.fhir.page import BUNDLE, Page, outcome_text
-from opensrp_dhis2.http import MAX_ATTEMPTS, RETRIED_STATUS, wait_seconds
+from opensrp_dhis2.fhir.page import BUNDLE, MOST_BYTES, Page, outcome_text
+from opensrp_dhis2.http import MAX_ATTEMPTS, RETRIED_STATUS, make_transport, read_whole, wait_seconds, why
 
 PAGE_LINES = 2_000  # bounds the memory
+UNPACKED_BYTES = 1 << 20  # at a time: a few bytes of gzip may hold gigabytes
 LONGEST_PAUSE_SECONDS = 600.0  # whatever Retry-After says
 FIRST_PAUSE_SECONDS, USUAL_PAUSE_SECONDS = 2.0, 60.0  # where it says nothing
 NDJSON = "application/fhir+ndjson"
@@ -47,8 +49,11 @@ class BulkExport:
     """
 
     def __init__(self, client: FhirClient, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self.base_url, self._sleep = client.base_url, sleep
-        self._http = httpx.Client(auth=client.auth, headers=HEADERS, timeout=httpx.Timeout(30.0, read=120.0))
+        self.base_url, self._limits, self._sleep = client.base_url, client.limits, sleep
+        self._http = httpx.Client(
+            auth=client.auth, headers=HEADERS, timeout=httpx.Timeout(30.0, read=120.0),
+            transport=make_transport(client.limits),
+        )  # fmt: skip
 
     def __enter__(self) -> Self:
         return self
@@ -101,7 +106,7 @@ class BulkExport:
         """Let the server drop the job and its files; it may refuse, for they expire by themselves."""
         request = self._http.build_request("DELETE", status_url, headers={"Accept": "application/fhir+json"})
         with suppress(httpx.HTTPError, FhirError):
-            self._http.send(request, auth=self._auth(status_url, None))
+            self._http.send(request, auth=self._auth(status_url, None), stream=True).close()
 
     def pages(
         self, resource_type: str, url: str, planned_count: int | None, requires_access_token: bool | None
@@ -132,7 +137,9 @@ class BulkExport:
                 for line in split_lines(inflated(inflated(response.iter_raw()))):
                     count += 1
                     yield line
-            except (httpx.HTTPError, EOFError, zlib.error, msgspec.DecodeError) as error:
+            except httpx.HTTPError as error:
+                raise self._incomplete(f"was cut off after {count} lines ({why(error)})") from None
+            except (EOFError, zlib.error, msgspec.DecodeError) as error:
                 raise self._incomplete(f"was cut off after {count} lines ({type(error).__name__})") from None
         if planned_count is not None and count != planned_count:
             raise self._incomplete(f"holds {count} lines, and the manifest tells {planned_count}")
@@ -147,7 +154,11 @@ class BulkExport:
         for attempt in range(1, MAX_ATTEMPTS + 1):
             is_last = attempt == MAX_ATTEMPTS
             try:
-                response = self._http.send(request, auth=auth, stream=stream)
+                response = self._http.send(request, auth=auth, stream=True)
+                if not stream:
+                    response = read_whole(response, response.request, self._limits.most_bytes)
+            except TooLargeError as error:
+                raise ExportRefusedError(f"FHIR server {self.base_url}, {place}: {error}", url=self.base_url) from None
             except httpx.HTTPError as error:
                 if place == KICK_OFF or is_last:  # a kick-off may have been heard
                     raise self._silent(place, error) from None
@@ -164,7 +175,10 @@ class BulkExport:
 
     def _file_error(self, response: httpx.Response) -> FhirError:
         status = response.status_code
-        response.read()
+        try:
+            response = read_whole(response, response.request, self._limits.most_bytes)
+        except httpx.HTTPError as error:
+            return self._silent(FILE, error)
         if status in (404, 410):
             return self._said(ExportLostError, FILE, response)
         is_away = status in RETRIED_STATUS or status >= 500
@@ -174,7 +188,7 @@ class BulkExport:
         asked = f"FHIR server {self.base_url}, {place}"
         if error.request.method == "POST":
             asked = f"The token endpoint {error.request.url}"
-        text = f"{asked}: no answer ({type(error).__name__}); try again later"
+        text = f"{asked}: no answer ({why(error)}); try again later"
         return FhirUnavailableError(text, url=self.base_url)
 
     def _said(self, kind: type[FhirError], place: str, response: httpx.Response) -> FhirError:
@@ -223,26 +237,30 @@ def _gunzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
         while chunk:
             if unpack.eof:
                 unpack = zlib.decompressobj(_GZIP)  # a file may be several, one after another
-            yield unpack.decompress(chunk)
-            chunk = unpack.unused_data
+            yield unpack.decompress(chunk, UNPACKED_BYTES)
+            chunk = unpack.unconsumed_tail or unpack.unused_data
+    while rest := unpack.decompress(b"", UNPACKED_BYTES):  # what the last bytes still hold
+        yield rest
     if not unpack.eof:
         raise EOFError
 
 
 def split_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Give the lines that are not empty, without a byte order mark before the first: pure.
+    """Give the lines that are not empty, without a byte order mark before the first; of one that is too long a part: pure.
 
     Raises: msgspec.DecodeError for an end that no line break proves.
     """
     head, following = _begun(chunks, len(BOM_UTF8))
-    rest: list[bytes] = []
+    rest, held = list[bytes](), 0
     for chunk in chain([head.removeprefix(BOM_UTF8)], following):
         *ended, last = chunk.split(b"\n")
         for line in ended:
             if whole := b"".join([*rest, line]).strip():
                 yield whole
-            rest = []
-        rest.append(last)
+            rest, held = [], 0
+        if held <= MOST_BYTES:  # of more than that no page takes a line
+            rest.append(last)
+            held += len(last)
     if tail := b"".join(rest).strip():
         msgspec.json.decode(tail)
         yield tail

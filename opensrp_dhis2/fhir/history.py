@@ -9,7 +9,13 @@ from datetime import datetime
 
 import msgspec
 
-from opensrp_dhis2.errors import FhirError, HistoryRefusedError, IncompleteExtractError, UnreadablePageError
+from opensrp_dhis2.errors import (
+    FhirError,
+    HistoryRefusedError,
+    IncompleteExtractError,
+    PageTooLargeError,
+    UnreadablePageError,
+)
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.page import Bundle
 from opensrp_dhis2.fhir.window import instant
@@ -45,7 +51,7 @@ def deletions(client: FhirClient, resource_type: str, since: datetime) -> Iterat
     except FhirError as error:
         if error.status in REFUSALS:
             raise _refused(client, resource_type, f"HTTP {error.status}") from None
-        if isinstance(error, UnreadablePageError | IncompleteExtractError):
+        if isinstance(error, UnreadablePageError | IncompleteExtractError | PageTooLargeError):
             raise _refused(client, resource_type, "a page of it cannot be read") from None
         raise
     gone = [Deleted(one, version_id) for one, (version_id, is_deletion) in newest.items() if is_deletion]

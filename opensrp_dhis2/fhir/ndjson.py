@@ -13,6 +13,7 @@ from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import ENOSPC
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import SplitResult, urlsplit
@@ -22,7 +23,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.registry import known_implementations
 
 from opensrp_dhis2.errors import ConfigurationError, FhirUnavailableError
-from opensrp_dhis2.fhir.page import Page
+from opensrp_dhis2.fhir.page import MOST_BYTES, Page
 
 BLOCK_SIZE = 1 << 20  # bytes
 _NAME = re.compile(r"([A-Z][A-Za-z]*)[^A-Za-z].*?ndjson(\.gz)?")
@@ -57,6 +58,10 @@ class Content:
     def add(self, lines: list[bytes]) -> None:
         self._digest.update(b"".join(lines))
         self.line_count += sum(map(bool, map(bytes.strip, lines)))
+
+    def add_end(self, part: bytes) -> None:
+        """Take in more of the last line."""
+        self._digest.update(part)
 
 
 class NdjsonFolder:
@@ -116,9 +121,7 @@ class NdjsonFolder:
         """
         page = Page()
         with _lines(path) as lines:
-            while block := lines.readlines(BLOCK_SIZE):
-                if content:
-                    content.add(block)
+            for block in _blocks(lines, content):
                 for line in block:
                     if body := line.strip():
                         page.add(resource_type, body)
@@ -144,6 +147,11 @@ class NdjsonFolder:
                 f"{place} is not there or may not be read ({type(error).__name__}): correct FHIR_NDJSON_URL, or the account"
             ) from None
         except OSError as error:
+            if error.errno == ENOSPC:
+                raise ConfigurationError(
+                    f"{place} does not fit on this machine (disk full): free space in {tempfile.gettempdir()}, or let "
+                    "TMPDIR name a larger folder"
+                ) from None
             raise FhirUnavailableError(f"{place} cannot be reached ({type(error).__name__}): try later") from None
 
 
@@ -160,9 +168,31 @@ def measure(path: Path) -> Content:
     """Read a file to its end. Raises: ConfigurationError (terminal) when it has none, such as a gzip cut off."""
     content = Content()
     with _lines(path) as lines:
-        while block := lines.readlines(BLOCK_SIZE):
-            content.add(block)
+        for _ in _blocks(lines, content):
+            pass
     return content
+
+
+def _blocks(lines: IO[bytes], content: Content | None) -> Iterator[list[bytes]]:
+    """Give some lines at a time, and of one that is too long its beginning; `content` is told all of them."""
+    block, size = list[bytes](), 0
+    while line := lines.readline(MOST_BYTES + 1):
+        block.append(line)
+        size += len(line)
+        if size < BLOCK_SIZE:
+            continue
+        if content:
+            content.add(block)
+        part = line
+        while part and not part.endswith(b"\n"):
+            part = lines.readline(BLOCK_SIZE)
+            if content:
+                content.add_end(part)
+        yield block
+        block, size = [], 0
+    if content:
+        content.add(block)
+    yield block
 
 
 @contextmanager

@@ -10,6 +10,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+MOST_BYTES = 64 << 20  # of a page, unpacked, and of a line: some of each are in memory at a time
+HEAD_BYTES = 1_000  # of a line that is longer, to know it by
+TOO_LARGE = f"it is larger than {MOST_BYTES >> 20} MiB"
 SUBSETTED = "SUBSETTED"
 NO_JSON = "it is not JSON, or its id or meta is not as FHIR has them"
 NO_KEYS = "it has no FHIR id, or no meta.lastUpdated with a zone"
@@ -132,6 +135,9 @@ class Page:
 
     def add(self, resource_type: str, body: bytes) -> None:
         """Take one entry in: as a resource, or with the reason why it is none."""
+        if len(body) > MOST_BYTES:
+            self.rejected.append(Rejected(None, TOO_LARGE, body[:HEAD_BYTES]))
+            return
         found = read_resource(resource_type, body)
         if isinstance(found, Resource):
             self.resources.append(found)

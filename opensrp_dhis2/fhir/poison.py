@@ -1,4 +1,4 @@
-"""Pages that a server cannot give, or gives malformed or in circles: read around until what is at fault stands alone.
+"""Pages that a server cannot give, or gives malformed, too large or in circles: read around until what is at fault is alone.
 
 It knows how to divide a window, by time first; it refuses to know what becomes of pages and of rejected rows.
 """
@@ -8,9 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from opensrp_dhis2.errors import FhirError, FhirUnavailableError, IncompleteExtractError, UnreadablePageError
+from opensrp_dhis2.errors import (
+    FhirError,
+    FhirUnavailableError,
+    IncompleteExtractError,
+    PageTooLargeError,
+    UnreadablePageError,
+)
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.fhir.page import Page, Rejected, page_of
+from opensrp_dhis2.fhir.page import TOO_LARGE, Page, Rejected, page_of
 from opensrp_dhis2.fhir.sweep import Stamp, read_by_id, read_stamps, read_stamps_at
 from opensrp_dhis2.fhir.window import BEGINNING, Window, instant
 
@@ -18,6 +24,7 @@ FLOOR = 5  # divisions in a row with no half readable: then it is the server tha
 GUILTY_ATTEMPTS = 3  # for one resource that stands alone
 TIES_ATTEMPTS = 3  # for resources of one instant, should they change while they are read by offset
 MOST_PARTS = 200  # of a type, when its ids are listed around what cannot be given
+SMALLEST_PAGE = 8  # that is asked for where larger ones are too large; then windows are divided
 EMPTY_PAGES = 20  # in a row, each with a next link
 CANNOT_GIVE = "the server cannot give it (HTTP 500)"
 MALFORMED = "the server gives it as malformed JSON"
@@ -34,11 +41,28 @@ class _Reading:
     resource_type: str
     has_given: bool = False
     failed_divisions: int = 0
+    page_size: int = 0
+
+    def __post_init__(self) -> None:
+        self.page_size = self.client.page_size
 
     def pages(self, window: Window) -> Iterator[Page]:
-        """Give the pages of a search. Raises: IncompleteExtractError also when a page comes again."""
+        """Give the pages of a search, asked for anew with smaller ones when one is too large.
+
+        Raises: IncompleteExtractError also when a page comes again.
+        """
+        while True:
+            try:
+                yield from self._pages(window)
+                return
+            except PageTooLargeError:
+                if self.page_size <= SMALLEST_PAGE:
+                    raise
+                self.page_size = max(self.page_size // 4, SMALLEST_PAGE)
+
+    def _pages(self, window: Window) -> Iterator[Page]:
         seen, empty = set[int](), 0
-        for page in self.client.search_pages(self.resource_type, window):
+        for page in self.client.search_pages(self.resource_type, window, self.page_size):
             mark = hash((*(one.id for one in page.resources), *(one.body for one in page.rejected)))
             empty = 0 if len(page) else empty + 1
             if (mark in seen and len(page)) or empty > EMPTY_PAGES:
@@ -154,7 +178,7 @@ def _list_parts(reading: _Reading, error: FhirError) -> Iterator[list[Stamp]]:
 def _poison(error: FhirError) -> FhirError:
     """Give the error back when one resource may be at fault; else it is the server's, and raised again."""
     is_internal = isinstance(error, FhirUnavailableError) and error.status == 500
-    if is_internal or isinstance(error, UnreadablePageError | IncompleteExtractError):
+    if is_internal or isinstance(error, UnreadablePageError | IncompleteExtractError | PageTooLargeError):
         return error
     raise error
 
@@ -174,7 +198,7 @@ def _divide(reading: _Reading, window: Window, error: FhirError) -> Iterator[Pag
             yield from reading.pages(part)
         except FhirError as part_error:
             failed.append((part, _poison(part_error)))
-    if len(failed) < len(parts):
+    if len(failed) < len(parts) or isinstance(failed[0][1], PageTooLargeError):  # a server that gives so much is well
         reading.failed_divisions = 0
     else:
         reading.failed_divisions += 1
@@ -192,8 +216,9 @@ def _read_ties(reading: _Reading, window: Window, error: FhirError) -> Iterator[
     for _ in range(TIES_ATTEMPTS):
         count = reading.client.count(reading.resource_type, window)
         ties = _Ties(window)
-        for first in range(0, count, reading.client.page_size):
-            yield from _by_offset(reading, ties, first, min(reading.client.page_size, count - first))
+        size = reading.page_size
+        for first in range(0, count, size):
+            yield from _by_offset(reading, ties, first, min(size, count - first))
         same = reading.client.count(reading.resource_type, window) == count
         if same and len(ties.ids) + len(ties.guilty) == count:
             yield Page(rejected=_named(reading, ties))
@@ -232,6 +257,8 @@ def _verdict(reading: _Reading, error: FhirError, resource_id: str | None = None
         body = _carved(error.body)
         found = _ID.search(body)
         return Rejected(resource_id or (found[1].decode() if found else None), MALFORMED, body)
+    if isinstance(error, PageTooLargeError):
+        return Rejected(resource_id, TOO_LARGE, b"")
     if not reading.has_given and not _gives_another(reading):
         raise error
     return Rejected(resource_id, CANNOT_GIVE, b"")

@@ -70,6 +70,8 @@ def describe(connection: Connection, view: View) -> dict[str, str]:
         with connection.transaction():
             found = connection.execute(f"{prefix}{view.sql}\n) as v limit 0").description or []
             types = {column.name: column.type_display for column in found}
+    except psycopg.OperationalError:
+        raise  # of the server, not of the file
     except psycopg.Error as problem:
         raise refusal(problem, view, len(prefix)) from None
     for name, reason in needed_columns(view).items():

@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from opensrp_dhis2.errors import ConfigurationError, FhirUnavailableError
-from opensrp_dhis2.warehouse.database import Connection, refuse_misread
+from opensrp_dhis2.warehouse.database import CONNECT_LIMITS, LOCK_WAIT_SECONDS, Connection, refuse_misread
 
 AT = "_airbyte_extracted_at"
 WANTED = {"resource": "jsonb", AT: "timestamp with time zone"}
@@ -72,7 +72,7 @@ class AirbyteSchema:
         there, may not be read or has not the columns.
         """
         try:
-            connection = psycopg.connect(**self._parts() | {"client_encoding": "utf8"})
+            connection = psycopg.connect(**CONNECT_LIMITS | self._parts() | {"client_encoding": "utf8"})
         except psycopg.OperationalError as error:
             cause = str(error).strip().splitlines()[0]
             raise FhirUnavailableError(
@@ -81,6 +81,7 @@ class AirbyteSchema:
         with connection:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.read_only = True
+            connection.execute(f"set lock_timeout = '{LOCK_WAIT_SECONDS:.0f}s'")  # Airbyte swaps its tables
             yield AirbyteTable(connection, self.source, self.schema, resource_type)
 
     def _parts(self) -> dict[str, Any]:

@@ -13,14 +13,22 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import psycopg
-from sqlalchemy import URL, Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy import URL, Engine, PoolProxiedConnection, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as NoneFreeError
 
-from opensrp_dhis2.errors import ConfigurationError, WarehouseError, WarehouseUnavailableError
+from opensrp_dhis2.errors import ConfigurationError, WarehouseUnavailableError
+from opensrp_dhis2.warehouse.postgres_errors import told, told_at_connect
 
 Connection: TypeAlias = psycopg.Connection[Any]
 MINIMUM_VERSION = 140000
 LOCK_WAIT_SECONDS = 1800.0
+# libpq's own limits, where the URL gives no others: of the way in, and of a network that forgets the connection.
+CONNECT_LIMITS: dict[str, Any] = {
+    "connect_timeout": 15, "keepalives": 1, "keepalives_idle": 60, "keepalives_interval": 15, "keepalives_count": 4,
+    "tcp_user_timeout": 120_000,
+}  # fmt: skip
+LOCK_LIMIT = f"-c lock_timeout={LOCK_WAIT_SECONDS:.0f}s"  # of every table, row and advisory lock, unless said otherwise
 
 
 class Warehouse:
@@ -35,41 +43,51 @@ class Warehouse:
         self.engine: Engine = create_engine(
             self._url,
             pool_size=8,
-            connect_args={"options": f"-c opensrp.report_timezone={report_timezone} -c timezone=UTC -c jit=off"},
+            pool_pre_ping=True,  # a server that was started anew left dead connections
+            connect_args={
+                **{name: limit for name, limit in CONNECT_LIMITS.items() if name not in self._url.query},
+                "client_encoding": "UTF8",
+                "options": f"-c opensrp.report_timezone={report_timezone} -c timezone=UTC -c jit=off {LOCK_LIMIT}",
+            },
         )
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """Lend a psycopg connection for one transaction: committed at the end, rolled back on an error.
 
-        Raises: WarehouseUnavailableError (transient) when Postgres cannot be reached or goes away; WarehouseError
-        (terminal) when the account may not write here.
+        Raises: WarehouseUnavailableError (transient) when Postgres cannot be reached, goes away, or lacks what may be
+        there again soon; WarehouseError (terminal) when it refuses for good, such as a full disk or a lack of rights;
+        ConfigurationError for a WAREHOUSE_URL that it does not let in.
         """
+        lent = self._lent()
+        connection: Connection = lent.driver_connection  # type: ignore[assignment]
         try:
-            lent = self.engine.raw_connection()
-        except (OperationalError, psycopg.OperationalError) as error:
-            raise WarehouseUnavailableError(self._unreachable(error)) from None
-        except psycopg.ProgrammingError as error:
-            raise ConfigurationError(f"WAREHOUSE_URL cannot be used: {str(error).strip()}; correct it") from None
-        try:
-            connection: Connection = lent.driver_connection  # type: ignore[assignment]
             yield connection
             if connection.closed:  # of a lock alone: any other error came here
                 lent.invalidate()
             else:
                 connection.commit()
-        except psycopg.OperationalError as error:
-            lent.invalidate()
-            if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
-                raise
-            raise WarehouseUnavailableError(self._unreachable(error)) from None
-        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
-            raise WarehouseError(
-                f"Postgres at {self._shown_url} does not let us: {error.diag.message_primary}. Make the account of "
-                "WAREHOUSE_URL the owner of its database, on the primary server"
-            ) from None
+        except psycopg.Error as error:
+            if isinstance(error, psycopg.OperationalError) or connection.closed:
+                lent.invalidate()
+            # Not chained: Postgres's detail may hold a row. The traceback has lines of code only.
+            raise told(error, self._shown_url).with_traceback(error.__traceback__) from None
         finally:
             lent.close()  # the pool rolls back what is not committed
+
+    def _lent(self) -> PoolProxiedConnection:
+        try:
+            return self.engine.raw_connection()
+        except NoneFreeError:
+            raise WarehouseUnavailableError(
+                f"Every connection of this process to Postgres at {self._shown_url} was in use for 30 s: lower FHIR_THREADS"
+            ) from None
+        except DBAPIError as error:
+            raise told_at_connect(error.orig or error, self._shown_url) from None
+        except psycopg.ProgrammingError as error:
+            raise ConfigurationError(f"WAREHOUSE_URL cannot be used: {str(error).strip()}; correct it") from None
+        except psycopg.Error as error:
+            raise told_at_connect(error, self._shown_url) from None
 
     @contextmanager
     def lock(self, name: str, *, wait_seconds: float = LOCK_WAIT_SECONDS) -> Iterator[Connection]:
@@ -104,13 +122,6 @@ class Warehouse:
     @property
     def _shown_url(self) -> str:
         return self._url.difference_update_query(["password", "sslpassword"]).render_as_string(hide_password=True)
-
-    def _unreachable(self, error: Exception) -> str:
-        cause = str(error.__cause__ or error).strip().splitlines()[0]
-        return (
-            f"Postgres at {self._shown_url} cannot be reached: {cause}. "
-            "Check WAREHOUSE_URL and that the server runs; nothing of this step was kept."
-        )
 
 
 def _checked_url(url: str) -> URL:

@@ -10,6 +10,7 @@ import psycopg
 
 from opensrp_dhis2.errors import ConfigurationError, MigrationError
 from opensrp_dhis2.warehouse.database import MINIMUM_VERSION, Connection, Warehouse
+from opensrp_dhis2.warehouse.postgres_errors import words_of
 
 _FUNCTIONS = "functions"  # their row in warehouse.migration
 _LEDGER = """create table if not exists warehouse.migration (
@@ -31,8 +32,7 @@ def migrate(warehouse: Warehouse, sql_dir: Path) -> list[str]:
     """
     tables, functions = _read(sql_dir / "tables"), _read(sql_dir / "functions")
     with warehouse.connect() as connection:
-        if connection.info.server_version < MINIMUM_VERSION:
-            raise ConfigurationError(f"Postgres {connection.info.server_version // 10000} is too old: use 14 or newer")
+        _check_server(connection)
         connection.execute("select pg_advisory_xact_lock(hashtext('opensrp_dhis2.migrate'))")
         connection.execute("create schema if not exists warehouse")
         connection.execute(_LEDGER)
@@ -53,6 +53,18 @@ def migrate(warehouse: Warehouse, sql_dir: Path) -> list[str]:
             _record(connection, _FUNCTIONS, checksum)
             todo.append(_FUNCTIONS)
         return todo
+
+
+def _check_server(connection: Connection) -> None:
+    """Refuse what cannot hold the warehouse. Raises: ConfigurationError (terminal)."""
+    if connection.info.server_version < MINIMUM_VERSION:
+        raise ConfigurationError(f"Postgres {connection.info.server_version // 10000} is too old: use 14 or newer")
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise ConfigurationError(
+            f"The database {connection.info.dbname} of WAREHOUSE_URL has the encoding {encoding}, which cannot hold every "
+            "name: make one with create database ... encoding 'UTF8' template template0"
+        )
 
 
 def _read(folder: Path) -> dict[str, str]:
@@ -120,8 +132,10 @@ end $$""")
 def _apply(connection: Connection, name: str, text: str) -> None:
     try:
         connection.execute(text)
+    except psycopg.OperationalError:
+        raise  # of the server, not of the file
     except psycopg.Error as error:
-        raise MigrationError(f"sql/{name} does not apply: {error}") from None
+        raise MigrationError(f"sql/{name} does not apply: {words_of(error)}") from None
 
 
 def _record(connection: Connection, name: str, checksum: str) -> None:

@@ -147,9 +147,13 @@ def test_an_expired_refresh_token_falls_back_on_the_password(server: CannedDhis2
             "works up to DHIS2 2.41; use pat",
         ),
         ("oauth2_refresh", (404, {}), "works from DHIS2 2.42; use pat"),
-        ("oauth2_refresh", (400, {"error": "invalid_grant"}), "400 invalid_grant: check DHIS2_CLIENT_ID"),
-        ("client_credentials", (401, {"error": "invalid_client"}), "401 invalid_client: check DHIS2_CLIENT_ID"),
-        ("client_credentials", (200, {"no": "token"}), "answered 200: check DHIS2_CLIENT_ID"),
+        ("oauth2_refresh", (400, {"error": "invalid_grant"}), r"HTTP 400, invalid_grant\): check DHIS2_CLIENT_ID"),
+        (
+            "client_credentials",
+            (401, {"error": "invalid_client"}),
+            r"HTTP 401, invalid_client\): check DHIS2_CLIENT_ID",
+        ),
+        ("client_credentials", (200, {"no": "token"}), r"HTTP 200\): check DHIS2_CLIENT_ID"),
     ],
 )
 def test_a_refused_token_names_endpoint_answer_and_remedy_and_no_secret(
@@ -162,9 +166,41 @@ def test_a_refused_token_names_endpoint_answer_and_remedy_and_no_secret(
     assert not any(secret in str(caught.value) for secret in ("pass-word", "to-ken", "client-secret"))
 
 
-def test_a_token_endpoint_that_is_down_is_transient(server: CannedDhis2) -> None:
-    server.on("POST", "/idp", Answer(503, b"<html></html>"))
-    with open_client(server, "client_credentials") as client, pytest.raises(Dhis2UnavailableError, match="try later"):
+def test_a_token_endpoint_that_is_down_is_asked_again_and_then_transient(server: CannedDhis2) -> None:
+    pauses: list[float] = []
+    server.on("POST", "/idp", Answer(503, b"<html></html>", {"Retry-After": "7"}))
+    with (
+        open_client(server, "client_credentials", sleep=pauses.append) as client,
+        pytest.raises(Dhis2UnavailableError, match="try later"),
+    ):
+        client.me()
+    assert pauses == [7.0] * 3
+
+
+def test_a_token_of_a_minute_serves_for_half_of_it(server: CannedDhis2) -> None:
+    now = [0.0]
+    server.on("POST", "/idp", *itertools.islice(tokens(expires_in=60), 3))
+    server.on("GET", "/api/me", said({"id": "x"}))
+    with open_client(server, "client_credentials", clock=lambda: now[0]) as client:
+        for now[0] in (0.0, 15.0, 29.0, 31.0):
+            client.me()
+    shown = [one.headers["authorization"] for one in server.asked if one.path == "/api/me"]
+    assert shown == ["Bearer access-1"] * 3 + ["Bearer access-2"]
+
+
+@pytest.mark.parametrize("expires_in", [None, 0, "60", "NaN"])
+def test_a_life_that_is_not_told_or_is_odd_is_no_matter(server: CannedDhis2, expires_in: object) -> None:
+    server.on("POST", "/idp", said({"access_token": "access-1", "expires_in": expires_in}))
+    server.on("GET", "/api/me", only_with("access-1"))
+    with open_client(server, "client_credentials") as client:
+        assert [client.me().user_id, client.me().user_id] == ["x", "x"]
+    assert [one.path for one in server.asked] == ["/idp", "/api/me", "/api/me"]
+
+
+@pytest.mark.parametrize("body", [b'{"access_token":"a","expires_in":"soon"}', b'{"access_token":7}', b"[" * 100_000])
+def test_an_answer_that_is_no_token_is_an_error_of_ours(server: CannedDhis2, body: bytes) -> None:
+    server.on("POST", "/idp", Answer(200, body))
+    with open_client(server, "client_credentials") as client, pytest.raises(Dhis2AuthenticationError, match="no token"):
         client.me()
 
 

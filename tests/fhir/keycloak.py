@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from opensrp_dhis2.fhir.auth import ClientCredentialsAuth
+from opensrp_dhis2.fhir import auth as fhir_auth
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.window import BEGINNING, Window
+from opensrp_dhis2.oauth import TokenAuth
 from opensrp_dhis2.sandbox.fhir import auth as sandbox_auth
 from opensrp_dhis2.sandbox.fhir.app import create_app
 from opensrp_dhis2.sandbox.fhir.store import FhirStore
@@ -57,10 +58,10 @@ def eight_flags(keycloak: sandbox_auth.ClientCredentials, clock: Clock) -> Itera
         yield url
 
 
-def client_credentials(url: str, clock: Clock, secret: str = SECRET) -> ClientCredentialsAuth:
-    return ClientCredentialsAuth(f"{url}{sandbox_auth.TOKEN_PATH}", "pipeline", secret, clock.seconds)
+def client_credentials(url: str, clock: Clock, secret: str = SECRET) -> TokenAuth:
+    return fhir_auth.client_credentials(f"{url}{sandbox_auth.TOKEN_PATH}", "pipeline", secret, clock.seconds)
 
 
-def patient(token_url: str) -> ClientCredentialsAuth:
+def patient(token_url: str) -> TokenAuth:
     """Make credentials that pause without waiting."""
-    return ClientCredentialsAuth(token_url, "pipeline", SECRET, sleep=lambda seconds: None)
+    return fhir_auth.client_credentials(token_url, "pipeline", SECRET, sleep=lambda seconds: None)

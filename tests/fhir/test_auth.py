@@ -5,8 +5,10 @@ from typing import Any
 import httpx
 import pytest
 
+from opensrp_dhis2.deadline import DEADLINE
 from opensrp_dhis2.errors import ConfigurationError, FhirAuthenticationError, FhirUnavailableError
-from opensrp_dhis2.fhir.auth import ClientCredentialsAuth, make_auth
+from opensrp_dhis2.fhir import auth as fhir_auth
+from opensrp_dhis2.fhir.auth import make_auth
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.sandbox.fhir import auth as sandbox_auth
 from tests.fhir.keycloak import ALWAYS, SECRET, Clock, client_credentials, count, guarded, patient
@@ -72,7 +74,7 @@ def test_a_token_endpoint_that_stumbles_is_asked_again_after_a_pause(status: int
     token, pauses = Answer({"access_token": "t", "expires_in": 300}), list[float]()
     stumble = Answer(b"busy", status, {"Retry-After": "7"})
     with scripted(stumble, stumble, token, Answer(bundle(total=3))) as script:
-        auth = ClientCredentialsAuth(f"{script.url}/token", "pipeline", SECRET, sleep=pauses.append)
+        auth = fhir_auth.client_credentials(f"{script.url}/token", "pipeline", SECRET, sleep=pauses.append)
         assert count(script.url.removesuffix("/fhir"), auth) == 3
     assert pauses == [7.0, 7.0]
 
@@ -108,14 +110,18 @@ def test_the_oauth_error_code_is_told() -> None:
 
 def test_a_token_endpoint_that_cannot_be_reached_is_told_by_its_own_setting() -> None:
     with scripted(Answer(bundle())) as script, pytest.raises(FhirUnavailableError, match="FHIR_TOKEN_URL"):
-        count(script.url.removesuffix("/fhir"), ClientCredentialsAuth("http://127.0.0.1:9/token", "pipeline", SECRET))
+        count(
+            script.url.removesuffix("/fhir"),
+            fhir_auth.client_credentials("http://127.0.0.1:9/token", "pipeline", SECRET),
+        )
 
 
-def test_the_request_for_a_token_has_the_clients_timeouts() -> None:
-    request = httpx.Request("GET", "http://h/fhir/Flag", extensions={"timeout": {"read": 5.0}})
-    asked = next(ClientCredentialsAuth("http://h/token", "pipeline", SECRET).sync_auth_flow(request))
+def test_the_request_for_a_token_has_time_outs_and_a_deadline_of_its_own() -> None:
+    request = httpx.Request("GET", "http://h/fhir/Flag", extensions={"timeout": {"read": 5000.0}})
+    asked = next(fhir_auth.client_credentials("http://h/token", "pipeline", SECRET).sync_auth_flow(request))
     assert asked.url.path == "/token"
-    assert asked.extensions["timeout"] == {"read": 5.0}
+    assert asked.extensions["timeout"] == dict.fromkeys(("connect", "read", "write", "pool"), 60.0)
+    assert 0 < asked.extensions[DEADLINE].left <= 60
 
 
 def test_every_token_is_judged_before_its_first_use() -> None:
@@ -128,7 +134,7 @@ def test_every_token_is_judged_before_its_first_use() -> None:
 
     clock, keycloak = Clock(), sandbox_auth.ClientCredentials("pipeline", SECRET)
     with guarded(keycloak, clock) as url:
-        auth = ClientCredentialsAuth(
+        auth = fhir_auth.client_credentials(
             f"{url}{sandbox_auth.TOKEN_PATH}", "pipeline", SECRET, clock.seconds, judge=refuse_the_second
         )
         assert [count(url, auth), count(url, auth), len(judged)] == [1, 1, 1]

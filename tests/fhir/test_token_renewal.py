@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from opensrp_dhis2.errors import FhirAuthenticationError
-from opensrp_dhis2.fhir.auth import ClientCredentialsAuth
+from opensrp_dhis2.fhir import auth as fhir_auth
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.sandbox.fhir import auth as sandbox_auth
 from tests.fhir.keycloak import ALWAYS, SECRET, Clock, client_credentials, count, eight_flags, guarded
@@ -40,7 +40,7 @@ def test_a_revoked_token_is_replaced_once_on_401() -> None:
 def test_a_server_that_refuses_every_token_is_asked_only_twice() -> None:
     token = Answer({"access_token": "t", "expires_in": 300})
     with scripted(token, Answer(b"", 401), token, Answer(b"", 401)) as script, pytest.raises(FhirAuthenticationError):
-        count(script.url.removesuffix("/fhir"), ClientCredentialsAuth(f"{script.url}/token", "pipeline", SECRET))
+        count(script.url.removesuffix("/fhir"), fhir_auth.client_credentials(f"{script.url}/token", "pipeline", SECRET))
     assert [asked.method for asked in script.asked] == ["POST", "GET", "POST", "GET"]
 
 
@@ -50,7 +50,7 @@ def test_a_token_that_does_not_say_its_life_is_kept_for_a_while_and_no_longer(ex
     given = {"access_token": "t"} | ({} if expires_in == "missing" else {"expires_in": expires_in})
     token, answer = Answer(given), Answer(bundle(total=0))
     with scripted(token, answer, answer, token, answer) as script:
-        auth = ClientCredentialsAuth(f"{script.url}/token", "pipeline", SECRET, clock.seconds)
+        auth = fhir_auth.client_credentials(f"{script.url}/token", "pipeline", SECRET, clock.seconds)
         for _ in range(2):
             count(script.url.removesuffix("/fhir"), auth)
         clock.move(31)
@@ -62,7 +62,7 @@ def test_a_short_life_is_used_by_half_and_may_be_written_as_text() -> None:
     clock = Clock()
     token, answer = Answer({"access_token": "t", "expires_in": "20"}), Answer(bundle(total=0))
     with scripted(token, answer, answer, token, answer) as script:
-        auth = ClientCredentialsAuth(f"{script.url}/token", "pipeline", SECRET, clock.seconds)
+        auth = fhir_auth.client_credentials(f"{script.url}/token", "pipeline", SECRET, clock.seconds)
         for seconds in (0, 9, 1):
             clock.move(seconds)
             count(script.url.removesuffix("/fhir"), auth)
@@ -71,7 +71,7 @@ def test_a_short_life_is_used_by_half_and_may_be_written_as_text() -> None:
 
 def test_the_life_of_a_token_counts_from_when_it_was_asked_for() -> None:
     clock = Clock()
-    flow = ClientCredentialsAuth("http://h/token", "pipeline", SECRET, clock.seconds)
+    flow = fhir_auth.client_credentials("http://h/token", "pipeline", SECRET, clock.seconds)
     first = flow.sync_auth_flow(httpx.Request("GET", "http://h/fhir/Flag"))
     next(first)
     clock.move(50)  # a slow endpoint: half of the token's life is over when it comes

@@ -3,9 +3,9 @@
 import json
 from typing import LiteralString
 
-import psycopg
 import pytest
 
+from opensrp_dhis2.errors import WarehouseError
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.ledger import RowVerdict, Slice
 from opensrp_dhis2.warehouse.database import Warehouse
@@ -177,7 +177,7 @@ def test_planning_over_a_request_without_a_verdict_is_refused(warehouse: Warehou
     plan(warehouse)
     with warehouse.connect() as connection:
         assert ledger.cut_batch(connection, OF, 1000, "run-1") is not None
-    with pytest.raises(psycopg.errors.RaiseException, match="no verdict yet"):
+    with pytest.raises(WarehouseError, match="no verdict yet"):
         plan(warehouse)
 
 

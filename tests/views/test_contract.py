@@ -2,12 +2,13 @@
 
 import pytest
 
-from opensrp_dhis2.errors import ViewContractError
+from opensrp_dhis2.errors import ViewContractError, WarehouseUnavailableError
+from opensrp_dhis2.project import Project
 from opensrp_dhis2.views.build import build_all
 from opensrp_dhis2.views.catalog import load_catalog
-from opensrp_dhis2.views.contract import check
+from opensrp_dhis2.views.contract import check, describe
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.views.conftest import INDICATOR, MEMBER, STAGING, Write
+from tests.views.conftest import INDICATOR, MEMBER, STAGING, Write, load
 
 FULL = """/*---
 description: d
@@ -111,3 +112,19 @@ def test_a_failure_on_the_data_does_not_repeat_the_data(warehouse: Warehouse, wr
         build_all(warehouse, catalog)
     assert "new.sql" in str(caught.value)
     assert "Canary" not in str(caught.value)
+
+
+def test_a_wait_for_a_table_that_is_too_long_is_not_called_a_fault_of_the_sql(warehouse: Warehouse) -> None:
+    view = load_catalog(Project()).by_name["staging.patient"]
+
+    def look() -> None:
+        with warehouse.connect() as connection:
+            connection.execute("set local lock_timeout = '50ms'")
+            describe(connection, view)
+
+    with warehouse.connect() as holder:
+        load(holder, "Patient", [])
+    with warehouse.connect() as holder:
+        holder.execute("lock table raw.patient")
+        with pytest.raises(WarehouseUnavailableError, match="pg_stat_activity"):
+            look()

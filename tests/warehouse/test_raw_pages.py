@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from threading import Barrier
 from typing import Any
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from opensrp_dhis2.errors import WarehouseUnavailableError
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 from opensrp_dhis2.warehouse.raw_pages import Load, LoadCounts, table_name
 
@@ -200,7 +200,7 @@ def test_tombstones_keep_the_old_body_and_a_resource_that_comes_back_is_alive(fl
 def test_a_reader_that_locks_the_table_waits_for_every_load_number_below_the_greatest(flags: Warehouse) -> None:
     with flags.connect() as writer:
         Load(writer, "Flag", source="test").add([Row("a")])
-        with pytest.raises(psycopg.errors.LockNotAvailable), flags.connect() as reader:
+        with pytest.raises(WarehouseUnavailableError, match="55P03"), flags.connect() as reader:
             reader.execute("lock table raw.flag in share mode nowait")
     with flags.connect() as reader:
         reader.execute("lock table raw.flag in share mode nowait")
