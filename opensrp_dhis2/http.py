@@ -11,6 +11,9 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
+from opensrp_dhis2.network import DIRECT, Network
+from opensrp_dhis2.unanswered import is_lasting
+
 RETRIED_STATUS = frozenset({429, 502, 503, 504})
 MAX_ATTEMPTS = 4
 MAX_WAIT_SECONDS = 60.0
@@ -36,7 +39,9 @@ class RetryingTransport(httpx.BaseTransport):
                 if response.status_code not in RETRIED_STATUS:
                     response.read()
                     return response
-            except (httpx.TransportError, httpx.DecodingError):
+            except (httpx.TransportError, httpx.DecodingError) as error:
+                if is_lasting(error):
+                    raise
                 self._sleep(wait_seconds(attempt))
                 continue
             response.close()
@@ -71,8 +76,11 @@ def make_client(
     headers: dict[str, str] | None = None,
     read_timeout_seconds: float = 120.0,
     connections: int = 8,
+    network: Network = DIRECT,
 ) -> httpx.Client:
     """Open a client bound to one server: gzip asked for, redirects not followed, every timeout finite.
+
+    The environment's proxies are not looked at: `network` says which to use, and whose certificates are believed.
 
     httpx's own logs are kept to warnings: they write whole URLs and headers, and a page cursor lets one read patients.
     """
@@ -84,5 +92,5 @@ def make_client(
         headers={"Accept-Encoding": "gzip", **(headers or {})},
         timeout=httpx.Timeout(30.0, read=read_timeout_seconds),
         follow_redirects=False,
-        transport=RetryingTransport(httpx.HTTPTransport(limits=httpx.Limits(max_connections=connections))),
+        transport=RetryingTransport(network.transport(connections)),
     )

@@ -15,6 +15,7 @@ from opensrp_dhis2.fhir.auth import Judge
 from opensrp_dhis2.fhir.auth import make_auth as make_fhir_auth
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.gateway import judge_token
+from opensrp_dhis2.network import Network
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.airbyte import AirbyteSchema
 from opensrp_dhis2.warehouse.database import Warehouse, start_embedded_postgres
@@ -39,7 +40,8 @@ def open_dhis2(settings: Settings) -> Dhis2Client:
     """Open the client of DHIS2_BASE_URL with the credentials that DHIS2_AUTH asks for; nothing is sent yet."""
     given = {name: getattr(settings, f"dhis2_{name}") for name in _DHIS2_CREDENTIALS}
     credentials = read_auth(settings.dhis2_auth, given)
-    return Dhis2Client(settings.dhis2_base_url, auth=make_auth(credentials, settings.dhis2_base_url))
+    auth = make_auth(credentials, settings.dhis2_base_url)
+    return Dhis2Client(settings.dhis2_base_url, auth=auth, network=network(settings))
 
 
 def open_fhir(settings: Settings, judge: Judge | None = None) -> FhirClient:
@@ -58,8 +60,9 @@ def open_fhir(settings: Settings, judge: Judge | None = None) -> FhirClient:
         judge=judge or partial(judge_token, resource_types=settings.all_resource_types),
     )
     return FhirClient(
-        settings.fhir_base_url, auth=auth, page_size=settings.fhir_page_size, connections=settings.fhir_threads
-    )
+        settings.fhir_base_url, auth=auth, page_size=settings.fhir_page_size, connections=settings.fhir_threads,
+        network=network(settings),
+    )  # fmt: skip
 
 
 def open_way(settings: Settings, warehouse: Warehouse, client: FhirClient, progress: Progress = unseen) -> Way:
@@ -78,6 +81,11 @@ def open_way(settings: Settings, warehouse: Warehouse, client: FhirClient, progr
     if not settings.fhir_ndjson_url:
         raise ConfigurationError("FHIR_SOURCE is ndjson: set FHIR_NDJSON_URL to the folder of the files")
     return ndjson_way(settings.fhir_ndjson_url, warehouse, how, page_size=settings.fhir_page_size)
+
+
+def network(settings: Settings) -> Network:
+    """Say how all servers are reached: through which proxies, and whose certificates are believed."""
+    return Network(settings.ca_bundle, settings.http_proxy, settings.https_proxy, settings.no_proxy)
 
 
 def extraction(settings: Settings) -> Extraction:

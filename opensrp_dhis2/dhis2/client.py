@@ -16,6 +16,8 @@ from opensrp_dhis2.dhis2.models import DataValue, Reply, ServerVersion
 from opensrp_dhis2.dhis2.reply_check import check_readable
 from opensrp_dhis2.errors import ConfigurationError, Dhis2Error, Dhis2TimeoutError, Dhis2UnavailableError
 from opensrp_dhis2.http import make_client
+from opensrp_dhis2.network import DIRECT, Network
+from opensrp_dhis2.unanswered import is_lasting, why_unanswered
 
 READ_TIMEOUT_SECONDS = 300.0  # 2.43 was seen to take two minutes over a large request
 GZIP_ABOVE_BYTES = 4096
@@ -50,18 +52,21 @@ class Dhis2Client:
     """One DHIS2 server and one account; use it as a context manager, from one thread at a time."""
 
     def __init__(
-        self, base_url: str, *, auth: httpx.Auth | None = None, read_timeout_seconds: float = READ_TIMEOUT_SECONDS
-    ) -> None:
+        self, base_url: str, *, auth: httpx.Auth | None = None, read_timeout_seconds: float = READ_TIMEOUT_SECONDS,
+        network: Network = DIRECT,
+    ) -> None:  # fmt: skip
         if not base_url.startswith(("http://", "https://")):
             raise ConfigurationError(
                 "DHIS2_BASE_URL must start with http:// or https://, such as https://dhis2.example.org"
             )
         self.base_url = base_url.rstrip("/").removesuffix("/api")
+        self._network = network
         self._http = make_client(
             self.base_url,
             auth=auth,
             headers={"Accept": "application/json"},
             read_timeout_seconds=read_timeout_seconds,
+            network=network,
         )
 
     def __enter__(self) -> Self:
@@ -91,14 +96,21 @@ class Dhis2Client:
                 method, f"/api/{path}", params=dict(params), content=content, headers=dict(headers)
             )
         except httpx.RequestError as error:
-            kind = Dhis2TimeoutError if isinstance(error, httpx.TimeoutException) else Dhis2UnavailableError
-            raise kind(
-                f"no answer from DHIS2 at {self.base_url} to {method} {path} ({type(error).__name__}): "
-                "check that the server runs and DHIS2_BASE_URL is right",
-                url=f"{self.base_url}/api/{path}",
-            ) from error
+            raise self._no_answer(error, method, path) from error
         kept = {name.lower(): value for name, value in response.headers.items() if name.lower() != "set-cookie"}
         return Reply(response.status_code, response.content, kept.get("content-type", ""), kept)
+
+    def _no_answer(self, error: httpx.RequestError, method: str, path: str) -> Dhis2Error:
+        is_token = not str(error.request.url).startswith(f"{self.base_url}/api/")
+        why = why_unanswered(error, self._network, "DHIS2_TOKEN_URL" if is_token else "DHIS2_BASE_URL")
+        kind: type[Dhis2Error] = Dhis2UnavailableError
+        if isinstance(error, httpx.TimeoutException):
+            kind = Dhis2TimeoutError
+        elif method == "GET" and is_lasting(error):  # a write may have been heard, whatever went wrong
+            kind = Dhis2Error
+        return kind(
+            f"no answer from DHIS2 at {self.base_url} to {method} {path}: {why}", url=f"{self.base_url}/api/{path}"
+        )
 
     def send_json(self, method: str, path: str, body: bytes) -> Reply:
         """Send a JSON body below /api and give the answer, whatever its status. Raises: as `send`."""

@@ -27,6 +27,8 @@ from opensrp_dhis2.errors import (
 from opensrp_dhis2.fhir.page import BUNDLE, Bundle, Page, outcome_text, page_of
 from opensrp_dhis2.fhir.window import Window
 from opensrp_dhis2.http import RETRIED_STATUS, make_client
+from opensrp_dhis2.network import DIRECT, Network
+from opensrp_dhis2.unanswered import is_lasting, why_unanswered
 
 # no-cache: HAPI answers a repeated search from a cache for a minute. Never no-store: it silently gives one page only.
 HEADERS = {"Accept": "application/fhir+json", "Cache-Control": "no-cache"}
@@ -38,14 +40,17 @@ class FhirClient:
     """One FHIR server; safe to use from several threads."""
 
     def __init__(
-        self, base_url: str, *, auth: httpx.Auth | None = None, page_size: int = 500, connections: int = 8
-    ) -> None:
+        self, base_url: str, *, auth: httpx.Auth | None = None, page_size: int = 500, connections: int = 8,
+        network: Network = DIRECT,
+    ) -> None:  # fmt: skip
         self.base_url = base_url.rstrip("/")
         self.page_size = page_size
-        self.auth = auth
+        self.auth, self.network = auth, network
         try:
             # One connection more: while threads read, another one counts what comes next.
-            self._http = make_client(self.base_url, auth=auth, headers=HEADERS, connections=connections + 1)
+            self._http = make_client(
+                self.base_url, auth=auth, headers=HEADERS, connections=connections + 1, network=network
+            )
         except httpx.InvalidURL as error:
             raise ConfigurationError(f"FHIR_BASE_URL is no URL ({error}): write https://host/fhir") from None
 
@@ -129,14 +134,7 @@ class FhirClient:
         try:
             response = self._http.get(url)
         except httpx.HTTPError as error:
-            asked, setting = (f"FHIR server {self.base_url}{path}", "FHIR_BASE_URL")
-            if error.request.method == "POST":
-                asked, setting = (f"The token endpoint {error.request.url}", "FHIR_TOKEN_URL")
-            raise FhirUnavailableError(
-                f"{asked} gave no answer ({type(error).__name__}): check {setting} and that the server runs; the "
-                "watermark stays and the next run reads on",
-                url=self.base_url + path,
-            ) from None
+            raise no_answer(error, self.network, self.base_url, path) from None
         if response.status_code != 200:
             raise self._error(response, path)
         age = response.headers.get("Age", "")
@@ -203,6 +201,17 @@ class FhirClient:
             "(often /fhir) and that no login page stands before it",
             url=url, status=response.status_code,
         )  # fmt: skip
+
+
+def no_answer(error: httpx.HTTPError, network: Network, base_url: str, path: str) -> FhirError:
+    """Make the error for a request that got no answer, of the server or of the token endpoint; it is not transient when
+    only a person can mend the cause."""
+    asked, setting = f"FHIR server {base_url}{path}", "FHIR_BASE_URL"
+    if error.request.method == "POST":
+        asked, setting = f"The token endpoint {error.request.url}", "FHIR_TOKEN_URL"
+    kind = FhirError if is_lasting(error) else FhirUnavailableError
+    why = why_unanswered(error, network, setting)
+    return kind(f"{asked} gave no answer: {why}. The watermark stays and the next run reads on", url=base_url + path)
 
 
 def _content_type(response: httpx.Response) -> str:

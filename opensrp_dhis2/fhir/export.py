@@ -24,10 +24,11 @@ from opensrp_dhis2.errors import (
     FhirUnavailableError,
     IncompleteExtractError,
 )
-from opensrp_dhis2.fhir.client import FhirClient
+from opensrp_dhis2.fhir.client import FhirClient, no_answer
 from opensrp_dhis2.fhir.manifest import Manifest, read_manifest, sends_token, status_url_of
 from opensrp_dhis2.fhir.page import BUNDLE, Page, outcome_text
 from opensrp_dhis2.http import MAX_ATTEMPTS, RETRIED_STATUS, wait_seconds
+from opensrp_dhis2.unanswered import is_lasting
 
 PAGE_LINES = 2_000  # bounds the memory
 LONGEST_PAUSE_SECONDS = 600.0  # whatever Retry-After says
@@ -48,7 +49,13 @@ class BulkExport:
 
     def __init__(self, client: FhirClient, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.base_url, self._sleep = client.base_url, sleep
-        self._http = httpx.Client(auth=client.auth, headers=HEADERS, timeout=httpx.Timeout(30.0, read=120.0))
+        self._network = client.network
+        self._http = httpx.Client(
+            auth=client.auth,
+            headers=HEADERS,
+            timeout=httpx.Timeout(30.0, read=120.0),
+            transport=client.network.transport(),
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -149,7 +156,7 @@ class BulkExport:
             try:
                 response = self._http.send(request, auth=auth, stream=stream)
             except httpx.HTTPError as error:
-                if place == KICK_OFF or is_last:  # a kick-off may have been heard
+                if place == KICK_OFF or is_last or is_lasting(error):  # a kick-off may have been heard
                     raise self._silent(place, error) from None
                 self._sleep(wait_seconds(attempt))
                 continue
@@ -170,12 +177,8 @@ class BulkExport:
         is_away = status in RETRIED_STATUS or status >= 500
         return self._said(FhirUnavailableError if is_away else ExportRefusedError, FILE, response)
 
-    def _silent(self, place: str, error: httpx.HTTPError) -> FhirUnavailableError:
-        asked = f"FHIR server {self.base_url}, {place}"
-        if error.request.method == "POST":
-            asked = f"The token endpoint {error.request.url}"
-        text = f"{asked}: no answer ({type(error).__name__}); try again later"
-        return FhirUnavailableError(text, url=self.base_url)
+    def _silent(self, place: str, error: httpx.HTTPError) -> FhirError:
+        return no_answer(error, self._network, self.base_url, f", {place}")
 
     def _said(self, kind: type[FhirError], place: str, response: httpx.Response) -> FhirError:
         try:
