@@ -63,15 +63,25 @@ class RoutedTransport(httpx.BaseTransport):
         opened = partial(httpx.HTTPTransport, verify=trust, limits=limits)
         proxies = {network.http_proxy, network.https_proxy} - {""}
         self._network, self._direct = network, opened()
-        self._proxied = {one: opened(proxy=httpx.Proxy(one, ssl_context=trust)) for one in proxies}
+        self._proxied = {one: opened(proxy=_proxy(one, trust)) for one in proxies}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         proxy = self._network.proxy_for(request.url)
-        return (self._proxied[proxy] if proxy else self._direct).handle_request(request)
+        if not proxy:
+            return self._direct.handle_request(request)
+        response = self._proxied[proxy].handle_request(request)
+        if response.status_code == 407 or "X-Squid-Error" in response.headers:  # the proxy's own word, as to CONNECT
+            response.close()
+            raise httpx.ProxyError(f"{response.status_code} {response.reason_phrase}")
+        return response
 
     def close(self) -> None:
         for one in (self._direct, *self._proxied.values()):
             one.close()
+
+
+def _proxy(url: str, trust: ssl.SSLContext) -> httpx.Proxy:
+    return httpx.Proxy(url, ssl_context=trust if url.startswith("https:") else None)
 
 
 def _is_loopback(host: str) -> bool:

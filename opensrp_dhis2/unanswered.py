@@ -70,9 +70,12 @@ def _proxy_status(error: httpx.ProxyError) -> int:
 
 
 def _of_proxy(status: int, proxy: str, url: httpx.URL) -> str:
-    if status == 407:
-        return proxy_wants_password(proxy)
     place, target = _place(httpx.URL(proxy)), _place(url)
+    if status == 407:
+        return (
+            f"the proxy {place} wants a user and password that it accepts (HTTP 407): write them into "
+            f"{url.scheme.upper()}_PROXY, as http://user:password@host:port, percent-encoded"
+        )
     if 400 <= status < 500:
         return (
             f"the proxy {place} refuses to connect us to {target} (HTTP {status}): have it allowed there, or name "
@@ -80,14 +83,6 @@ def _of_proxy(status: int, proxy: str, url: httpx.URL) -> str:
         )
     told = f" (HTTP {status})" if status else ""
     return f"the proxy {place} cannot reach {target}{told}: check that the server runs, then look into the proxy's log"
-
-
-def proxy_wants_password(proxy: str) -> str:
-    """Say what HTTP 407 means."""
-    return (
-        f"the proxy {_place(httpx.URL(proxy))} wants a user and password that it accepts (HTTP 407): write them into "
-        "HTTP_PROXY and HTTPS_PROXY, as http://user:password@host:port, percent-encoded"
-    )
 
 
 def _of_certificate(error: ssl.SSLCertVerificationError, host: str, setting: str, *, is_proxied: bool) -> str:

@@ -203,15 +203,14 @@ class FhirClient:
         )  # fmt: skip
 
 
-def no_answer(error: httpx.HTTPError, network: Network, base_url: str, path: str) -> FhirError:
-    """Make the error for a request that got no answer, of the server or of the token endpoint; it is not transient when
-    only a person can mend the cause."""
-    asked, setting = f"FHIR server {base_url}{path}", "FHIR_BASE_URL"
+def no_answer(error: httpx.HTTPError, network: Network, base_url: str, place: str) -> FhirError:
+    """Make the error for a request that got no answer: transient unless only a person can mend the cause."""
+    asked, setting = f"FHIR server {base_url}{place}", "FHIR_BASE_URL"
     if error.request.method == "POST":
         asked, setting = f"The token endpoint {error.request.url}", "FHIR_TOKEN_URL"
     kind = FhirError if is_lasting(error) else FhirUnavailableError
     why = why_unanswered(error, network, setting)
-    return kind(f"{asked} gave no answer: {why}. The watermark stays and the next run reads on", url=base_url + path)
+    return kind(f"{asked} gave no answer: {why}. The watermark stays and the next run reads on", url=base_url)
 
 
 def _content_type(response: httpx.Response) -> str:
