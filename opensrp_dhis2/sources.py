@@ -17,6 +17,7 @@ from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.gateway import judge_token
 from opensrp_dhis2.network import Network
 from opensrp_dhis2.settings import Settings
+from opensrp_dhis2.warehouse import own_address
 from opensrp_dhis2.warehouse.airbyte import AirbyteSchema
 from opensrp_dhis2.warehouse.database import Warehouse, start_embedded_postgres
 from opensrp_dhis2.warehouse.migrations import migrate
@@ -30,6 +31,8 @@ def open_warehouse(settings: Settings) -> Warehouse:
     warehouse = Warehouse(url, report_timezone=settings.report_timezone)
     try:
         migrate(warehouse, settings.project.sql_dir)
+        with warehouse.connect() as connection:
+            own_address.remember(connection, settings.fhir_base_url)
     except BaseException:
         warehouse.close()
         raise

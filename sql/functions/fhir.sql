@@ -1,13 +1,24 @@
 -- fhir: functions that read FHIR's JSON. All are tolerant: what is not as FHIR says gives null, never an error,
 -- and none starts a subtransaction, so that parallel plans may use them.
 
--- Give the id that a reference of one type names: relative, absolute or versioned; of another type, null.
+-- Give the id that a reference of one type names: relative, versioned, or absolute at our own server; else null.
 -- Matched without a capture and cut afterwards: ten times faster than substring(... from ...).
 create or replace function fhir.reference_id(reference text, resource_type text)
-returns text language sql immutable parallel safe as $$
-  select case when reference ~ ('(^|/)' || resource_type || '/[A-Za-z0-9.-]+(/_history/[^/]+)?$')
-    then split_part(split_part(reference, '/_history/', 1), '/', -1)
+returns text language sql stable parallel safe as $$
+  select case
+    when reference ~ ('^' || resource_type || '/[A-Za-z0-9.-]+(/_history/[^/]+)?$')
+      then split_part(split_part(reference, '/_history/', 1), '/', 2)
+    when reference like 'http%://%' then fhir.own_reference_id(reference, resource_type)
   end
+$$;
+
+-- Give the id that an absolute reference names, when it is to our own server: at another one, an id is not ours.
+create or replace function fhir.own_reference_id(reference text, resource_type text)
+returns text language sql stable parallel safe as $$
+  select split_part(split_part(reference, '/_history/', 1), '/', -1)
+  where regexp_replace(
+    reference, '^https?://(.+)/' || resource_type || '/[A-Za-z0-9.-]+(/_history/[^/]+)?$', '\1'
+  ) in (select address from raw.own_address)
 $$;
 
 -- Give the calendar day at the start of a date or dateTime as it stands; null when there is no such day.

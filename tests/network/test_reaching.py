@@ -24,10 +24,9 @@ from opensrp_dhis2.fhir.export import BulkExport
 from opensrp_dhis2.network import Network
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.sources import open_dhis2, open_fhir
-from tests.fhir.script import Answer, Script, scripted
+from tests.fhir.script import R4, Answer, Script, scripted
 from tests.network.servers import ForwardProxy, forward_proxy, tls_before
 
-R4 = {"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1"}
 PAST = datetime(2020, 1, 1, tzinfo=UTC), datetime(2021, 1, 1, tzinfo=UTC)
 FUTURE = datetime(2090, 1, 1, tzinfo=UTC), datetime(2091, 1, 1, tzinfo=UTC)
 HOST = "fhir.moh.example"
