@@ -54,7 +54,7 @@ def built(warehouse: Warehouse, *resources: dict[str, Any]) -> None:
             assert isinstance(found, Resource)
             Load(connection, kind, source="http://fhir.example/fhir").add([found])
         connection.execute(
-            "insert into lookup.place (location_id, org_unit_id, rule, reason) values ('hf1', 'OuDistFaci1', 'ancestor', null);"
+            "insert into lookup.place (location_id, org_unit_id, rule) values ('hf1', 'OuDistFaci1', 'ancestor');"
             "insert into lookup.period select 'Weekly', 'week of ' || d::date, d::date, d::date + 6"
             " from generate_series(timestamp '2025-12-29', '2026-12-28', '7 days') d"
         )
