@@ -79,6 +79,7 @@ def sandbox_environment() -> dict[str, str]:
     return {
         "FHIR_BASE_URL": SANDBOX_FHIR_URL, "FHIR_AUTH": "none", "WAREHOUSE_URL": "", "WAREHOUSE_URL_FILE": "",
         "DHIS2_BASE_URL": SANDBOX_DHIS2_URL, "DHIS2_AUTH": "basic",
+        **dict.fromkeys(("CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), ""),
         **{name.upper(): value for name, value in accounts.items()},
     }  # fmt: skip
 

@@ -12,7 +12,9 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from opensrp_dhis2.deadline import DEADLINE, Deadline, DeadlineError, DeadlineTransport, Limits, TooLargeError
+from opensrp_dhis2.deadline import DEADLINE, Deadline, Limits, TooLargeError
+from opensrp_dhis2.network import DIRECT, Network
+from opensrp_dhis2.unanswered import is_lasting
 
 RETRIED_STATUS = frozenset({429, 502, 503, 504})
 MAX_ATTEMPTS = 4
@@ -43,9 +45,9 @@ class RetryingTransport(httpx.BaseTransport):
             attempt += 1
             try:
                 response = self._attempt(request)
-            except (httpx.TransportError, httpx.DecodingError):
+            except (httpx.TransportError, httpx.DecodingError) as error:
                 pause = wait_seconds(attempt)
-                if attempt == attempts or pause >= deadline.left:
+                if attempt == attempts or pause >= deadline.left or is_lasting(error):
                     raise
             else:
                 pause = wait_seconds(attempt, response.headers.get("Retry-After"))
@@ -77,11 +79,6 @@ def read_whole(response: httpx.Response, request: httpx.Request, most_bytes: int
     return httpx.Response(response.status_code, headers=kept, content=b"".join(parts), extensions=response.extensions)
 
 
-def why(error: httpx.HTTPError) -> str:
-    """Say why there is no answer, in words that may be shown."""
-    return str(error) if isinstance(error, DeadlineError | TooLargeError) else type(error).__name__
-
-
 def wait_seconds(attempt: int, retry_after: str | None = None) -> float:
     """Give the pause in seconds before the attempt after this one: Retry-After if said, else 0.5, 1, 2 s with jitter."""
     asked = _retry_after_seconds(retry_after) if retry_after else None
@@ -107,8 +104,11 @@ def make_client(
     read_timeout_seconds: float = 120.0,
     connections: int = 8,
     limits: Limits = DEFAULT_LIMITS,
+    network: Network = DIRECT,
 ) -> httpx.Client:
     """Open a client bound to one server: gzip asked for, redirects not followed, time and size of each answer bounded.
+
+    The environment's proxies are not looked at: `network` says which to use, and whose certificates are believed.
 
     httpx's own logs are kept to warnings: they write whole URLs and headers, and a page cursor lets one read patients.
     """
@@ -120,10 +120,5 @@ def make_client(
         headers={"Accept-Encoding": "gzip", **(headers or {})},
         timeout=httpx.Timeout(30.0, read=read_timeout_seconds),
         follow_redirects=False,
-        transport=RetryingTransport(make_transport(limits, connections), limits),
+        transport=RetryingTransport(network.transport(limits, connections), limits),
     )
-
-
-def make_transport(limits: Limits, connections: int = 8) -> DeadlineTransport:
-    """Make what every request of ours goes through."""
-    return DeadlineTransport(httpx.HTTPTransport(limits=httpx.Limits(max_connections=connections)), limits)

@@ -17,6 +17,7 @@ from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.project import Project
 
 DEFAULT_RESOURCE_TYPES = "Patient,Encounter,Observation,Condition,Immunization,Location,Group,QuestionnaireResponse"
+_EITHER_CASE = frozenset({"http_proxy", "https_proxy", "no_proxy"})
 SANDBOX_FHIR_URL = "http://127.0.0.1:8180/fhir"
 SANDBOX_DHIS2_URL = "http://127.0.0.1:8181"
 
@@ -87,6 +88,11 @@ class Settings(BaseModel):
     retry_wait_seconds: int = Field(30, ge=0)
     project_dir: Path | None = None
 
+    ca_bundle: Path | None = None
+    http_proxy: str = ""
+    https_proxy: str = ""
+    no_proxy: str = ""
+
     @field_validator("fhir_weekly_types")
     @classmethod
     def _in_one_group(cls, value: list[str], info: ValidationInfo) -> list[str]:
@@ -114,6 +120,11 @@ class Settings(BaseModel):
     def _token_url(cls, value: str) -> str:
         return _http_url(value)
 
+    @field_validator("http_proxy", "https_proxy")
+    @classmethod
+    def _proxy(cls, value: str) -> str:
+        return _proxy_url(value)
+
     @classmethod
     def from_mapping(cls, environment: Mapping[str, str]) -> "Settings":
         """Read the settings; `<NAME>_FILE` gives a file to read a value from, empty values count as unset.
@@ -124,6 +135,8 @@ class Settings(BaseModel):
         for name in cls.model_fields:
             key = name.upper()
             value = environment.get(key, "") or _file_content(key, environment.get(f"{key}_FILE", ""))
+            if name in _EITHER_CASE:
+                value = environment.get(name, "") or value  # as curl and pip read them
             if value:
                 given[name] = value
         try:
@@ -162,6 +175,19 @@ def _http_url(value: str) -> str:
     if parts.username or parts.password:  # messages and the ledger show the URL
         raise ValueError("must not carry a user or password: set the _USERNAME and _PASSWORD beside it")
     return value
+
+
+def _proxy_url(value: str) -> str:
+    """Take host:port as curl does; a port and a host there must be, for messages name the proxy by them."""
+    url = value if "://" in value else f"http://{value}"
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in value
+    except ValueError:
+        is_url = False
+    if not is_url:
+        raise ValueError("must be http://host:port, with user:password@ before the host if the proxy asks for them")
+    return url
 
 
 def _file_content(key: str, path: str) -> str:

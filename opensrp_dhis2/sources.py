@@ -15,7 +15,9 @@ from opensrp_dhis2.fhir.auth import Judge
 from opensrp_dhis2.fhir.auth import make_auth as make_fhir_auth
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.gateway import judge_token
+from opensrp_dhis2.network import Network
 from opensrp_dhis2.settings import Settings
+from opensrp_dhis2.warehouse import own_address
 from opensrp_dhis2.warehouse.airbyte import AirbyteSchema
 from opensrp_dhis2.warehouse.database import Warehouse, start_embedded_postgres
 from opensrp_dhis2.warehouse.migrations import migrate
@@ -31,6 +33,8 @@ def open_warehouse(settings: Settings) -> Warehouse:
     try:
         refuse_transaction_pooling(warehouse)
         migrate(warehouse, settings.project.sql_dir)
+        with warehouse.connect() as connection:
+            own_address.remember(connection, settings.fhir_base_url)
     except BaseException:
         warehouse.close()
         raise
@@ -45,6 +49,7 @@ def open_dhis2(settings: Settings) -> Dhis2Client:
         settings.dhis2_base_url,
         auth=make_auth(credentials, settings.dhis2_base_url),
         request_seconds=settings.dhis2_request_seconds,
+        network=network(settings),
     )
 
 
@@ -64,8 +69,9 @@ def open_fhir(settings: Settings, judge: Judge | None = None) -> FhirClient:
         judge=judge or partial(judge_token, resource_types=settings.all_resource_types),
     )
     return FhirClient(
-        settings.fhir_base_url, auth=auth, page_size=settings.fhir_page_size, connections=settings.fhir_threads
-    )
+        settings.fhir_base_url, auth=auth, page_size=settings.fhir_page_size, connections=settings.fhir_threads,
+        network=network(settings),
+    )  # fmt: skip
 
 
 def open_way(settings: Settings, warehouse: Warehouse, client: FhirClient, progress: Progress = unseen) -> Way:
@@ -84,6 +90,11 @@ def open_way(settings: Settings, warehouse: Warehouse, client: FhirClient, progr
     if not settings.fhir_ndjson_url:
         raise ConfigurationError("FHIR_SOURCE is ndjson: set FHIR_NDJSON_URL to the folder of the files")
     return ndjson_way(settings.fhir_ndjson_url, warehouse, how, page_size=settings.fhir_page_size)
+
+
+def network(settings: Settings) -> Network:
+    """Say how all servers are reached: through which proxies, and whose certificates are believed."""
+    return Network(settings.ca_bundle, settings.http_proxy, settings.https_proxy, settings.no_proxy)
 
 
 def extraction(settings: Settings) -> Extraction:

@@ -21,7 +21,8 @@ from opensrp_dhis2.errors import (
 )
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.export import BulkExport
-from opensrp_dhis2.http import RetryingTransport, make_transport
+from opensrp_dhis2.http import RetryingTransport
+from opensrp_dhis2.network import DIRECT
 from tests.dhis2.conftest import Answer as Dhis2Answer
 from tests.dhis2.conftest import CannedDhis2
 from tests.fhir.keycloak import ALWAYS
@@ -89,7 +90,7 @@ def test_an_export_without_an_end_is_given_up(how: str) -> None:
 
 
 def test_an_answer_that_goes_on_coming_is_given_more_time() -> None:
-    with scripted(Answer(b"x" * 10_000)) as script, make_transport(Limits(slowest=1.0)) as transport:
+    with scripted(Answer(b"x" * 10_000)) as script, DIRECT.transport(Limits(slowest=1.0)) as transport:
         request = httpx.Request("GET", script.url)
         transport.handle_request(request).read()
         assert request.extensions[DEADLINE].left > 10_000
@@ -102,7 +103,7 @@ def test_an_answer_that_goes_on_coming_is_given_more_time() -> None:
 def test_a_pause_that_is_longer_than_what_is_left_is_not_begun(seconds: float, pauses: int) -> None:
     slept: list[float] = []
     busy, limits = Answer(b"busy", 503, {"Retry-After": "60"}), Limits(seconds=seconds)
-    with scripted(busy) as script, RetryingTransport(make_transport(limits), limits, sleep=slept.append) as transport:
+    with scripted(busy) as script, RetryingTransport(DIRECT.transport(limits), limits, sleep=slept.append) as transport:
         assert transport.handle_request(httpx.Request("GET", script.url)).status_code == 503
     assert slept == [60.0] * pauses
 

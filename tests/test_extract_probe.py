@@ -16,7 +16,7 @@ from opensrp_dhis2.sandbox.fhir.auth import opensrp_claims
 from opensrp_dhis2.sandbox.fhir.gateway import PREFIX
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.sources import open_fhir
-from tests.fhir.script import Answer, bundle, scripted
+from tests.fhir.script import R4, Answer, bundle, scripted
 from tests.gateway_site import SECRET, Site, gateway_site
 
 
@@ -107,7 +107,7 @@ def test_a_run_without_expectations_asks_nothing_more(monkeypatch: pytest.Monkey
 
 
 def test_a_server_that_stumbles_at_the_start_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = Answer(b"", 500), Answer(b"", 500), Answer(bundle(total=7)), Answer({})
+    answers = Answer(b"", 500), Answer(b"", 500), Answer(bundle(total=7)), Answer(R4)
     with scripted(*answers) as script:
         settings = {"FHIR_BASE_URL": script.url, "FHIR_AUTH": "none", "RETRY_WAIT_SECONDS": "0"}
         assert run(monkeypatch, {**settings, "FHIR_EXPECTED_COUNTS": "Flag=7"})[0]

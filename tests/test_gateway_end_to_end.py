@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from opensrp_dhis2.defs.deletes import delete_metadata
-from opensrp_dhis2.errors import FhirAuthenticationError, FhirError, FhirOutcomeError, IncompleteExtractError
+from opensrp_dhis2.errors import FhirAuthenticationError, FhirError, IncompleteExtractError
 from opensrp_dhis2.extract import Extraction, TypeResult, extract
 from opensrp_dhis2.extract.deletes import DeleteResult, find_deletes
 from opensrp_dhis2.fhir.gateway import check_counts
@@ -131,7 +131,7 @@ def test_a_role_that_changes_in_the_middle_ends_the_run_at_the_next_token(site: 
 
 
 @pytest.mark.parametrize(("login", "kind", "said"), [
-    ("page", FhirOutcomeError, "login page"), ("redirect", FhirAuthenticationError, "does not let us in"),
+    ("page", FhirAuthenticationError, "login page"), ("redirect", FhirAuthenticationError, "does not let us in"),
 ])  # fmt: skip
 def test_a_login_before_the_gateway_is_a_clear_error(
     site: Site, warehouse: Warehouse, login: Any, kind: type[FhirError], said: str

@@ -41,7 +41,7 @@ def post(auth: TokenAuth) -> None:
     ("ask", "kind", "said"),
     [
         (count, FhirUnavailableError, "check FHIR_TOKEN_URL"),
-        (kick_off, FhirUnavailableError, "try again later"),
+        (kick_off, FhirUnavailableError, "FHIR_TOKEN_URL"),
         (post, Dhis2TimeoutError, "DHIS2_TOKEN_URL"),
     ],
 )

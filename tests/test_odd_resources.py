@@ -8,7 +8,7 @@ import pytest
 from opensrp_dhis2.extract import Extraction, TypeResult, extract, verify
 from opensrp_dhis2.extract.deletes import find_deletes, sweep
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.fhir.page import SUBSETTED
+from opensrp_dhis2.fhir.page import SUBSETTED, SUBSETTED_SYSTEM
 from opensrp_dhis2.sandbox.fhir.app import create_app
 from opensrp_dhis2.sandbox.fhir.faults import Faults, Plan
 from opensrp_dhis2.sandbox.server import running
@@ -125,9 +125,11 @@ def test_what_was_not_given_one_night_is_asked_for_the_next(server: FhirServer, 
 def test_bodies_that_come_in_part_come_whole_when_the_gateway_is_mended(
     proxy: Proxy, server: FhirServer, warehouse: Warehouse
 ) -> None:
+    subsetted = {"system": SUBSETTED_SYSTEM, "code": SUBSETTED}
+
     def cut(query: Any, bundle: dict[str, Any]) -> None:
         for entry in bundle.get("entry", ()):
-            entry["resource"]["meta"].setdefault("tag", []).append({"code": SUBSETTED})
+            entry["resource"]["meta"].setdefault("tag", []).append(subsetted)
 
     proxy.change = cut
     run(proxy.url, warehouse)

@@ -75,6 +75,8 @@ def _passwords(settings: Settings) -> Iterator[tuple[str, str]]:
     yield "FHIR_AIRBYTE_URL", AirbyteSchema(settings.fhir_airbyte_url).password
     storage = re.sub(r"^(\w+::)+", "", settings.fhir_ndjson_url)  # such as simplecache::
     yield "FHIR_NDJSON_URL", unquote(urlsplit(storage).password or "")
+    yield "HTTP_PROXY", unquote(urlsplit(settings.http_proxy).password or "")
+    yield "HTTPS_PROXY", unquote(urlsplit(settings.https_proxy).password or "")
 
 
 def _program(settings: Settings) -> Iterator[Path]:

@@ -16,7 +16,9 @@ from opensrp_dhis2.dhis2.import_summary import Json, read_json_object
 from opensrp_dhis2.dhis2.models import DataValue, Reply, ServerVersion
 from opensrp_dhis2.dhis2.reply_check import check_readable
 from opensrp_dhis2.errors import ConfigurationError, Dhis2Error, Dhis2TimeoutError, Dhis2UnavailableError
-from opensrp_dhis2.http import DEFAULT_LIMITS, make_client, why
+from opensrp_dhis2.http import DEFAULT_LIMITS, make_client
+from opensrp_dhis2.network import DIRECT, Network
+from opensrp_dhis2.unanswered import is_lasting, why_unanswered
 
 READ_TIMEOUT_SECONDS = 300.0  # 2.43 was seen to take two minutes over a large request
 REQUEST_SECONDS = 900.0  # ten minutes of ours at most, and five in which DHIS2 or a proxy works on
@@ -62,6 +64,7 @@ class Dhis2Client:
         read_timeout_seconds: float = READ_TIMEOUT_SECONDS,
         request_seconds: float = REQUEST_SECONDS,
         limits: Limits = DEFAULT_LIMITS,
+        network: Network = DIRECT,
     ) -> None:
         if not base_url.startswith(("http://", "https://")):
             raise ConfigurationError(
@@ -69,12 +72,14 @@ class Dhis2Client:
             )
         self.read_timeout_seconds, self.request_seconds = read_timeout_seconds, request_seconds
         self.base_url = base_url.rstrip("/").removesuffix("/api")
+        self._network = network
         self._http = make_client(
             self.base_url,
             auth=auth,
             headers={"Accept": "application/json", "Cache-Control": "no-cache"},
             read_timeout_seconds=read_timeout_seconds,
             limits=limits,
+            network=network,
         )
 
     def __enter__(self) -> Self:
@@ -104,25 +109,25 @@ class Dhis2Client:
                 method, f"/api/{path}", params=dict(params), content=content, headers=dict(headers)
             )
         except httpx.RequestError as error:
-            raise self._no_answer(method, path, error) from error
+            raise self._no_answer(error, method, path) from error
         kept = {name.lower(): value for name, value in response.headers.items() if name.lower() != "set-cookie"}
         return Reply(response.status_code, response.content, kept.get("content-type", ""), kept)
 
-    def _no_answer(self, method: str, path: str, error: httpx.RequestError) -> Dhis2Error:
-        url, asked, setting = (
-            f"{self.base_url}/api/{path}",
-            f"DHIS2 at {self.base_url} to {method} {path}",
-            "DHIS2_BASE_URL",
-        )
+    def _no_answer(self, error: httpx.RequestError, method: str, path: str) -> Dhis2Error:
+        url = f"{self.base_url}/api/{path}"
+        asked, setting = f"DHIS2 at {self.base_url} to {method} {path}", "DHIS2_BASE_URL"
         if isinstance(error, TooLargeError) and method == "GET":
-            return Dhis2Error(
-                f"DHIS2 at {self.base_url}, {path}: {error}; report it with the server's version", url=url
-            )
-        if not str(error.request.url).startswith(self.base_url + "/api/"):
-            asked, setting = f"the token endpoint {error.request.url}", "DHIS2_TOKEN_URL or DHIS2_BASE_URL"
-        kind = Dhis2TimeoutError if isinstance(error, httpx.TimeoutException) else Dhis2UnavailableError
+            return Dhis2Error(f"{asked}: {error}; report it with the server's version", url=url)
+        if not str(error.request.url).startswith(f"{self.base_url}/api/"):
+            asked, setting = f"the token endpoint {error.request.url}", "DHIS2_TOKEN_URL"
+        kind: type[Dhis2Error] = Dhis2UnavailableError
+        if isinstance(error, httpx.TimeoutException):
+            kind = Dhis2TimeoutError
+        elif method == "GET" and is_lasting(error):  # a write may have been heard, whatever went wrong
+            kind = Dhis2Error
         return kind(
-            f"no answer from {asked} ({why(error)}): check that the server runs and {setting} is right", url=url
+            f"no answer from {asked}: {why_unanswered(error, self._network, setting)}",
+            url=url,
         )
 
     def send_json(self, method: str, path: str, body: bytes) -> Reply:

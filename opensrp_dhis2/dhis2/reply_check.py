@@ -4,7 +4,6 @@ It knows the ways in which DHIS2 and the proxies before it say no; it refuses to
 """
 
 import json
-from urllib.parse import urlsplit
 
 from opensrp_dhis2.dhis2.codes import explain
 from opensrp_dhis2.dhis2.import_summary import read_envelope
@@ -15,6 +14,7 @@ from opensrp_dhis2.errors import (
     Dhis2UnavailableError,
     MetadataNotFoundError,
 )
+from opensrp_dhis2.odd_answer import is_login_address, is_login_page, redirect_words, wants_tls
 
 _ACCESS_CODES = frozenset({"E1006", "E2010", "E2011", "E2012"})
 
@@ -47,17 +47,21 @@ def _fault(reply: Reply, base_url: str) -> tuple[type[Dhis2Error] | None, str]:
 
 
 def _redirect_fault(reply: Reply, base_url: str) -> tuple[type[Dhis2Error], str]:
-    target = urlsplit(reply.headers.get("location", ""))
-    if "login" in target.path:
+    location = reply.headers.get("location", "")
+    if is_login_address(location):
         return Dhis2AuthenticationError, "it sends us to its login page: check DHIS2_AUTH and the credentials"
-    place = f"{target.scheme or urlsplit(base_url).scheme}://{target.hostname or urlsplit(base_url).hostname}"
-    return Dhis2Error, f"it redirects to {place}: set DHIS2_BASE_URL to where the server really is"
+    return Dhis2Error, redirect_words(location, base_url, "DHIS2_BASE_URL")
 
 
 def _refusal(reply: Reply) -> tuple[type[Dhis2Error], str]:
+    if wants_tls(reply.status, reply.body):
+        return Dhis2Error, "the port speaks TLS: write https:// in DHIS2_BASE_URL"
     envelope = read_envelope(reply)
     if envelope is None:
-        return Dhis2Error, f"it answered {reply.status}, not as DHIS2 does: check DHIS2_BASE_URL"
+        return (
+            Dhis2Error,
+            f"it answered {reply.status}, not as DHIS2 does: check DHIS2_BASE_URL, the address without /api",
+        )
     code = envelope.error_code
     words = explain(code) if code else None
     why = f"{code}: {words.sentence} {words.remedy}" if words else f"it answered {reply.status}"
@@ -73,6 +77,11 @@ def _content_fault(reply: Reply) -> tuple[type[Dhis2Error] | None, str]:
         return (
             Dhis2AuthenticationError,
             "an empty answer, by which it hides what the account may not read: share it for read",
+        )
+    if is_login_page(reply.content_type, reply.body):
+        return (
+            Dhis2AuthenticationError,
+            "a login page: check DHIS2_AUTH and the credentials, and that no other log-in stands before the server",
         )
     if "json" not in reply.content_type:
         return (

@@ -99,6 +99,7 @@ def first_load(
     Raises: FhirUnavailableError (transient): the next run goes on with the same job. Others as the warehouse.
     """
     started, result = time.monotonic(), FirstLoad()
+    client.introduction()  # before anything is read: of another release it would read as empty
     with (
         warehouse.lock(f"export of {client.base_url}", wait_seconds=PATIENCE_SECONDS),
         BulkExport(client, sleep=sleep) as bulk,

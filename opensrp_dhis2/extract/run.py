@@ -10,7 +10,7 @@ from opensrp_dhis2.extract.plan import Choose, choose_next, choose_past, plan_sl
 from opensrp_dhis2.extract.reading import read_slice
 from opensrp_dhis2.extract.repair import ask_again
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.warehouse import slices
+from opensrp_dhis2.warehouse import own_address, slices
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.raw_pages import table_name
 from opensrp_dhis2.warehouse.slices import Kind, Slice
@@ -58,6 +58,9 @@ def resweep(
 
 def _run(reading: Reading, kind: Kind, choose: Choose, progress: Progress) -> TypeResult:
     started, result = time.monotonic(), TypeResult(reading.resource_type)
+    told = reading.client.introduction()  # before anything is read: of another release it would read as empty
+    with reading.warehouse.connect() as connection:
+        own_address.remember(connection, reading.source, told.own_url)
     with (
         reading.warehouse.lock(f"{kind} of {reading.resource_type} at {reading.source}"),
         ThreadPoolExecutor(reading.how.threads, thread_name_prefix="extract") as pool,

@@ -4,9 +4,11 @@ It knows HAPI's habits (../docs/upstream-quirks.md); it refuses to know what bec
 errors carries a page cursor: whoever has one may read patients.
 """
 
+import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -26,14 +28,19 @@ from opensrp_dhis2.errors import (
     PageTooLargeError,
     UnreadablePageError,
 )
-from opensrp_dhis2.fhir.page import BUNDLE, MOST_BYTES, Bundle, Page, outcome_text, page_of
+from opensrp_dhis2.fhir.capability import Introduction, read_capability, refusal
+from opensrp_dhis2.fhir.page import BUNDLE, MOST_BYTES, Bundle, Page, is_outcome, outcome_text, page_of
 from opensrp_dhis2.fhir.window import Window
-from opensrp_dhis2.http import RETRIED_STATUS, make_client, why
+from opensrp_dhis2.http import RETRIED_STATUS, make_client
+from opensrp_dhis2.network import DIRECT, Network
+from opensrp_dhis2.odd_answer import is_login_address, is_login_page, redirect_words, wants_tls
+from opensrp_dhis2.unanswered import is_lasting, why_unanswered
 
 # no-cache: HAPI answers a repeated search from a cache for a minute. Never no-store: it silently gives one page only.
 HEADERS = {"Accept": "application/fhir+json", "Cache-Control": "no-cache"}
 MOST_AGE_SECONDS = 60  # as long as HAPI itself answers from its cache; a run's overlap forgives it
 LIMITS = Limits(most_bytes=MOST_BYTES)
+CLOCK_SECONDS = 300.0  # as long as the server's clock is reckoned on by ours
 CUT_OFF_ATTEMPTS = 3  # for an answer whose length is right and whose end is missing
 
 
@@ -42,15 +49,17 @@ class FhirClient:
 
     def __init__(
         self, base_url: str, *, auth: httpx.Auth | None = None, page_size: int = 500, connections: int = 8,
-        limits: Limits = LIMITS,
+        limits: Limits = LIMITS, network: Network = DIRECT,
     ) -> None:  # fmt: skip
         self.base_url = base_url.rstrip("/")
         self.page_size = page_size
-        self.auth, self.limits = auth, limits
+        self.auth, self.limits, self.network = auth, limits, network
+        self._introduction: Introduction | None = None
+        self._introducing = Lock()
         try:
             # One connection more: while threads read, another one counts what comes next.
             self._http = make_client(
-                self.base_url, auth=auth, headers=HEADERS, connections=connections + 1, limits=limits
+                self.base_url, auth=auth, headers=HEADERS, connections=connections + 1, limits=limits, network=network
             )
         except httpx.InvalidURL as error:
             raise ConfigurationError(f"FHIR_BASE_URL is no URL ({error}): write https://host/fhir") from None
@@ -65,10 +74,35 @@ class FhirClient:
         self._http.close()
 
     def server_now(self) -> datetime:
-        """Ask the server for its time: windows are cut by its clock, not by ours."""
+        """Give the server's time: windows are cut by its clock, not by ours.
+
+        What it said minutes ago is reckoned on, in whole seconds as it tells them: never later than it would say now.
+        """
+        told = self.introduction()
+        return told.at + timedelta(seconds=int(time.monotonic() - told.heard_at))
+
+    def introduction(self) -> Introduction:
+        """Ask the server who it is, once a run; again after CLOCK_SECONDS, for its clock may have been set.
+
+        Raises: FhirOutcomeError (terminal) when it is no FHIR R4 server, or tells no time. Others as any request.
+        """
+        with self._introducing:
+            told = self._introduction
+            if told is None or time.monotonic() - told.heard_at > CLOCK_SECONDS:
+                told = self._introduction = self._ask_who()
+            return told
+
+    def _ask_who(self) -> Introduction:
         response = self._get("/metadata", [("_summary", "true")])
+        heard_at = time.monotonic()
+        if not _is_json(response):
+            raise self._no_fhir(response, _content_type(response), "CapabilityStatement")
+        capability = read_capability(response.content)
+        if refused := refusal(capability, self.base_url):
+            raise FhirOutcomeError(refused, url=f"{self.base_url}/metadata", status=response.status_code)
         try:
-            return parsedate_to_datetime(response.headers.get("Date", "")).astimezone(UTC)
+            at = parsedate_to_datetime(response.headers.get("Date", "")).astimezone(UTC)
+            return Introduction(at, heard_at, capability.implementation.url.rstrip("/"))
         except ValueError:
             raise FhirOutcomeError(
                 f"{self.base_url}/metadata has no Date header, so no window can be cut by the server's clock: let the "
@@ -141,7 +175,7 @@ class FhirClient:
                 url=self.base_url + path,
             ) from None
         except httpx.HTTPError as error:
-            raise self._silent(path, error) from None
+            raise no_answer(error, self.network, self.base_url, path) from None
         if response.status_code != 200:
             raise self._error(response, path)
         age = response.headers.get("Age", "")
@@ -153,22 +187,21 @@ class FhirClient:
             )  # fmt: skip
         return response
 
-    def _silent(self, path: str, error: httpx.HTTPError) -> FhirUnavailableError:
-        asked, setting = (f"FHIR server {self.base_url}{path}", "FHIR_BASE_URL")
-        if error.request.method == "POST":
-            asked, setting = (f"The token endpoint {error.request.url}", "FHIR_TOKEN_URL")
-        return FhirUnavailableError(
-            f"{asked} gave no answer ({why(error)}): check {setting} and that the server runs; the watermark stays and the "
-            "next run reads on",
-            url=self.base_url + path,
-        )
-
     def _error(self, response: httpx.Response, path: str) -> FhirError:
         url, status = self.base_url + path, response.status_code
         said = outcome_text(_json(response))
         where = f"FHIR server {self.base_url}, {path or 'a next page'}: HTTP {status}"
         if status == 410:
             return CursorExpiredError(f"{where}: the page cursor has expired", url=url, status=status)
+        location = response.headers.get("Location", "")
+        if 300 <= status < 400 and location and not is_login_address(location):
+            told = redirect_words(location, self.base_url, "FHIR_BASE_URL")
+            return FhirOutcomeError(f"{where}: {told}", url=url, status=status)
+        if wants_tls(status, response.content):
+            told = "the port speaks TLS: write https:// in FHIR_BASE_URL"
+            return FhirOutcomeError(f"{where}: {told}", url=url, status=status)
+        if 300 <= status < 400:
+            where = f"{where}, a redirect to a login page"
         if status in (401, 403) or 300 <= status < 400:
             return FhirAuthenticationError(
                 f"{where}: the server does not let us in; check FHIR_AUTH and its settings, and the account's roles",
@@ -176,6 +209,8 @@ class FhirClient:
             )  # fmt: skip
         if status in RETRIED_STATUS or status >= 500:
             return FhirUnavailableError(f"{where}: {said}; try again later", url=url, status=status)
+        if status == 404 and not is_outcome(response.content):
+            said = "nothing of FHIR is there, for FHIR_BASE_URL must end in the FHIR base (often /fhir)"
         return FhirOutcomeError(f"{where}: {said}; check FHIR_BASE_URL and the type's name", url=url, status=status)
 
     def _bundle(self, path: str, query: Sequence[tuple[str, str]] | str) -> Bundle:
@@ -185,7 +220,7 @@ class FhirClient:
         except (msgspec.MsgspecError, RecursionError):
             raise self._unreadable(response) from None
         if bundle.resource_type != "Bundle":
-            raise self._no_bundle(response, bundle.resource_type)
+            raise self._no_fhir(response, bundle.resource_type)
         return bundle
 
     def _whole(self, path: str, query: Sequence[tuple[str, str]] | str) -> httpx.Response:
@@ -200,9 +235,9 @@ class FhirClient:
             url=self.base_url + path, status=response.status_code,
         )  # fmt: skip
 
-    def _unreadable(self, response: httpx.Response) -> FhirOutcomeError:
+    def _unreadable(self, response: httpx.Response) -> FhirError:
         if not _is_json(response):
-            return self._no_bundle(response, _content_type(response))
+            return self._no_fhir(response, _content_type(response))
         url = str(response.url.copy_with(query=None))
         error = UnreadablePageError(
             f"{url} answered with {len(response.content)} bytes of malformed JSON: look for the resource at fault",
@@ -211,13 +246,29 @@ class FhirClient:
         error.body = response.content
         return error
 
-    def _no_bundle(self, response: httpx.Response, kind: str) -> FhirOutcomeError:
+    def _no_fhir(self, response: httpx.Response, kind: str, wanted: str = "Bundle") -> FhirError:
         url = str(response.url.copy_with(query=None))
+        if is_login_page(_content_type(response), response.content):
+            return FhirAuthenticationError(
+                f"{url} answered with a login page, no FHIR {wanted}: something before the server wants people to log in; "
+                "have this account let past it, or set FHIR_BASE_URL to the server behind it",
+                url=url, status=response.status_code,
+            )  # fmt: skip
         return FhirOutcomeError(
-            f"{url} answered with {kind or 'some JSON'}, no FHIR Bundle: check that FHIR_BASE_URL ends in the FHIR base "
+            f"{url} answered with {kind or 'some JSON'}, no FHIR {wanted}: check that FHIR_BASE_URL ends in the FHIR base "
             "(often /fhir) and that no login page stands before it",
             url=url, status=response.status_code,
         )  # fmt: skip
+
+
+def no_answer(error: httpx.HTTPError, network: Network, base_url: str, place: str) -> FhirError:
+    """Make the error for a request that got no answer: transient unless only a person can mend the cause."""
+    asked, setting = f"FHIR server {base_url}{place}", "FHIR_BASE_URL"
+    if error.request.method == "POST":
+        asked, setting = f"The token endpoint {error.request.url}", "FHIR_TOKEN_URL"
+    kind = FhirError if is_lasting(error) else FhirUnavailableError
+    why = why_unanswered(error, network, setting)
+    return kind(f"{asked} gave no answer: {why}. The watermark stays and the next run reads on", url=base_url)
 
 
 def _content_type(response: httpx.Response) -> str:

@@ -17,7 +17,7 @@ from typing import Self
 import httpx
 import msgspec
 
-from opensrp_dhis2.deadline import TooLargeError
+from opensrp_dhis2.deadline import DeadlineError, TooLargeError
 from opensrp_dhis2.errors import (
     ExportLostError,
     ExportRefusedError,
@@ -25,10 +25,11 @@ from opensrp_dhis2.errors import (
     FhirUnavailableError,
     IncompleteExtractError,
 )
-from opensrp_dhis2.fhir.client import FhirClient
+from opensrp_dhis2.fhir.client import FhirClient, no_answer
 from opensrp_dhis2.fhir.manifest import Manifest, read_manifest, sends_token, status_url_of
 from opensrp_dhis2.fhir.page import BUNDLE, MOST_BYTES, Page, outcome_text
-from opensrp_dhis2.http import MAX_ATTEMPTS, RETRIED_STATUS, make_transport, read_whole, wait_seconds, why
+from opensrp_dhis2.http import MAX_ATTEMPTS, RETRIED_STATUS, read_whole, wait_seconds
+from opensrp_dhis2.unanswered import is_lasting
 
 PAGE_LINES = 2_000  # bounds the memory
 UNPACKED_BYTES = 1 << 20  # at a time: a few bytes of gzip may hold gigabytes
@@ -49,10 +50,10 @@ class BulkExport:
     """
 
     def __init__(self, client: FhirClient, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self.base_url, self._limits, self._sleep = client.base_url, client.limits, sleep
+        self.base_url, self._limits, self._network, self._sleep = client.base_url, client.limits, client.network, sleep
         self._http = httpx.Client(
             auth=client.auth, headers=HEADERS, timeout=httpx.Timeout(30.0, read=120.0),
-            transport=make_transport(client.limits),
+            transport=client.network.transport(client.limits),
         )  # fmt: skip
 
     def __enter__(self) -> Self:
@@ -138,7 +139,8 @@ class BulkExport:
                     count += 1
                     yield line
             except httpx.HTTPError as error:
-                raise self._incomplete(f"was cut off after {count} lines ({why(error)})") from None
+                why = str(error) if isinstance(error, DeadlineError) else type(error).__name__
+                raise self._incomplete(f"was cut off after {count} lines ({why})") from None
             except (EOFError, zlib.error, msgspec.DecodeError) as error:
                 raise self._incomplete(f"was cut off after {count} lines ({type(error).__name__})") from None
         if planned_count is not None and count != planned_count:
@@ -160,7 +162,7 @@ class BulkExport:
             except TooLargeError as error:
                 raise ExportRefusedError(f"FHIR server {self.base_url}, {place}: {error}", url=self.base_url) from None
             except httpx.HTTPError as error:
-                if place == KICK_OFF or is_last:  # a kick-off may have been heard
+                if place == KICK_OFF or is_last or is_lasting(error):  # a kick-off may have been heard
                     raise self._silent(place, error) from None
                 self._sleep(wait_seconds(attempt))
                 continue
@@ -184,12 +186,8 @@ class BulkExport:
         is_away = status in RETRIED_STATUS or status >= 500
         return self._said(FhirUnavailableError if is_away else ExportRefusedError, FILE, response)
 
-    def _silent(self, place: str, error: httpx.HTTPError) -> FhirUnavailableError:
-        asked = f"FHIR server {self.base_url}, {place}"
-        if error.request.method == "POST":
-            asked = f"The token endpoint {error.request.url}"
-        text = f"{asked}: no answer ({why(error)}); try again later"
-        return FhirUnavailableError(text, url=self.base_url)
+    def _silent(self, place: str, error: httpx.HTTPError) -> FhirError:
+        return no_answer(error, self._network, self.base_url, f", {place}")
 
     def _said(self, kind: type[FhirError], place: str, response: httpx.Response) -> FhirError:
         try:

@@ -14,6 +14,7 @@ MOST_BYTES = 64 << 20  # of a page, unpacked, and of a line: some of each are in
 HEAD_BYTES = 1_000  # of a line that is longer, to know it by
 TOO_LARGE = f"it is larger than {MOST_BYTES >> 20} MiB"
 SUBSETTED = "SUBSETTED"
+SUBSETTED_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
 NO_JSON = "it is not JSON, or its id or meta is not as FHIR has them"
 NO_KEYS = "it has no FHIR id, or no meta.lastUpdated with a zone"
 IN_PART = "the server sent only a part of it (SUBSETTED)"
@@ -32,6 +33,11 @@ class Tag(msgspec.Struct):
 
     system: str | None = None
     code: str | None = None
+
+    @property
+    def is_subsetted(self) -> bool:
+        """Tell the server's own mark on what it sent in part; a client may store the code under a system of its own."""
+        return self.code == SUBSETTED and self.system == SUBSETTED_SYSTEM
 
 
 class _Meta(msgspec.Struct):
@@ -199,7 +205,7 @@ def read_resource(resource_type: str, body: bytes) -> Resource | Rejected:
     stamp = keys.stamp
     if stamp is None:
         return Rejected(its_id, NO_KEYS, body)
-    if any(tag.code == SUBSETTED for tag in keys.meta.tags):
+    if any(tag.is_subsetted for tag in keys.meta.tags):
         return Rejected(its_id, IN_PART, body)
     return Resource(keys.id, version_of(keys.meta.version, stamp), stamp, body)
 
@@ -207,6 +213,12 @@ def read_resource(resource_type: str, body: bytes) -> Resource | Rejected:
 def version_of(text: str | None, last_updated: datetime) -> int:
     """Read a versionId; one that is no number, or too long for a bigint, is replaced by lastUpdated in milliseconds."""
     return int(text) if text and _NUMBER.fullmatch(text) else int(last_updated.timestamp() * 1000)
+
+
+def is_outcome(body: bytes) -> bool:
+    """Tell an OperationOutcome, with which every FHIR server refuses: pure."""
+    keys = read_keys(body)
+    return keys is not None and keys.resource_type == "OperationOutcome"
 
 
 def outcome_text(body: Any) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from opensrp_dhis2.errors import FhirOutcomeError
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.fhir.page import SUBSETTED, Bundle, Page, Tag, Version, read_keys, version_of
+from opensrp_dhis2.fhir.page import Bundle, Page, Tag, Version, read_keys, version_of
 from opensrp_dhis2.fhir.window import Window
 
 IDS_PER_PAGE = 5_000
@@ -79,5 +79,5 @@ def _stamps(client: FhirClient, resource_type: str, bundle: Bundle) -> list[Stam
 
 
 def _tags_md5(tags: Sequence[Tag]) -> str | None:
-    told = sorted(f"{tag.system or ''}|{tag.code or ''}" for tag in tags if tag.code != SUBSETTED)
+    told = sorted(f"{tag.system or ''}|{tag.code or ''}" for tag in tags if not tag.is_subsetted)
     return hashlib.md5("\n".join(told).encode(), usedforsecurity=False).hexdigest() if told else None

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.project import Project
 from opensrp_dhis2.sandbox.dhis2.app import create_app as create_dhis2
+from opensrp_dhis2.sandbox.district.faults import OWN_ADDRESS
 from opensrp_dhis2.sandbox.district.write import write_district
 from opensrp_dhis2.sandbox.fhir.app import create_app as create_fhir
 from opensrp_dhis2.sandbox.fhir.folder import load_folder
@@ -23,14 +24,18 @@ DISTRICT_METADATA = Path(__file__).parent / "district" / "metadata.json"
 
 
 def fhir_app(data: Path | None, district_dir: Path) -> Starlette:
-    """Serve a folder of FHIR files; without one, the generated district, written once and kept."""
+    """Serve a folder of FHIR files; without one, the generated district, written once and kept.
+
+    The district's server names itself by the address that some of the district's references carry.
+    """
+    address = None if data else OWN_ADDRESS
     if data is None:
         data = district_dir
         if not any(district_dir.glob("*.ndjson")):
             write_district(district_dir, today=datetime.now(UTC).date())
     store = FhirStore()
     load_folder(store, data)
-    return create_fhir(store)
+    return create_fhir(store, server_address=address)
 
 
 def dhis2_app(

@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Identifier
 
 from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.contract import describe, refusal
-from opensrp_dhis2.views.relation import Relation, digest, functions_digest, record, scalar
+from opensrp_dhis2.views.relation import Relation, content_digest, digest, functions_digest, record, scalar
 from opensrp_dhis2.views.relation_sql import (
     changed_ids,
     delete_rows,
@@ -50,10 +50,10 @@ def high_water(warehouse: Warehouse, view: View) -> int:
 
 
 def definitions(connection: Connection, catalog: Catalog, report_timezone: str) -> dict[str, str]:
-    """Digest what each staging table is made from: its file, the fhir functions and the zone that cuts days."""
-    functions = functions_digest(connection)
+    """Digest what each staging table is made from: its file, the fhir functions, our addresses, the zone that cuts days."""
+    shared = functions_digest(connection), content_digest(connection, "raw.own_address"), report_timezone
     return {
-        view.name: digest(view.sql, view.front_matter.key, view.front_matter.indexes, report_timezone, functions)
+        view.name: digest(view.sql, view.front_matter.key, view.front_matter.indexes, *shared)
         for view in catalog.staging
     }
 

@@ -1,14 +1,28 @@
 -- fhir: functions that read FHIR's JSON. All are tolerant: what is not as FHIR says gives null, never an error,
 -- and none starts a subtransaction, so that parallel plans may use them.
 
--- Give the id that a reference of one type names: relative, absolute or versioned; of another type, null.
+-- Give the id that a reference of one type names: relative, versioned, or absolute at our own server; else null.
 -- Matched without a capture and cut afterwards: ten times faster than substring(... from ...).
 create or replace function fhir.reference_id(reference text, resource_type text)
-returns text language sql immutable parallel safe as $$
-  select case when reference ~ ('(^|/)' || resource_type || '/[A-Za-z0-9.-]+(/_history/[^/]+)?$')
-    then split_part(split_part(reference, '/_history/', 1), '/', -1)
+returns text language sql stable parallel safe as $$
+  select case
+    when reference ~ ('^' || resource_type || '/[A-Za-z0-9.-]+(/_history/[^/]+)?$')
+      then split_part(split_part(reference, '/_history/', 1), '/', 2)
+    when reference ~ '^https?://' then fhir.own_reference_id(reference, resource_type)
   end
 $$;
+
+-- Give the id that an absolute reference names, when it is to our own server: at another one, an id is not ours.
+create or replace function fhir.own_reference_id(reference text, resource_type text)
+returns text language plpgsql stable parallel safe as $$
+declare
+  bare constant text := split_part(split_part(reference, '://', 2), '/_history/', 1);
+  resource_id constant text := split_part(bare, '/', -1);
+begin
+  if resource_id !~ '^[A-Za-z0-9.-]+$' then return null; end if;
+  perform from raw.own_address as own where own.address || '/' || resource_type || '/' || resource_id = bare;
+  return case when found then resource_id end;
+end $$;
 
 -- Give the calendar day at the start of a date or dateTime as it stands; null when there is no such day.
 create or replace function fhir.calendar_day(value text)

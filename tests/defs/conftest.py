@@ -16,6 +16,7 @@ from opensrp_dhis2.definitions import defs
 from opensrp_dhis2.defs.runs import QUIET
 from opensrp_dhis2.dhis2.periods import period_of
 from opensrp_dhis2.sandbox.dhis2.app import create_app as create_dhis2
+from opensrp_dhis2.sandbox.district.faults import OWN_ADDRESS
 from opensrp_dhis2.sandbox.district.write import write_district
 from opensrp_dhis2.sandbox.fhir.app import create_app as create_fhir
 from opensrp_dhis2.sandbox.fhir.folder import load_folder
@@ -125,7 +126,7 @@ def chain_over(
     store = FhirStore()
     load_folder(store, folder)
     dhis2 = create_dhis2(read_sandbox_metadata(DISTRICT_METADATA), version="2.43", clock=lambda: NOW)
-    with running(create_fhir(store)) as fhir_url, running(dhis2) as dhis2_url:
+    with running(create_fhir(store, server_address=OWN_ADDRESS)) as fhir_url, running(dhis2) as dhis2_url:
         for name, value in {
             "FHIR_BASE_URL": f"{fhir_url}/fhir",
             "FHIR_LAG_SECONDS": "0",

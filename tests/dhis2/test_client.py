@@ -127,6 +127,21 @@ def test_a_server_that_does_not_answer_in_time_is_unavailable() -> None:
         (Answer(200), Dhis2AuthenticationError, "may not read"),
         (Answer(302, b"", {"Location": "https://x.org/login/"}), Dhis2AuthenticationError, "login page"),
         (
+            Answer(200, b"<title>DHIS2 | Log in</title>", {"Content-Type": "text/html"}),
+            Dhis2AuthenticationError,
+            "a login page",
+        ),
+        (
+            Answer(302, b"", {"Location": "https://127.0.0.1/api/me"}),
+            Dhis2Error,
+            "https://127.0.0.1: write https:// in DHIS2_",
+        ),
+        (
+            Answer(400, b"This combination of host and port requires TLS.", {"Content-Type": "text/plain"}),
+            Dhis2Error,
+            "the port speaks TLS: write https:// in DHIS2_BASE_URL",
+        ),
+        (
             Answer(301, b"", {"Location": "https://x.org/api/me"}),
             Dhis2Error,
             "redirects to https://x.org: set DHIS2_BASE",

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 BASE = "/fhir"
+R4 = {"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1"}  # what /metadata must say
 
 
 @dataclass

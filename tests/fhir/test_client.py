@@ -24,7 +24,7 @@ from opensrp_dhis2.http import RetryingTransport
 from opensrp_dhis2.sandbox.fhir.app import create_app
 from opensrp_dhis2.sandbox.fhir.store import FhirStore
 from opensrp_dhis2.sandbox.server import running
-from tests.fhir.script import Answer, Script, bundle, flag, scripted
+from tests.fhir.script import R4, Answer, Script, bundle, flag, scripted
 
 WINDOW = Window(datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 21, 0, 0, 0, 5000, tzinfo=UTC))
 CURSOR = "9a2b8b0d-4270-4a25-b8b3-2f83644fd59d"
@@ -265,14 +265,14 @@ def test_count_without_a_total_is_an_error_and_not_zero() -> None:
 
 def test_the_clock_is_the_servers() -> None:
     at = {"Date": "Sat, 21 Nov 2026 02:47:47 GMT"}
-    answer = Answer({"resourceType": "CapabilityStatement"}, headers=at)
+    answer = Answer(R4, headers=at)
     with scripted(answer) as script, FhirClient(f"{script.url}/") as client:
         assert client.server_now() == datetime(2026, 11, 21, 2, 47, 47, tzinfo=UTC)
     assert script.asked[0].path == "/fhir/metadata"
 
 
 def test_a_server_without_a_date_is_refused_rather_than_read_by_our_clock() -> None:
-    answer = Answer({"resourceType": "CapabilityStatement"}, has_date=False)
+    answer = Answer(R4, has_date=False)
     failing = pytest.raises(FhirOutcomeError, match="no Date header")
     with scripted(answer) as script, FhirClient(script.url) as client, failing:
         client.server_now()

@@ -22,7 +22,7 @@ from opensrp_dhis2.sandbox.fhir.auth import TOKEN_PATH, ClientCredentials, opens
 from opensrp_dhis2.sandbox.fhir.gateway import PREFIX, Gateway, create_gateway
 from opensrp_dhis2.sandbox.fhir.store import FhirStore
 from opensrp_dhis2.sandbox.server import running
-from tests.fhir.script import Answer, bundle, scripted
+from tests.fhir.script import R4, Answer, bundle, scripted
 
 SECRET, TEAM = "hush-hush", "https://smartregister.org/care-team-tag-id"
 READER = ("WEB_CLIENT", "GET_FLAG", "GET_PATIENT")
@@ -235,7 +235,7 @@ def test_a_role_that_only_a_client_gives_is_pointed_out() -> None:
 )
 def test_probe_says_what_kind_of_token_it_is(token: list[str], said: str) -> None:
     count, history = Answer(bundle(total=3)), Answer(bundle())
-    with scripted(Answer({}), Answer(b"", 404), count, history) as script, FhirClient(script.url) as client:
+    with scripted(Answer(R4), Answer(b"", 404), count, history) as script, FhirClient(script.url) as client:
         sentence, [row] = probe(client, ["Flag"], {}, token)
     assert said in sentence
     assert (row.counted, row.export) == (3, "no (HTTP 404)")
@@ -246,7 +246,7 @@ def test_probe_says_what_kind_of_token_it_is(token: list[str], said: str) -> Non
 )
 def test_15_an_export_is_seen_to_be_there_without_beginning_one(shared: Any, recording: str, export: str) -> None:
     said = json.loads((shared / "contracts" / "hapi" / f"{recording}.json").read_text())["response"]
-    answers = Answer({}), Answer(said["body"], said["status"]), Answer(bundle(total=0)), Answer(bundle())
+    answers = Answer(R4), Answer(said["body"], said["status"]), Answer(bundle(total=0)), Answer(bundle())
     with scripted(*answers) as script, FhirClient(script.url) as client:
         _, [row] = probe(client, ["Flag"], {}, [])
     assert row.export == export
@@ -255,7 +255,7 @@ def test_15_an_export_is_seen_to_be_there_without_beginning_one(shared: Any, rec
 
 def test_a_server_that_is_down_is_no_row_of_refusals() -> None:
     with (
-        scripted(Answer({}), Answer(b"", 500)) as script,
+        scripted(Answer(R4), Answer(b"", 500)) as script,
         FhirClient(script.url) as client,
         pytest.raises(FhirUnavailableError),
     ):

@@ -11,6 +11,12 @@ from opensrp_dhis2.fhir.ndjson import NdjsonFolder
 from opensrp_dhis2.fhir.page import Rejected, Resource, outcome_text, read_resource
 from tests.fhir.script import flag
 
+VALUES_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"  # as recorded: hapi/08a-elements
+
+
+def tagged(*tags: dict[str, str]) -> dict[str, Any]:
+    return {**flag("a"), "meta": {**flag("a")["meta"], "tag": list(tags)}}
+
 
 def test_a_resource_keeps_its_bytes_and_gives_its_keys() -> None:
     body = msgspec.json.encode(flag("a.b-1", 12))
@@ -41,7 +47,7 @@ def test_a_version_that_is_no_number_is_replaced_by_the_stamp_which_grows_too(ve
         (msgspec.json.encode({"resourceType": "Flag", "id": "a"}), "no meta.lastUpdated"),
         (msgspec.json.encode(flag("a", at="2026-11-20T10:00:00")), "with a zone"),
         (
-            msgspec.json.encode({**flag("a"), "meta": {**flag("a")["meta"], "tag": [{"code": "SUBSETTED"}]}}),
+            msgspec.json.encode(tagged({"system": VALUES_SYSTEM, "code": "SUBSETTED"})),
             "SUBSETTED",
         ),
     ],
@@ -51,6 +57,11 @@ def test_what_is_no_usable_resource_is_rejected_with_its_bytes_and_a_reason(body
     assert isinstance(found, Rejected)
     assert reason in found.reason
     assert found.body == body
+
+
+@pytest.mark.parametrize("system", [{}, {"system": "https://moh.example/tags"}, {"system": f"{VALUES_SYSTEM}/"}])
+def test_a_tag_that_only_looks_like_the_servers_mark_is_the_clients_own(system: dict[str, str]) -> None:
+    assert isinstance(read_resource("Flag", msgspec.json.encode(tagged({**system, "code": "SUBSETTED"}))), Resource)
 
 
 def test_escaped_backslash_before_u0000_is_text_and_no_nul() -> None:

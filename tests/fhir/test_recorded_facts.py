@@ -27,7 +27,7 @@ from opensrp_dhis2.sandbox.fhir.faults import Faults, Plan
 from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.raw_pages import Load
-from tests.fhir.script import Answer, scripted
+from tests.fhir.script import R4, Answer, scripted
 from tests.fhir_server import FhirServer, fhir_server
 from tests.sandbox.conftest import MovingClock
 from tests.sandbox.fhir_recording import Recording, read_recording
@@ -104,7 +104,7 @@ def test_10d_history_instance_deleted_has_no_time_so_the_search_keeps_its_bounds
     deleted, told = entries[0]["request"], Answer(recording.response["body"])
     assert (deleted["method"], deleted["url"]) == ("DELETE", "Flag/hi022700-0005/_history/2")
     load(warehouse, "Flag", bodies(recording))
-    with scripted(told) as script, FhirClient(script.url) as client:
+    with scripted(Answer(R4), told) as script, FhirClient(script.url) as client:
         since = datetime(2026, 11, 21, tzinfo=UTC)
         rows(warehouse, f"insert into raw.delete_watermark values ('{script.url}', 'Flag', '{since}') returning 1")
         assert find_deletes(client, warehouse, "Flag").deleted == 1

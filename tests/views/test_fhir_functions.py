@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from opensrp_dhis2.warehouse import own_address
 from opensrp_dhis2.warehouse.database import Warehouse
 
 SNOMED = "http://snomed.info/sct"
@@ -22,6 +23,17 @@ def ask(warehouse: Warehouse, expression: str, *values: object) -> Any:
 REFERENCES = [
     ("Patient/p-1.A", "Patient", "p-1.A"),
     ("https://fhir.example.org/fhir/Patient/p1", "Patient", "p1"),
+    ("http://fhir.example.org/fhir/Patient/p1", "Patient", "p1"),
+    ("http://hapi:8080/fhir/Patient/p1", "Patient", "p1"),
+    ("https://other.example/fhir/Patient/p1", "Patient", None),
+    ("https://fhir.example.org/Patient/p1", "Patient", None),
+    ("https://fhir.example.org/fhir/other/Patient/p1", "Patient", None),
+    ("https://fhir.example.org/fhir/Group/p1", "Patient", None),
+    ("ftp://fhir.example.org/fhir/Patient/p1", "Patient", None),
+    ("/Patient/p1", "Patient", None),
+    ("other.example/fhir/Patient/p1", "Patient", None),
+    ("urn:oid:1.2.3/Patient/p1", "Patient", None),
+    ("#/Patient/p1", "Patient", None),
     ("Patient/p1/_history/3", "Patient", "p1"),
     ("https://fhir.example.org/fhir/Patient/p1/_history/3", "Patient", "p1"),
     ("Group/p1", "Patient", None),
@@ -36,6 +48,9 @@ REFERENCES = [
 
 
 def test_a_reference_gives_the_id_of_its_own_type_only(warehouse: Warehouse) -> None:
+    with warehouse.connect() as connection:
+        own_address.remember(connection, "https://fhir.example.org/fhir/", "http://hapi:8080/fhir", "")
+        own_address.remember(connection, "https://fhir.example.org/fhir")
     found = [ask(warehouse, "fhir.reference_id(%s, %s)", reference, kind) for reference, kind, _ in REFERENCES]
     assert found == [wanted for _, _, wanted in REFERENCES]
 

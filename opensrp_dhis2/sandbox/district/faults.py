@@ -9,7 +9,7 @@ from datetime import datetime, time, timedelta
 from opensrp_dhis2.sandbox.district.ledger import LOCAL, Ledger
 from opensrp_dhis2.sandbox.district.places import Resource
 
-FAR_SERVER = "https://fhir.example.org/fhir"
+OWN_ADDRESS = "https://fhir.example.org/fhir"  # what the district's server calls itself, wherever it is asked
 
 
 def add_faults(ledger: Ledger) -> None:
@@ -40,7 +40,7 @@ def _spoil_people(ledger: Ledger) -> None:
 def _spoil_references(ledger: Ledger) -> None:
     encounters, observations = ledger.resources["Encounter"], ledger.resources["Observation"]
     for resource in [*_every(encounters, 90, 13), *_every(observations, 110, 29)]:
-        resource["subject"]["reference"] = f"{FAR_SERVER}/{resource['subject']['reference']}"
+        resource["subject"]["reference"] = f"{OWN_ADDRESS}/{resource['subject']['reference']}"
     for resource in [*_every(encounters, 95, 17), *_every(observations, 120, 31)]:
         resource["subject"]["reference"] += "/_history/1"
 
