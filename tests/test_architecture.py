@@ -10,6 +10,7 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "opensrp_dhis2"
 TOP = {
     "errors",
+    "plain_text",
     "http",
     "project",
     "settings",
@@ -23,7 +24,8 @@ TOP = {
     "replay",
 }
 ALLOWED = {
-    "errors": set(),
+    "plain_text": set(),
+    "errors": {"plain_text"},
     "http": {"errors"},
     "project": {"errors"},
     "settings": {"errors", "project"},
@@ -34,7 +36,7 @@ ALLOWED = {
     "scan": {"warehouse", "errors"},
     "extract": {"fhir", "warehouse", "errors"},
     "lookup": {"warehouse", "views", "errors", "dhis2.models", "dhis2.metadata", "dhis2.periods"},
-    "outbox": {"warehouse", "lookup", "views", "dhis2", "errors"},
+    "outbox": {"warehouse", "lookup", "views", "dhis2", "errors", "plain_text"},
     "sources": {"settings", "fhir", "dhis2", "warehouse", "extract", "errors"},
     "sandbox": {"errors", "project", "dhis2.models", "dhis2.periods", "fhir.models"},
     "recording": {"errors", "dhis2.models", "sandbox.dhis2"},
