@@ -19,7 +19,7 @@ _ANY_BUT_LINES = re.compile(f"[{_HARMFUL}{_BREAKS}](?<![\n\t])")
 _NOT_IN_JSON = re.compile(f"[{_HARMFUL}{_UNSEEN}\x85\u2028\u2029]")
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the full-width ones too, as Excel takes them
 _NEGATIVE = re.compile(r"-\d+(\.\d+)?")
-_MARKDOWN = re.compile(r"[\\|\[\]*`]")
+_MARKDOWN = re.compile(r"[\\|\[\]*`~]|(?<![^\W_])_|_(?![^\W_])")  # an underscore within a word is none
 SHOWN = "\ufffd"  # in place of what must not be seen as it is
 
 
