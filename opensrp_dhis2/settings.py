@@ -17,6 +17,7 @@ from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.project import Project
 
 DEFAULT_RESOURCE_TYPES = "Patient,Encounter,Observation,Condition,Immunization,Location,Group,QuestionnaireResponse"
+DEFAULT_PLACE_NAME_KINDS = "jdn,area,si,bu,https://smartregister.org/codes/administrative-level"
 SANDBOX_FHIR_URL = "http://127.0.0.1:8180/fhir"
 SANDBOX_DHIS2_URL = "http://127.0.0.1:8181"
 
@@ -63,6 +64,10 @@ class Settings(BaseModel):
     fhir_overlap_seconds: int = Field(3600, ge=0)
     fhir_validate_share: float = Field(0.01, ge=0, le=1)
     fhir_expected_counts: Annotated[dict[str, int], BeforeValidator(_counts)] = Field(default_factory=dict)
+
+    place_name_kinds: Annotated[list[str], BeforeValidator(_words)] = Field(
+        default_factory=lambda: DEFAULT_PLACE_NAME_KINDS.split(",")
+    )
 
     warehouse_url: str = ""
     data_dir: Path = Path(".data")

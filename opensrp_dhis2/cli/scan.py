@@ -32,7 +32,7 @@ SHOWN = 100
 def scan(paths: tuple[Path, ...]) -> None:
     """Search all that is shared, and PATHS, for names, phones, identifiers, positions, cursors and tokens.
 
-    Looks into indicator, lookup and outbox, the reports, Dagster's records and logs. No word is ever shown. Exit code 1
+    Looks into indicator, lookup and outbox, the reports, Dagster's records, logs. No word is ever shown. Exit code 1
     when something was found, or could not be read.
     """
     settings, done = read_settings(), Scan()
@@ -41,7 +41,8 @@ def scan(paths: tuple[Path, ...]) -> None:
         with warehouse.connect() as connection:
             scan_tables(done, needles, connection)
     home = Path(os.environ.get("DAGSTER_HOME") or settings.data_dir / "dagster")
-    scan_paths(done, needles, {path.absolute(): None for path in (settings.data_dir / "reports", home, *paths)})
+    ours = (settings.data_dir / "reports", settings.data_dir / "postgres" / "log", home)
+    scan_paths(done, needles, {path.absolute(): None for path in (*ours, *paths)})
     _scan_dagster_database(done, needles, home)
     _show(done, needles)
     sys.exit(0 if done.is_clean else 1)
