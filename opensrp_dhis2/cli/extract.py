@@ -22,7 +22,7 @@ from opensrp_dhis2.extract.run import RESWEEP_DAYS
 from opensrp_dhis2.fhir.gateway import TypeProbe, probe
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.sources import extraction, open_fhir, open_way
-from opensrp_dhis2.warehouse import loaded_file, slices
+from opensrp_dhis2.warehouse import loaded_file, rejected, slices
 
 Row = Mapping[str, Any]
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
@@ -50,6 +50,7 @@ def extract_status(resource_types: tuple[str, ...], as_json: bool) -> None:
         rows = slices.status(connection, source, resource_types)
         types = dict.fromkeys(row["resource_type"] for row in rows)
         short = [{"resource_type": t, **row} for t in types for row in slices.shortfalls(connection, source, t)]
+        refused = [(t, *one) for t in types for one in rejected.outstanding(connection, t)]
     if as_json:
         print_json([*(dict(row) | {"seconds_left": seconds_left(row)} for row in rows), *files])
         return
@@ -60,6 +61,8 @@ def extract_status(resource_types: tuple[str, ...], as_json: bool) -> None:
     for one in short:
         ids = "".join(f" {each}" for each in one["missing_ids"])
         say(f"{one['resource_type']} {one['window_from']} to {one['window_to']}: {one['missing_count']} missing{ids}")
+    for resource_type, resource_id, reason in refused:
+        say(f"{resource_type} {resource_id} was not given whole: {reason}")
     if not rows and not files:
         say(f"Nothing has been read from {source} yet")
 
