@@ -24,14 +24,19 @@ chaos: install      ## the push killed at 200 points, FHIR lying in 10,000 plays
 test-hapi: install  ## the extraction against a real HAPI FHIR 8.8 from Maven's artifacts; needs Java 17 and Maven
 	@HAPI_TESTS=1 $(BIN)/pytest -q -rs tests/hapi && $(BIN)/python -m bench hapi
 
+lock:               ## write requirements.lock anew from pyproject.toml, with the hash of every file; UPGRADE=1: the newest of all
+	@test -x .venv-lock/bin/uv || ($(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install -q uv==0.13.9)
+	@.venv-lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-annotate \
+		--custom-compile-command "make lock" --all-extras $(if $(UPGRADE),--upgrade) -o requirements.lock pyproject.toml
+
 bench: install
 	@$(BIN)/python -m bench
 
 install: .venv/installed
 .venv/installed: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: run test check dev golden chaos test-hapi bench install
+.PHONY: run test check dev golden chaos test-hapi bench lock install

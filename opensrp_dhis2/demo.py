@@ -15,9 +15,11 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
+from opensrp_dhis2.cli.console import PlainTable
 from opensrp_dhis2.defs.jobs import EXTRACT, report_job_name
 from opensrp_dhis2.defs.partitions import partitions_for
 from opensrp_dhis2.defs.runs import Run, open_instance, run_job
+from opensrp_dhis2.plain_text import plain_lines
 from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.sandbox.start import dhis2_app, fhir_app, metadata_file
 from opensrp_dhis2.settings import SANDBOX_DHIS2_URL, SANDBOX_FHIR_URL, Settings
@@ -164,7 +166,7 @@ def _show(outcome: Outcome, periods: list[PeriodCounts], runs: list[Run], consol
     console.print(_table("Seconds, by stage", ("stage", "seconds"), outcome.seconds.items()))
     for run in runs:
         for failure in run.failures:
-            console.print(f"{run.job}: {failure}", style="red", highlight=False, markup=False)
+            console.print(plain_lines(f"{run.job}: {failure}"), style="red", highlight=False, markup=False)
     if not all(run.is_success for run in runs):
         console.print("Mend the cause and run again: what is done is kept, nothing is lost.", style="red")
         return
@@ -175,7 +177,7 @@ def _show(outcome: Outcome, periods: list[PeriodCounts], runs: list[Run], consol
 
 
 def _table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> Table:
-    table = Table(title=title, title_justify="left")
+    table = PlainTable(title=title, title_justify="left")
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 or column == "period" else "right")
     for row in rows:

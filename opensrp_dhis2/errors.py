@@ -13,11 +13,16 @@ OpenSrpDhis2Error
                                    | Dhis2AuthenticationError | MetadataNotFoundError | ImportRejectedError
 """
 
+from opensrp_dhis2.plain_text import plain_lines
+
 
 class OpenSrpDhis2Error(Exception):
     """Anything this project raises on purpose. The message names the thing, the place and the remedy."""
 
     is_transient = False
+
+    def __init__(self, message: str = "", *rest: object) -> None:
+        super().__init__(plain_lines(message), *rest)  # it may quote a server
 
 
 class ConfigurationError(OpenSrpDhis2Error):

@@ -1,4 +1,4 @@
-"""The search for what must not leave: names, phones, identifiers, positions, free text, cursors, tokens.
+"""The search for what must not leave: names, phones, identifiers, positions, free text, cursors, tokens, long numbers.
 
 It knows how words are found in tables and files; it refuses to show one: a finding says where, of which kind, and how often.
 """
@@ -8,24 +8,28 @@ import hashlib
 import html
 import re
 import sqlite3
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 from urllib.parse import unquote
 
 from psycopg.sql import SQL, Identifier
 
 from opensrp_dhis2.errors import ConfigurationError
+from opensrp_dhis2.long_number import long_numbers
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 
 OPEN_SCHEMAS = ("indicator", "lookup", "outbox", "warehouse")
 NEWEST = 50_000  # resources of each type whose words are looked for: what leaks, leaks for all of a kind
 SHORTEST, SHORTEST_NUMBER, POSITION_DECIMALS = 4, 7, 4
+KEPT_NAMES = ("lookup.place", "name")
+SAMPLE = 4096  # bytes of a file that tell its encoding
 MOST_WRAPPINGS = 5  # JSON in JSON in a URL
 MOST_DIGITS, MOST_PARTS = 15, 8  # of a phone number
+COUNTRY_CODE_LENGTHS, SHORTEST_NATIONAL, LONGEST_NATIONAL = (1, 2, 3), 8, 9  # digits, without the zero before them
 _TOKEN = re.compile(r"[^\W_]+")
 _DIGITS = re.compile(r"\d+")
 _NUMBERS = re.compile(r"(?<![^\W_])\d+(?:[ \xa0()./+-]{1,3}\d+)+(?![^\W_])")
@@ -75,8 +79,10 @@ class Needles:
 
     A name is found in capitals too, unless its small letters are a known word; a phone number in any grouping.
     known: how many words are not looked for, because DHIS2's metadata or this program have all their parts too.
+    phones: the digits of each number by all its forms, with and without the code of its country.
     """
 
+    phones: dict[str, str] = field(default_factory=dict)
     by_first: dict[str, list[tuple[Phrase, str, bool]]] = field(default_factory=lambda: defaultdict(list))
     counts: Counter[str] = field(default_factory=Counter)
     known: Counter[str] = field(default_factory=Counter)
@@ -89,7 +95,11 @@ class Needles:
         if vocabulary.words.issuperset(phrase):
             self.known[kind] += 1
             return
-        is_exact = kind not in ("name", "identifier") or vocabulary.small.issuperset(small)
+        if kind == "phone" and len(phrase) == 1 and phrase[0].isdecimal():
+            self.counts[kind] += phrase[0] not in self.phones
+            self.phones.update(dict.fromkeys(_phone_forms(phrase[0]), phrase[0]))
+            return
+        is_exact = kind not in ("name", "place", "identifier") or vocabulary.small.issuperset(small)
         needle = (phrase if is_exact else small, kind, is_exact)
         if needle not in self.by_first.get(small[0], ()):
             self.by_first[small[0]].append(needle)
@@ -100,9 +110,11 @@ class Needles:
         text = _plain(text)
         for kind, pattern in _PATTERNS.items():
             yield from ((kind, _digest(match)) for match in pattern.findall(text))
-        for number in _grouped_numbers(text):
-            yield from ((kind, _digest(number)) for _, kind, _ in self.by_first.get(number, ()) if kind == "phone")
         tokens = _TOKEN.findall(text)
+        phones = self._phones_in([*_grouped_numbers(text), *filter(str.isdecimal, tokens)])
+        yield from (("phone", _digest(phone)) for phone in sorted(phones))
+        if not phones:
+            yield from (("long number", _digest(number)) for number in long_numbers(text))
         small = list(map(str.casefold, tokens))
         if self.by_first.keys().isdisjoint(small):
             return
@@ -110,6 +122,9 @@ class Needles:
             for phrase, kind, is_exact in self.by_first.get(token, ()):
                 if tuple((tokens if is_exact else small)[index : index + len(phrase)]) == phrase:
                     yield kind, _digest(" ".join(phrase))
+
+    def _phones_in(self, numbers: Iterable[str]) -> set[str]:
+        return {self.phones[form] for number in numbers if (form := number.lstrip("0")) in self.phones}
 
 
 @dataclass
@@ -125,9 +140,10 @@ class Scan:
     def is_clean(self) -> bool:
         return not self.findings and not self.unread
 
-    def look(self, needles: Needles, place: str, column: str, text: str) -> None:
+    def look(self, needles: Needles, place: str, column: str, text: str, harmless: Collection[str] = ()) -> None:
         self.text_count += 1
-        self.findings.update(Finding(place, column, kind, digest) for kind, digest in needles.found_in(text))
+        found = needles.found_in(text)
+        self.findings.update(Finding(place, column, kind, digest) for kind, digest in found if kind not in harmless)
 
 
 def read_needles(warehouse: Warehouse, secrets: Mapping[str, str], program: Iterable[Path]) -> Needles:
@@ -162,8 +178,15 @@ def scan_tables(scan: Scan, needles: Needles, connection: Connection, schemas: S
         with connection.cursor("scan") as cursor:
             cursor.execute(query.format(Identifier(column), Identifier(schema, table)))
             for (value,) in cursor:
-                scan.look(needles, place, column, value.decode(errors="replace") if is_bytes else value)
+                text = decoded(value) if is_bytes else value
+                scan.look(needles, place, column, text, _harmless(place, column, text))
         scan.places[place] += 1
+
+
+def _harmless(place: str, column: str, text: str) -> Collection[str]:
+    """Say what proves nothing there: people live in places that keep their names, or share them; a cell may be a count."""
+    kinds = ("name", "address") if (place, column) == KEPT_NAMES else ()
+    return (*kinds, "long number") if text.isdecimal() and not text.startswith("0") else kinds
 
 
 def scan_paths(scan: Scan, needles: Needles, paths: Iterable[Path]) -> None:
@@ -189,13 +212,27 @@ def _scan_file(scan: Scan, needles: Needles, file: Path) -> None:
 
 
 def _scan_lines(scan: Scan, needles: Needles, file: Path) -> None:
-    with _open(file) as lines:
+    opener = gzip.open if file.suffix == ".gz" else open
+    with opener(file, "rb") as opened:
+        encoding = _encoding(opened.read(SAMPLE))
+    with opener(file, "rt", encoding=encoding, errors="replace", newline="\n") as lines:
         for number, line in enumerate(lines, 1):
-            scan.look(needles, str(file), f"line {number}", line.decode(errors="replace"))
+            scan.look(needles, str(file), f"line {number}", line)
 
 
-def _open(file: Path) -> IO[bytes]:
-    return gzip.open(file) if file.suffix == ".gz" else file.open("rb")  # type: ignore[return-value]
+def decoded(value: bytes) -> str:
+    """Read bytes as text, UTF-16 where they look like it."""
+    return value.decode(_encoding(value[:SAMPLE]), errors="replace")
+
+
+def _encoding(sample: bytes) -> str:
+    """Say how a text is written: UTF-16 has a mark at its start, or a zero in every second byte of Latin letters."""
+    if sample.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return "utf-16"
+    for name, zeros in (("utf-16-le", sample[1::2]), ("utf-16-be", sample[::2])):
+        if len(sample) > 1 and zeros.count(0) > len(sample) / 4 > sample.count(0) - zeros.count(0):
+            return name
+    return "utf-8"
 
 
 def _scan_sqlite(scan: Scan, needles: Needles, file: Path) -> None:
@@ -206,7 +243,7 @@ def _scan_sqlite(scan: Scan, needles: Needles, file: Path) -> None:
             for row in rows:
                 for column, value in zip(columns, row, strict=True):
                     if isinstance(value, str | bytes):
-                        text = value if isinstance(value, str) else value.decode(errors="replace")
+                        text = value if isinstance(value, str) else decoded(value)
                         scan.look(needles, f"{file}:{table}", column, text)
 
 
@@ -230,6 +267,13 @@ def _phrase(kind: str, word: str) -> Phrase:
     phrase = tuple(_TOKEN.findall(word))
     digits = "".join(phrase)
     return (digits,) if kind == "phone" and digits.isdecimal() else phrase
+
+
+def _phone_forms(digits: str) -> set[str]:
+    """Give a number without its leading zeros, and without the code of its country: 256772000111 is 0772000111 at home."""
+    plain = digits.lstrip("0")
+    national = {plain[length:] for length in COUNTRY_CODE_LENGTHS if len(plain) - length >= SHORTEST_NATIONAL}
+    return {plain, *national} if len(plain) > LONGEST_NATIONAL else {plain}
 
 
 def _grouped_numbers(text: str) -> Iterator[str]:

@@ -18,6 +18,7 @@ from opensrp_dhis2.project import Project
 
 DEFAULT_RESOURCE_TYPES = "Patient,Encounter,Observation,Condition,Immunization,Location,Group,QuestionnaireResponse"
 _EITHER_CASE = frozenset({"http_proxy", "https_proxy", "no_proxy"})
+DEFAULT_PLACE_NAME_KINDS = "jdn,area,si,bu,https://smartregister.org/codes/administrative-level"
 SANDBOX_FHIR_URL = "http://127.0.0.1:8180/fhir"
 SANDBOX_DHIS2_URL = "http://127.0.0.1:8181"
 
@@ -64,6 +65,10 @@ class Settings(BaseModel):
     fhir_overlap_seconds: int = Field(3600, ge=0)
     fhir_validate_share: float = Field(0.01, ge=0, le=1)
     fhir_expected_counts: Annotated[dict[str, int], BeforeValidator(_counts)] = Field(default_factory=dict)
+
+    place_name_kinds: Annotated[list[str], BeforeValidator(_words)] = Field(
+        default_factory=lambda: DEFAULT_PLACE_NAME_KINDS.split(",")
+    )
 
     warehouse_url: str = ""
     data_dir: Path = Path(".data")

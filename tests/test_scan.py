@@ -9,6 +9,7 @@ import pytest
 
 from opensrp_dhis2.cli.scan import _secrets
 from opensrp_dhis2.errors import ConfigurationError
+from opensrp_dhis2.long_number import long_numbers
 from opensrp_dhis2.scan import Needles, Scan, read_needles, scan_paths, scan_tables
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.database import Warehouse
@@ -43,7 +44,7 @@ def needles(warehouse: Warehouse) -> Needles:
     with warehouse.connect() as connection:
         load(connection, "Patient", [PATIENT])
         load(connection, "QuestionnaireResponse", [ANSWERS])
-        connection.execute("insert into lookup.place values ('l1', 'Hope Clinic', null, 'none', 'r')")
+        connection.execute("insert into lookup.org_unit values ('OuClinic001', 'HC', 'Hope Clinic', 4, '/OuClinic001')")
     return read_needles(warehouse, {"DHIS2_PASSWORD": "correct-horse"}, [])
 
 
@@ -67,7 +68,9 @@ def test_a_name_is_found_however_json_html_or_a_url_writes_it(needles: Needles, 
 
 
 @pytest.mark.parametrize(
-    "text", ["+256772000111", "256772000111", "+256 772 000 111", "(256) 772-000.111", "12 256 772 000 111 12"]
+    "text",
+    ["+256772000111", "256772000111", "+256 772 000 111", "(256) 772-000.111", "12 256 772 000 111 12", "0772000111",
+     "0772 000 111", "772000111", "tel:772-000-111"],
 )  # fmt: skip
 def test_a_phone_number_is_found_in_any_grouping(needles: Needles, text: str) -> None:
     assert kinds_of(needles, text) == ["phone"]
@@ -115,6 +118,42 @@ def test_every_secret_of_the_settings_is_looked_for_also_within_a_url() -> None:
     found = _secrets(Settings.from_mapping({name: f"{name} is it" for name in names} | urls))
     assert found.keys() >= {*names, *(f"{name}'s password" for name in urls), "DHIS2_CLIENT_SECRET as sent"}
     assert {found[f"{name}'s password"] for name in urls} == {"a@b/secret1", "a@secret2", "a@secret3"}
+
+
+@pytest.mark.parametrize(
+    ("text", "digits"),
+    [
+        ("House of Odong 0701234567", "0701234567"), ("+254 712 345-678", "254712345678"), ("701234567", "701234567"),
+        ("NIN 900112345678", "900112345678"), ("q=0701234567&x=1", "0701234567"), ("(0701) 234 567", "0701234567"),
+        ('{"note": "ring 0701-234567"}', "0701234567"), ("1234567", "1234567"),
+    ],
+)  # fmt: skip
+def test_a_long_number_is_found_though_nobodys_record_has_it(needles: Needles, text: str, digits: str) -> None:
+    assert list(long_numbers(text)) == [digits]
+    assert kinds_of(needles, text) == ["long number"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-12-01T02:55:00.123456+03:00", "2026-12-01 02:55:00", "20261201", "20261201T0255", "202612", "2026-W48",
+        "1795255861.0888867", "1795255861", "1795255861088", "5f0c9a52-8f0e-5d7e-9b52-6a3c1f2d4e10",
+        "12345678-1234-1234-1234-123456789012", "Ou123456789", "1,234,567 resources", "1.083117", "sha256:1234567f",
+        '{"pid": 1234567, "dagster/row_count": 1234567}', "row_count=1234567", "127.0.0.1:45678", "/Location/1234567",
+        '"storage_id": 1234567', "pid 4194304", "[4194304] LOG: started",
+        "extract - 4194304 - STEP_START", "12 of 34 values", "0 0 1000 10",
+    ],
+)  # fmt: skip
+def test_a_time_an_id_or_a_count_is_no_long_number(text: str) -> None:
+    assert list(long_numbers(text)) == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8"])
+def test_a_name_is_found_in_text_of_windows(needles: Needles, tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "page.txt").write_bytes("first line\nwritten by Nakató\n".encode(encoding))
+    scan = Scan()
+    scan_paths(scan, needles, [tmp_path])
+    assert [(found.column, found.kind) for found in scan.findings] == [("line 2", "name")]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from opensrp_dhis2.cli.console import ErrorGroup, console, read_settings
 from opensrp_dhis2.cli.dhis2 import dhis2
 from opensrp_dhis2.cli.extract import extract
 from opensrp_dhis2.cli.outbox import outbox
+from opensrp_dhis2.cli.places import places
 from opensrp_dhis2.cli.sandbox import sandbox
 from opensrp_dhis2.cli.scan import scan
 from opensrp_dhis2.cli.views import views
@@ -58,5 +59,5 @@ def dev(data: Path | None) -> None:
         dagster.wait()
 
 
-for command in (sandbox, extract, views, outbox, dhis2, scan):
+for command in (sandbox, extract, views, outbox, dhis2, places, scan):
     main.add_command(command)

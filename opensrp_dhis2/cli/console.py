@@ -1,4 +1,4 @@
-"""What every command shares: the console, the settings from the environment, and errors shown as one message."""
+"""What every command shares: the console, its tables, the settings, and errors shown as one message."""
 
 import os
 import sys
@@ -7,14 +7,29 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from opensrp_dhis2.errors import OpenSrpDhis2Error
+from opensrp_dhis2.plain_text import one_line, plain_lines
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.sources import open_warehouse
 from opensrp_dhis2.warehouse.database import Warehouse
 
 console = Console()
+
+
+class PlainTable(Table):
+    """A table whose cells show the texts of others: no markup in them, no control characters."""
+
+    def add_row(self, *cells: RenderableType | None, **how: Any) -> None:
+        super().add_row(*(Text(one_line(cell)) if isinstance(cell, str) else cell for cell in cells), **how)
+
+
+def say(text: str, **how: Any) -> None:
+    """Print a text that may hold words of others, without control characters; takes what click.secho does."""
+    click.secho(plain_lines(text), **how)
 
 
 class ErrorGroup(click.Group):
@@ -26,7 +41,7 @@ class ErrorGroup(click.Group):
         except OpenSrpDhis2Error as error:
             if context.params.get("traceback"):
                 raise
-            click.secho(f"Error: {error}", fg="red", err=True)
+            say(f"Error: {error}", fg="red", err=True)
             sys.exit(1)
 
 

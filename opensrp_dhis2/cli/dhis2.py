@@ -6,9 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 import click
-from rich.table import Table
 
-from opensrp_dhis2.cli.console import console
+from opensrp_dhis2.cli.console import PlainTable, console
 from opensrp_dhis2.recording import Case, read_recording
 from opensrp_dhis2.replay import JudgedRow, Score, judge
 from opensrp_dhis2.sandbox.start import read_sandbox_metadata
@@ -56,7 +55,7 @@ def _line(case: Case, rows: list[JudgedRow]) -> dict[str, object]:
 
 def _show(version: str, case_count: int, read: Score, forecast: Score) -> None:
     names = ("", "rows", "right", "wrong", "unknown", "right %", "unknown %", "stored, wrongly")
-    table = Table(*names, title=f"DHIS2 {version}: {case_count} cases")
+    table = PlainTable(*names, title=f"DHIS2 {version}: {case_count} cases")
     for name, score in (("read from the reply", read), ("forecast", forecast)):
         counts = (score.row_count, score.right_count, score.wrong_count, score.unknown_count)
         shares = [f"{100 * count / max(score.row_count, 1):.2f}" for count in (score.right_count, score.unknown_count)]
@@ -69,7 +68,7 @@ def _show_worst(differing: Counter[tuple[int, str]]) -> None:
     if not worst:
         console.print("No verdict differs from what the server stored.")
         return
-    table = Table("case", "what was wrong with it", "verdicts that differ", title="The worst cases")
+    table = PlainTable("case", "what was wrong with it", "verdicts that differ", title="The worst cases")
     for (number, mutations), count in worst:
         table.add_row(str(number), mutations, str(count))
     console.print(table)

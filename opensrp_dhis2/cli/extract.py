@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from opensrp_dhis2.cli.console import opened_warehouse, read_settings
+from opensrp_dhis2.cli.console import PlainTable, opened_warehouse, read_settings, say
 from opensrp_dhis2.cli.value_table import print_json, print_table
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.extract import TypeResult, Verification, resweep, verify
@@ -22,7 +22,7 @@ from opensrp_dhis2.extract.run import RESWEEP_DAYS
 from opensrp_dhis2.fhir.gateway import TypeProbe, probe
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.sources import extraction, open_fhir, open_way
-from opensrp_dhis2.warehouse import loaded_file, slices
+from opensrp_dhis2.warehouse import loaded_file, rejected, slices
 
 Row = Mapping[str, Any]
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
@@ -50,6 +50,7 @@ def extract_status(resource_types: tuple[str, ...], as_json: bool) -> None:
         rows = slices.status(connection, source, resource_types)
         types = dict.fromkeys(row["resource_type"] for row in rows)
         short = [{"resource_type": t, **row} for t in types for row in slices.shortfalls(connection, source, t)]
+        refused = [(t, *one) for t in types for one in rejected.outstanding(connection, t)]
     if as_json:
         print_json([*(dict(row) | {"seconds_left": seconds_left(row)} for row in rows), *files])
         return
@@ -59,11 +60,11 @@ def extract_status(resource_types: tuple[str, ...], as_json: bool) -> None:
         print_table(_standings(rows))
     for one in short:
         ids = "".join(f" {each}" for each in one["missing_ids"])
-        click.echo(
-            f"{one['resource_type']} {one['window_from']} to {one['window_to']}: {one['missing_count']} missing{ids}"
-        )
+        say(f"{one['resource_type']} {one['window_from']} to {one['window_to']}: {one['missing_count']} missing{ids}")
+    for resource_type, resource_id, reason in refused:
+        say(f"{resource_type} {resource_id} was not given whole: {reason}")
     if not rows and not files:
-        click.echo(f"Nothing has been read from {source} yet")
+        say(f"Nothing has been read from {source} yet")
 
 
 @extract.command("verify")
@@ -82,7 +83,7 @@ def extract_verify(resource_types: tuple[str, ...], as_json: bool) -> None:
         print_table(_counts([asdict(one) for one in found], ("source_count", *FINDINGS)))
         for one in found:
             for finding, ids in one.ids.items():
-                click.echo(f"{one.resource_type} {finding}: {' '.join(ids)}")
+                say(f"{one.resource_type} {finding}: {' '.join(ids)}")
     if not all(one.is_complete for one in found):
         sys.exit(1)
 
@@ -120,7 +121,7 @@ def extract_probe(resource_types: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         print_json([asdict(one) for one in found])
     else:
-        click.echo(said)
+        say(said)
         print_table(_probed(found))
     if any(one.is_refused for one in found):
         sys.exit(1)
@@ -156,7 +157,7 @@ def _shown(progress: Progress, task: Any) -> Any:
 
 
 def _standings(rows: Sequence[Row]) -> Table:
-    table = Table(
+    table = PlainTable(
         "type", "kind", "complete to", "slices", "unfinished", "per second", "left", "missing", box=box.SIMPLE
     )
     for row in rows:
@@ -171,7 +172,7 @@ def _standings(rows: Sequence[Row]) -> Table:
 
 def _files(files: Sequence[Row]) -> Table:
     names = ("line", "inserted", "updated", "unchanged", "rejected")
-    table = Table(
+    table = PlainTable(
         "file", "state", "loaded at", *(f"{name}s" if name == "line" else name for name in names), box=box.SIMPLE
     )
     for one in files:
@@ -182,7 +183,7 @@ def _files(files: Sequence[Row]) -> Table:
 
 
 def _probed(found: Sequence[TypeProbe]) -> Table:
-    table = Table("type", "may read", "counted", "expected", "history", "$export", "what to do", box=box.SIMPLE)
+    table = PlainTable("type", "may read", "counted", "expected", "history", "$export", "what to do", box=box.SIMPLE)
     for one in found:
         counted, expected = ("" if number is None else f"{number:,}" for number in (one.counted, one.expected))
         table.add_row(
@@ -192,7 +193,7 @@ def _probed(found: Sequence[TypeProbe]) -> Table:
 
 
 def _counts(rows: Sequence[Row], names: Sequence[str]) -> Table:
-    table = Table("type", *(name.replace("_", " ") for name in names), box=box.SIMPLE)
+    table = PlainTable("type", *(name.replace("_", " ") for name in names), box=box.SIMPLE)
     for row in rows:
         table.add_row(row["resource_type"], *(f"{row[name]:,}" for name in names))
     return table

@@ -1,19 +1,18 @@
 """The command `outbox forecast`: what the next report will do to each value of a period, before anything is sent."""
 
-import json
 from dataclasses import asdict
 from getpass import getuser
 
 import click
 from rich import box
-from rich.table import Table
 
-from opensrp_dhis2.cli.console import opened_warehouse, read_settings
+from opensrp_dhis2.cli.console import PlainTable, opened_warehouse, read_settings, say
 from opensrp_dhis2.cli.value_table import print_table
 from opensrp_dhis2.dhis2.codes import Explanation, explain
 from opensrp_dhis2.dhis2.periods import parse_period_of_type
 from opensrp_dhis2.outbox.forecast import Example, Forecast, examples, forecast_period
 from opensrp_dhis2.outbox.report import Reporter
+from opensrp_dhis2.plain_text import json_line
 from opensrp_dhis2.sources import open_dhis2
 from opensrp_dhis2.views.catalog import load_catalog
 
@@ -35,7 +34,7 @@ def outbox_forecast(data_set: str, period: str, as_json: bool) -> None:
             shown = examples(connection, made.of)
     reasons = {share.code: explain(share.code, settings.report_language) for share in made.shares if share.code}
     if as_json:
-        click.echo(json.dumps(_document(data_set, made, reasons, shown), ensure_ascii=False))
+        say(json_line(_document(data_set, made, reasons, shown)))
     else:
         _show(data_set, made, reasons, shown)
 
@@ -55,21 +54,19 @@ def _document(
 
 
 def _show(data_set: str, made: Forecast, reasons: dict[str, Explanation], shown: list[Example]) -> None:
-    table = Table("fate", "values", "why", "who can mend it, and how", box=box.SIMPLE)
+    table = PlainTable("fate", "values", "why", "who can mend it, and how", box=box.SIMPLE)
     for share in made.shares:
         said = reasons.get(share.code or "")
         why = (f"{said.code}: {said.sentence}", f"{said.owner_label}: {said.remedy}") if said else ()
         table.add_row(share.fate, f"{share.value_count:,}", *why)
     print_table(table)
     if shown:
-        listed = Table("for example", "why", "org unit", "data element", "wanted", box=box.SIMPLE)
+        listed = PlainTable("for example", "why", "org unit", "data element", "wanted", box=box.SIMPLE)
         for one in shown:
             listed.add_row(one.fate, one.code, one.org_unit, one.data_element, one.wanted or "to be deleted")
         print_table(listed)
     if made.edited:
-        click.echo(f"{made.edited:,} values stand otherwise in DHIS2 than it last confirmed: see `outbox reconcile`")
+        say(f"{made.edited:,} values stand otherwise in DHIS2 than it last confirmed: see `outbox reconcile`")
     if made.drifted:
-        click.echo(
-            f"{made.drifted:,} values meet metadata that changed in DHIS2: run the job `extract`, then plan again"
-        )
-    click.echo(f"{data_set} {made.of.period}: a forecast; nothing was sent")
+        say(f"{made.drifted:,} values meet metadata that changed in DHIS2: run the job `extract`, then plan again")
+    say(f"{data_set} {made.of.period}: a forecast; nothing was sent")

@@ -10,7 +10,7 @@ from getpass import getuser
 import click
 
 from opensrp_dhis2.cli import value_table
-from opensrp_dhis2.cli.console import opened_warehouse, read_settings
+from opensrp_dhis2.cli.console import opened_warehouse, read_settings, say
 from opensrp_dhis2.cli.forecast import outbox_forecast
 from opensrp_dhis2.cli.reconcile import outbox_reconcile
 from opensrp_dhis2.cli.value_table import print_json, print_table, with_reasons
@@ -45,9 +45,9 @@ def outbox_status(as_json: bool) -> None:
     print_table(value_table.counts(rows))
     if any(row["code"] for row in rows):
         print_table(value_table.remedies(rows))
-    click.echo(f"{value_table.total(rows)} in the ledger of {target}")
+    say(f"{value_table.total(rows)} in the ledger of {target}")
     for other, count in elsewhere.items():
-        click.echo(f"The ledger also holds {count:,} values of {other}, which DHIS2_BASE_URL does not name")
+        say(f"The ledger also holds {count:,} values of {other}, which DHIS2_BASE_URL does not name")
 
 
 @outbox.command("list")
@@ -69,7 +69,7 @@ def outbox_list(limit: int, as_json: bool, **wanted: str | None) -> None:
     else:
         print_table(value_table.values(rows))
     if count > len(rows):
-        click.echo(f"{count - len(rows):,} more of {count:,}: raise --limit, or ask for fewer", err=as_json)
+        say(f"{count - len(rows):,} more of {count:,}: raise --limit, or ask for fewer", err=as_json)
 
 
 @outbox.command("show")
@@ -99,7 +99,7 @@ def outbox_show(value_id: int | None, as_json: bool, **key: str | None) -> None:
     if batches:
         print_table(value_table.batches(batches))
     else:
-        click.echo("No request has carried it yet.")
+        say("No request has carried it yet.")
 
 
 def _only(found: list[Row]) -> Row:
@@ -121,7 +121,7 @@ def outbox_explain(code: str, language: str | None, as_json: bool) -> None:
     if as_json:
         print_json([asdict(said)])
     else:
-        click.echo(f"{said.code}: {said.sentence}\n{said.owner_label}: {said.remedy}")
+        say(f"{said.code}: {said.sentence}\n{said.owner_label}: {said.remedy}")
 
 
 def _known_code(given: str) -> str:
@@ -153,13 +153,13 @@ def outbox_requeue(data_set: str | None, period: str | None, code: str | None, a
     if as_json:
         print_json([{"requeued": count, "held_back": held_back}])
         return
-    click.echo(
+    say(
         f"{count:,} refused values are pending again: the next report of their data set and period sends them"
         if count
         else "No refused value fits: `outbox status` shows what there is"
     )
     if held_back:
-        click.echo(f"{held_back:,} more are held back, not refused: every report checks these again by itself")
+        say(f"{held_back:,} more are held back, not refused: every report checks these again by itself")
 
 
 def _target() -> str:

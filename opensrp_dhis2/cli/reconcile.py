@@ -1,6 +1,5 @@
 """The command `outbox reconcile`: what DHIS2 holds otherwise than the ledger says, and what was done about it."""
 
-import json
 from dataclasses import asdict
 from getpass import getuser
 
@@ -8,11 +7,12 @@ import click
 from rich import box
 from rich.table import Table
 
-from opensrp_dhis2.cli.console import opened_warehouse, read_settings
+from opensrp_dhis2.cli.console import PlainTable, opened_warehouse, read_settings, say
 from opensrp_dhis2.cli.value_table import print_table
 from opensrp_dhis2.dhis2.periods import parse_period_of_type
 from opensrp_dhis2.outbox.discrepancy import DONE, Reconciliation, explain_kind, shown
 from opensrp_dhis2.outbox.reconcile import reconcile_period
+from opensrp_dhis2.plain_text import json_line
 from opensrp_dhis2.sources import open_dhis2
 from opensrp_dhis2.views.catalog import load_catalog
 
@@ -34,9 +34,9 @@ def outbox_reconcile(data_set: str, period: tuple[str, ...], as_json: bool, as_m
         for each in periods:
             made = reconcile_period(warehouse, client, data_set, each, foreign_edits=policy.foreign_edits, run_id=who)
             if as_json:
-                click.echo(json.dumps(_document(data_set, made), default=str, ensure_ascii=False))
+                say(json_line(_document(data_set, made)))
             elif as_markdown:
-                click.echo(f"## {data_set} {each}\n\n{made.markdown(settings.report_language)}\n")
+                say(f"## {data_set} {each}\n\n{made.markdown(settings.report_language)}\n")
             else:
                 _show(data_set, made, settings.report_language)
 
@@ -55,14 +55,14 @@ def _show(data_set: str, made: Reconciliation, language: str) -> None:
         print_table(_rows(made))
     standing = made.resolutions["standing"]
     if standing > len(made.rows):
-        click.echo(f"and {standing - len(made.rows):,} more")
-    click.echo(f"{data_set} {made.of.period}: {made.compared:,} values compared, {standing:,} discrepancies stand")
+        say(f"and {standing - len(made.rows):,} more")
+    say(f"{data_set} {made.of.period}: {made.compared:,} values compared, {standing:,} discrepancies stand")
     if made.unread:
-        click.echo(f"{made.unread:,} values could not be compared: their org unit or element is out of sight")
+        say(f"{made.unread:,} values could not be compared: their org unit or element is out of sight")
 
 
 def _kinds(made: Reconciliation, language: str) -> Table:
-    table = Table("kind", "values", "what is wrong", "who can mend it, and how", box=box.SIMPLE)
+    table = PlainTable("kind", "values", "what is wrong", "who can mend it, and how", box=box.SIMPLE)
     for one in made.findings:
         said = explain_kind(one.kind, language)
         todo = DONE[language][one.resolution] if one.resolution else f"{said.owner_label}: {said.remedy}"
@@ -71,7 +71,7 @@ def _kinds(made: Reconciliation, language: str) -> Table:
 
 
 def _rows(made: Reconciliation) -> Table:
-    table = Table("kind", "org unit", "data element", "combo", "wanted", "confirmed", "in DHIS2", box=box.SIMPLE)
+    table = PlainTable("kind", "org unit", "data element", "combo", "wanted", "confirmed", "in DHIS2", box=box.SIMPLE)
     for row in made.rows:
         values = (shown(value) for value in (row.wanted, row.acknowledged, row.there))
         table.add_row(row.kind, row.org_unit, row.data_element, row.combo, *values)

@@ -15,10 +15,9 @@ import click
 import psycopg
 import yaml
 from rich import box
-from rich.table import Table
 from sqlalchemy import make_url
 
-from opensrp_dhis2.cli.console import opened_warehouse, read_settings
+from opensrp_dhis2.cli.console import PlainTable, opened_warehouse, read_settings, say
 from opensrp_dhis2.cli.value_table import print_table
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.scan import Needles, Scan, read_needles, scan_paths, scan_tables
@@ -35,7 +34,7 @@ SHOWN = 100
 def scan(paths: tuple[Path, ...]) -> None:
     """Search all that is shared, and PATHS, for names, phones, identifiers, positions, cursors and tokens.
 
-    Looks into indicator, lookup and outbox, the reports, Dagster's records and logs. No word is ever shown. Exit code 1
+    Looks into indicator, lookup and outbox, the reports, Dagster's records, logs. No word is ever shown. Exit code 1
     when something was found, or could not be read.
     """
     settings, done = read_settings(), Scan()
@@ -44,7 +43,8 @@ def scan(paths: tuple[Path, ...]) -> None:
         with warehouse.connect() as connection:
             scan_tables(done, needles, connection)
     home = Path(os.environ.get("DAGSTER_HOME") or settings.data_dir / "dagster")
-    scan_paths(done, needles, {path.absolute(): None for path in (settings.data_dir / "reports", home, *paths)})
+    ours = (settings.data_dir / "reports", settings.data_dir / "postgres" / "log", home)
+    scan_paths(done, needles, {path.absolute(): None for path in (*ours, *paths)})
     _scan_dagster_database(done, needles, home)
     _show(done, needles)
     sys.exit(0 if done.is_clean else 1)
@@ -110,18 +110,18 @@ def _scan_dagster_database(done: Scan, needles: Needles, home: Path) -> None:
 
 
 def _show(done: Scan, needles: Needles) -> None:
-    table = Table("place", "column", "kind", "digest", "times", box=box.SIMPLE)
+    table = PlainTable("place", "column", "kind", "digest", "times", box=box.SIMPLE)
     for finding, count in sorted(done.findings.items())[:SHOWN]:
         table.add_row(finding.place, finding.column, finding.kind, finding.digest, f"{count:,}")
     if done.findings:
         print_table(table)
     if len(done.findings) > SHOWN:
-        click.echo(f"{len(done.findings) - SHOWN:,} more places are not listed")
+        say(f"{len(done.findings) - SHOWN:,} more places are not listed")
     for file in done.unread:
-        click.echo(f"not read: {file}")
-    click.echo("Looked for: " + ", ".join(f"{count:,} {kind}" for kind, count in sorted(needles.counts.items())))
+        say(f"not read: {file}")
+    say("Looked for: " + ", ".join(f"{count:,} {kind}" for kind, count in sorted(needles.counts.items())))
     if needles.known:
         left_out = ", ".join(f"{count:,} {kind}" for kind, count in sorted(needles.known.items()))
-        click.echo(f"Not looked for, being words of places, DHIS2 or this program too: {left_out}")
+        say(f"Not looked for, being words of places, DHIS2 or this program too: {left_out}")
     found = sum(done.findings.values())
-    click.echo(f"{found:,} found in {done.text_count:,} texts of {len(done.places):,} tables and files")
+    say(f"{found:,} found in {done.text_count:,} texts of {len(done.places):,} tables and files")

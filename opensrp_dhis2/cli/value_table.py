@@ -3,7 +3,6 @@
 It knows columns; it refuses to know where rows come from.
 """
 
-import json
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -13,9 +12,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from opensrp_dhis2.cli.console import PlainTable
 from opensrp_dhis2.dhis2.codes import explain
 from opensrp_dhis2.outbox.inquiry import Row
 from opensrp_dhis2.outbox.run_summary import STANDINGS
+from opensrp_dhis2.plain_text import json_line
 
 PIPE_WIDTH = 10_000  # into a pipe or a file every row stays one line, however long
 
@@ -33,7 +34,7 @@ def _reason(code: str | None, language: str) -> dict[str, str | None]:
 def print_json(rows: Iterable[Row]) -> None:
     """Print one JSON object a line."""
     for row in rows:
-        click.echo(json.dumps(row, default=str, ensure_ascii=False))
+        click.echo(json_line(row))
 
 
 def print_table(table: Table) -> None:
@@ -84,7 +85,7 @@ def values(rows: list[Row]) -> Table:
 
 def facts(value: Row) -> Table:
     """Draw one value as it stands now."""
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table = PlainTable(box=None, show_header=False, padding=(0, 2, 0, 0))
     told = {
         "value": str(value["value_id"]), "server": value["target"], "data set": value["data_set"],
         "period": value["period"], "org unit": _name(value, "org_unit"), "data element": _name(value, "data_element"),
@@ -119,7 +120,7 @@ def batches(rows: list[Row]) -> Table:
 
 
 def _table(*names: str, numbers: tuple[str, ...] = (), title: str | None = None) -> Table:
-    table = Table(box=box.SIMPLE, title=title, title_justify="left")
+    table = PlainTable(box=box.SIMPLE, title=title, title_justify="left")
     for name in names:
         table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
     return table

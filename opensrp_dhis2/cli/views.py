@@ -1,14 +1,13 @@
 """The commands `views check`, `graph`, `build`, `test` and `touched`."""
 
-import json
 import sys
 from dataclasses import asdict
 
 import click
-from rich.table import Table
 
-from opensrp_dhis2.cli.console import console, opened_warehouse, read_settings
+from opensrp_dhis2.cli.console import PlainTable, console, opened_warehouse, read_settings, say
 from opensrp_dhis2.outbox.late import touched_by_last_run
+from opensrp_dhis2.plain_text import json_line
 from opensrp_dhis2.views import contract
 from opensrp_dhis2.views.build import build_all
 from opensrp_dhis2.views.catalog import load_catalog, read_catalog
@@ -28,18 +27,14 @@ def views_check() -> None:
     catalog, problems = read_catalog(settings.project)
     problems = problems or contract.check(catalog)
     for problem in problems:
-        click.secho(str(problem), fg="red", err=True)
+        say(str(problem), fg="red", err=True)
     for view in catalog.inactive:
-        console.print(
-            f"{view.path}: inactive, data_sets.yaml has none of {', '.join(view.front_matter.data_set_codes)}"
-        )
+        say(f"{view.path}: inactive, data_sets.yaml has none of {', '.join(view.front_matter.data_set_codes)}")
     if problems:
         sys.exit(1)
     for resource_type in sorted(set(catalog.resource_types) - set(settings.all_resource_types)):
-        console.print(
-            f"{resource_type}: a view reads it, but neither FHIR_RESOURCE_TYPES nor FHIR_WEEKLY_TYPES names it"
-        )
-    console.print(f"{len(catalog.views)} views are well formed")
+        say(f"{resource_type}: a view reads it, but neither FHIR_RESOURCE_TYPES nor FHIR_WEEKLY_TYPES names it")
+    say(f"{len(catalog.views)} views are well formed")
 
 
 @views.command("graph")
@@ -47,13 +42,13 @@ def views_check() -> None:
 def views_graph(mermaid: bool) -> None:
     """Draw what reads what."""
     catalog = load_catalog(read_settings().project)
-    click.echo(graph_mermaid(catalog) if mermaid else graph_text(catalog))
+    say(graph_mermaid(catalog) if mermaid else graph_text(catalog))
 
 
 @views.command("build")
 def views_build() -> None:
     """Bring every relation up to date in the warehouse."""
-    catalog, table = load_catalog(read_settings().project), Table("relation", "rows", "changed", "seconds")
+    catalog, table = load_catalog(read_settings().project), PlainTable("relation", "rows", "changed", "seconds")
     with opened_warehouse() as warehouse:
         for result in build_all(warehouse, catalog):
             table.add_row(result.name, str(result.rows), str(result.changed), f"{result.seconds:.2f}")
@@ -68,12 +63,10 @@ def views_test() -> None:
         results = run_tests(warehouse, catalog)
     failed = [result for result in results if result.failing_count]
     for result in failed:
-        click.secho(
-            f"{result.relation}: {result.test}: {result.failing_count} rows: {result.query}", fg="red", err=True
-        )
+        say(f"{result.relation}: {result.test}: {result.failing_count} rows: {result.query}", fg="red", err=True)
     if failed:
         sys.exit(1)
-    console.print(f"{len(results)} tests hold")
+    say(f"{len(results)} tests hold")
 
 
 @views.command("touched")
@@ -89,9 +82,9 @@ def views_touched(as_json: bool) -> None:
             for period in touched_by_last_run(connection, settings.dhis2_base_url, catalog, code)
         ]
     if as_json:
-        click.echo(json.dumps([asdict(each) for each in found]))
+        say(json_line([asdict(each) for each in found]))
         return
-    table = Table("data set", "period", "rows before", "rows now", "a total moved", "values that differ")
+    table = PlainTable("data set", "period", "rows before", "rows now", "a total moved", "values that differ")
     for each in found:
         differs = "never planned" if each.differing_count is None else str(each.differing_count)
         moved = "yes" if each.is_changed else "no"
@@ -99,4 +92,4 @@ def views_touched(as_json: bool) -> None:
     if found:
         console.print(table)
     past = sum(each.old_count + each.new_count > 0 or each.is_changed for each in found)
-    console.print(f"The last run touched {past} past periods.")
+    say(f"The last run touched {past} past periods.")

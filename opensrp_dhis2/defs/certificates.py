@@ -1,5 +1,6 @@
 """The check `complete` on raw/<type>, a run's certificates as metadata, and the weekly job `resweep`."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,15 +12,15 @@ from opensrp_dhis2.defs.source import certificate_metadata, raw_key, way_in
 from opensrp_dhis2.errors import OpenSrpDhis2Error
 from opensrp_dhis2.extract import resweep
 from opensrp_dhis2.fhir.client import FhirClient
+from opensrp_dhis2.plain_text import markdown_table, one_line
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.sources import extraction
 from opensrp_dhis2.warehouse import loaded_file, rejected, slices
 from opensrp_dhis2.warehouse.database import Warehouse
-from opensrp_dhis2.warehouse.slices import SHOWN_IDS
 
 CHECK = "complete"
 SEVERITY = dg.AssetCheckSeverity
-SHOWN_FILES = 20
+SHOWN_FILES = SHOWN_REASONS = 20
 SATURDAY_NIGHT = "0 22 * * 6"  # before the nightly extract, which brings what it found into the totals
 
 
@@ -32,7 +33,7 @@ def _complete(resource_type: str) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=raw_key(resource_type),
         name=CHECK,
-        description="Every slice that was read holds what the source counted and listed; names the ids that do not come.",
+        description="Every slice that was read holds what the source counted and listed; `extract status` names what not.",
     )
     def complete(
         context: dg.AssetCheckExecutionContext,
@@ -57,7 +58,7 @@ def _complete(resource_type: str) -> dg.AssetChecksDefinition:
                 "unfinished_slices": unfinished,
                 "missing": sum(row["missing_count"] for row in short),
                 "rejected": len(refused),
-                **({"rejected_ids": dg.MetadataValue.md(shown_rejected(refused))} if refused else {}),
+                **({"rejected_for": dg.MetadataValue.md(shown_reasons(refused))} if refused else {}),
                 **({"short_slices": dg.MetadataValue.md(shown(short))} if short else {}),
             },
         )
@@ -66,10 +67,9 @@ def _complete(resource_type: str) -> dg.AssetChecksDefinition:
 
 
 def shown(short: Sequence[Mapping[str, Any]]) -> str:
-    """Write slices that stayed short as a list, at most 20 ids each."""
+    """Write slices that stayed short as a list; their ids stay in the warehouse, for `extract status`."""
     return "\n".join(
         f"- {one['window_from']} to {one['window_to']}: {one['missing_count']} missing"
-        + "".join(f", `{each}`" for each in one["missing_ids"])
         + (
             f"; {one['unlisted_count']} counted and not listed, from {one['unlisted_from']}"
             if one["unlisted_count"]
@@ -79,9 +79,10 @@ def shown(short: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def shown_rejected(refused: Sequence[tuple[str, str]]) -> str:
-    """Write what the source has and did not give whole, at most 20 of it."""
-    return "\n".join(f"- `{one}`: {reason}" for one, reason in refused[:SHOWN_IDS])
+def shown_reasons(refused: Sequence[tuple[str, str]]) -> str:
+    """Write why the source did not give some resources whole, and how many of them for each reason."""
+    counts = Counter(reason for _, reason in refused)
+    return markdown_table(("reason", "resources"), counts.most_common(SHOWN_REASONS), numbers=(1,))
 
 
 def shown_files(files: Sequence[Mapping[str, Any]], broken: Sequence[Mapping[str, Any]]) -> str:
@@ -89,7 +90,7 @@ def shown_files(files: Sequence[Mapping[str, Any]], broken: Sequence[Mapping[str
     names = ("line", "inserted", "updated", "unchanged", "rejected")
     sums = {name: sum(one[f"{name}_count"] or 0 for one in files) for name in names}
     told = [f"{len(files) - len(broken)} files loaded: " + ", ".join(f"{count} {name}" for name, count in sums.items())]
-    return "\n".join(f"- {one}" for one in [*told, *(one["reason"] for one in broken[:SHOWN_FILES])])
+    return "\n".join(f"- {one_line(one)}" for one in [*told, *(one["reason"] for one in broken[:SHOWN_FILES])])
 
 
 @dg.op(

@@ -73,10 +73,11 @@ def _place_asset() -> dg.AssetsDefinition:
     def place(context: dg.AssetExecutionContext, warehouse: WarehouseParam) -> dg.MaterializeResult[None]:
         """One row a FHIR Location: the DHIS2 org unit it reports to and the rule that said so, or why there is none."""
         with dagster_failures(context.retry_number):
-            file = read_settings().project.file("place.csv")
+            settings = read_settings()
+            file = settings.project.file("place.csv")
             mapping = read_mapping(file) if file else []
             with warehouse.connect() as connection:
-                rules = resolve_places(connection, mapping)
+                rules = resolve_places(connection, mapping, settings.place_name_kinds)
         return dg.MaterializeResult(
             metadata={"dagster/row_count": sum(rules.values()), "unmapped": rules.get("none", 0), "rules": rules}
         )

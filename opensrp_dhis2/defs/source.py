@@ -102,4 +102,6 @@ def certificate_metadata(result: TypeResult) -> dict[str, Any]:
     """Give what a run's certificates say, for the metadata of raw/<type>."""
     names = ("slices", "short", "repaired", "late", "changed", "missing")
     counts = {name: getattr(result, name) for name in names}
-    return counts | ({"missing_ids": ", ".join(result.missing_ids)} if result.missing_ids else {})
+    return counts | (
+        {"missing ids": f"opensrp-dhis2 extract status {result.resource_type}"} if result.missing_ids else {}
+    )

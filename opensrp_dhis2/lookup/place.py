@@ -4,7 +4,7 @@ It knows the mapping file's shape; the rules themselves stand in sql/functions/l
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from opensrp_dhis2.errors import ConfigurationError
@@ -46,9 +46,22 @@ def _rows(path: Path) -> Iterator[tuple[str, str]]:
                 yield location_id, org_unit
 
 
-def resolve_places(connection: Connection, mapping: list[tuple[str, str]]) -> dict[str, int]:
-    """Replace lookup.place; give the number of Locations by the rule that placed them (`none`: unmapped)."""
+def resolve_places(
+    connection: Connection, mapping: list[tuple[str, str]], administrative: Sequence[str] = ()
+) -> dict[str, int]:
+    """Replace lookup.place; give the number of Locations by the rule that placed them (`none`: unmapped).
+
+    Args: administrative: codes of physicalType or type, or systems of type, whose Locations keep their names; the names
+    of other Locations are kept only where they are an org unit themselves.
+    """
     connection.execute("delete from lookup.place_mapping")
     with connection.cursor() as cursor:
         cursor.executemany("insert into lookup.place_mapping (location_id, org_unit) values (%s, %s)", mapping)
-    return dict(connection.execute("select * from lookup.resolve_places()").fetchall())
+    return dict(connection.execute("select * from lookup.resolve_places(%s)", (list(administrative),)).fetchall())
+
+
+def unmapped_places(connection: Connection) -> list[tuple[str, str | None, str]]:
+    """Give the Locations that are no org unit and lie in none: id, name where it is kept, and why."""
+    return connection.execute(
+        "select location_id, name, reason from lookup.place where org_unit_id is null order by reason, location_id"
+    ).fetchall()

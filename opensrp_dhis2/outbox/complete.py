@@ -24,6 +24,7 @@ from opensrp_dhis2.dhis2.verdict import Verdict
 from opensrp_dhis2.errors import Dhis2UnavailableError
 from opensrp_dhis2.outbox.lease import Lease
 from opensrp_dhis2.outbox.ledger import Slice
+from opensrp_dhis2.plain_text import markdown_table
 from opensrp_dhis2.warehouse.database import Connection
 
 Policy = Literal["never", "when_complete", "in_step"]
@@ -201,11 +202,11 @@ def _completed(connection: Connection, of: Slice, done: Counter[str]) -> Complet
 
 
 def _markdown(rows: list[tuple[str, str | None, str | None, int]]) -> str:
-    lines = (f"| {state} | {_why(code, reason)} | {count} |" for state, code, reason, count in rows)
-    return "| completion | why | units |\n|---|---|---|\n" + "\n".join(lines)
+    lines = [(state, _why(code, reason), count) for state, code, reason, count in rows]
+    return markdown_table(("completion", "why", "units"), lines, numbers=(2,))
 
 
 def _why(code: str | None, reason: str | None) -> str:
     if code is None:
         return "values are not all delivered yet"
-    return f"{code}: {explain(code).sentence} {reason or ''}".strip().replace("|", "/")
+    return f"{code}: {explain(code).sentence} {reason or ''}".strip()

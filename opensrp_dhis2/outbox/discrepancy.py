@@ -3,13 +3,13 @@
 It knows what people are told, in English and French; it refuses to find anything (reconcile.py does).
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from opensrp_dhis2.dhis2.codes import OWNER_LABELS, Owner
 from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.outbox.words import Words
+from opensrp_dhis2.plain_text import markdown_table
 
 OWNERS = {
     "foreign_edit": Owner.DATA_OWNER,
@@ -176,34 +176,33 @@ class Reconciliation:
     def markdown(self, language: str = "en") -> str:
         """Draw what was found as a Markdown table, and below it the first discrepancies that stand."""
         words, notes = Words(language), _NOTES[language]
-        lines = [] if self.findings else [notes["agrees"].format(count=words.number(self.compared))]
-        if self.findings:
-            lines += [_line(_KIND_HEADS[language]), "|---|---:|---|---|"]
-        for one in self.findings:
-            said = explain_kind(one.kind, language)
-            todo = DONE[language][one.resolution] if one.resolution else said.remedy
-            lines.append(_line((f"{one.kind}: {said.sentence}", words.number(one.value_count), said.owner_label, todo)))
-        lines += self._drawn_rows(words)
+        agrees = notes["agrees"].format(count=words.number(self.compared))
+        parts = [self._drawn_kinds(words) if self.findings else agrees, *self._drawn_rows(words)]
         if self.unread:
-            lines += ["", notes["unread"].format(count=words.number(self.unread))]
-        return "\n".join(lines)
+            parts.append(notes["unread"].format(count=words.number(self.unread)))
+        return "\n\n".join(parts)
+
+    def _drawn_kinds(self, words: Words) -> str:
+        rows = []
+        for one in self.findings:
+            said = explain_kind(one.kind, words.language)
+            todo = DONE[words.language][one.resolution] if one.resolution else said.remedy
+            rows.append((f"{one.kind}: {said.sentence}", words.number(one.value_count), said.owner_label, todo))
+        return markdown_table(_KIND_HEADS[words.language], rows, numbers=(1,))
 
     def _drawn_rows(self, words: Words) -> list[str]:
         if not self.rows:
             return []
-        lines = ["", _line(_ROW_HEADS[words.language]), "|---" * 8 + "|"]
-        lines += [
-            _line(
-                (
-                    *(row.kind, row.org_unit, row.data_element, row.combo),
-                    *(shown(value) for value in (row.wanted, row.acknowledged, row.there)),
-                    f"{row.found_at:%Y-%m-%d}",
-                )
+        rows = [
+            (
+                *(row.kind, row.org_unit, row.data_element, row.combo),
+                *(shown(value) for value in (row.wanted, row.acknowledged, row.there)),
+                f"{row.found_at:%Y-%m-%d}",
             )
             for row in self.rows
         ]
-        hidden = self.resolutions["standing"] - len(self.rows)
-        return [*lines, "", words("and_more", count=words.number(hidden))] if hidden > 0 else lines
+        table, hidden = markdown_table(_ROW_HEADS[words.language], rows), self.resolutions["standing"] - len(rows)
+        return [table, words("and_more", count=words.number(hidden))] if hidden > 0 else [table]
 
 
 def explain_kind(kind: str, language: str = "en") -> KindText:
@@ -215,8 +214,3 @@ def explain_kind(kind: str, language: str = "en") -> KindText:
 def shown(value: str | None) -> str:
     """Give a value as a table shows it: nothing as a dash, and not too much of a long text."""
     return "-" if value is None else value[:LONGEST_SHOWN] + "…" * (len(value) > LONGEST_SHOWN)
-
-
-def _line(cells: Iterable[str]) -> str:
-    escaped = (cell.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ") for cell in cells)
-    return f"| {' | '.join(escaped)} |"

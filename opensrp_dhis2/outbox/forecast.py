@@ -16,6 +16,7 @@ from opensrp_dhis2.errors import MetadataNotFoundError
 from opensrp_dhis2.outbox.data_set_now import DataSetNow, ask_data_set, homeless_elements
 from opensrp_dhis2.outbox.lease import take_lease
 from opensrp_dhis2.outbox.ledger import Slice
+from opensrp_dhis2.plain_text import markdown_table
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 
 FATES = ("create", "change", "same", "delete", "zero_dropped", "refused", "closed")
@@ -56,12 +57,12 @@ class Forecast:
 
     def markdown(self, language: str = "en") -> str:
         """Draw the fates as a Markdown table, with the reason and whose job it is."""
-        lines = ["| fate | values | why | who can mend it, and how |", "|---|---|---|---|"]
+        rows = []
         for share in self.shares:
             said = explain(share.code, language) if share.code else None
             why = (f"{share.code}: {said.sentence}", f"{said.owner_label}: {said.remedy}") if said else ("", "")
-            lines.append(f"| {share.fate} | {share.value_count} | {why[0]} | {why[1]} |")
-        return "\n".join(lines)
+            rows.append((share.fate, share.value_count, *why))
+        return markdown_table(("fate", "values", "why", "who can mend it, and how"), rows, numbers=(1,))
 
 
 @dataclass(frozen=True)
@@ -123,11 +124,14 @@ class Score:
         if not self.wrong:
             return said
         rows = [
-            f"| {' '.join(filter(None, (one.fate, one.foreseen_code)))} "
-            f"| {' '.join(filter(None, (one.state, one.code)))} | {one.value_count} |"
+            (
+                " ".join(filter(None, (one.fate, one.foreseen_code))),
+                " ".join(filter(None, (one.state, one.code))),
+                one.value_count,
+            )
             for one in self.misses
         ]
-        return "\n".join([said, "", "| forecast | came to | values |", "|---|---|---|", *rows])
+        return said + "\n\n" + markdown_table(("forecast", "came to", "values"), rows, numbers=(2,))
 
 
 def forecast(warehouse: Warehouse, client: Dhis2Client, of: Slice, *, version: ServerVersion, run_id: str) -> Forecast:

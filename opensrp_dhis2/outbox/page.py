@@ -14,6 +14,7 @@ from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.outbox.discrepancy import TEXTS
 from opensrp_dhis2.outbox.run_summary import STANDINGS, RunSummary, Standings, headline, read_run
 from opensrp_dhis2.outbox.words import Words
+from opensrp_dhis2.plain_text import one_line
 from opensrp_dhis2.warehouse.database import Connection
 
 BAR_WIDTH = 1000.0
@@ -74,7 +75,7 @@ def draw(run: RunSummary, language: str) -> str:
     words = Words(language)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        trim_blocks=True, lstrip_blocks=True, finalize=_shown,
     )  # fmt: skip
     return environment.get_template("page.html").render(
         run=run,
@@ -92,6 +93,11 @@ def draw(run: RunSummary, language: str) -> str:
         trend_height=TREND_HEIGHT,
         bar_width=BAR_WIDTH,
     )
+
+
+def _shown(value: object) -> object:
+    """Give what a template shows: text without control characters; markup that was made here stays."""
+    return one_line(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def tone(total: Standings) -> str:

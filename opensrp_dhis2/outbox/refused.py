@@ -1,11 +1,10 @@
 """The values that did not get in, as a CSV file that a spreadsheet opens, for the person who must mend them.
 
-It knows the columns and what a spreadsheet must not take for a formula; it refuses to choose the values.
+It knows the columns; it refuses to choose the values.
 """
 
 import csv
 import io
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from psycopg.rows import dict_row
 from opensrp_dhis2.dhis2.codes import explain
 from opensrp_dhis2.outbox.page import report_name, write_report_file
 from opensrp_dhis2.outbox.words import Words
+from opensrp_dhis2.plain_text import spreadsheet_cell
 from opensrp_dhis2.warehouse.database import Connection
 
 COLUMNS = (
@@ -55,10 +55,4 @@ def _cells(row: Mapping[str, Any], words: Words) -> list[str]:
         "owner": said.owner_label,
         "remedy": said.remedy,
     }
-    return [spreadsheet_safe(str(cells[column] if cells[column] is not None else "")) for column in COLUMNS]
-
-
-def spreadsheet_safe(cell: str) -> str:
-    """Keep a spreadsheet from reading a cell as a formula; a negative number stays one."""
-    is_formula = cell.startswith(("=", "+", "-", "@", "\t", "\r")) and not re.fullmatch(r"-\d+(\.\d+)?", cell)
-    return f"'{cell}" if is_formula else cell
+    return [spreadsheet_cell(str(cells[column] if cells[column] is not None else "")) for column in COLUMNS]

@@ -26,6 +26,7 @@ from opensrp_dhis2.outbox.push import Delivery, push
 from opensrp_dhis2.outbox.request import Sender
 from opensrp_dhis2.outbox.settle import settle_unfinished
 from opensrp_dhis2.outbox.submission_hours import ANY_HOUR, SubmissionHours
+from opensrp_dhis2.plain_text import markdown_table
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 
@@ -165,15 +166,9 @@ class Reporter:
 
 def markdown(reports: Iterable[Report]) -> str:
     """Draw the verdicts of some periods as a Markdown table."""
-    header = (
-        "| data set | period | sent | accepted | refused | unchanged | withheld | requests |\n" + "|---" * 8 + "|\n"
-    )
-    rows = (
-        f"| {r.data_set} | {r.period} | {r.sent} | {r.accepted} | {r.refused} | {r.unchanged} | {r.withheld} "
-        f"| {r.request_count} |"
-        for r in reports
-    )
-    return header + "\n".join(rows)
+    names = ("data_set", "period", "sent", "accepted", "refused", "unchanged", "withheld", "request_count")
+    rows = [[getattr(report, name) for name in names] for report in reports]
+    return markdown_table(("data set", *names[1:-1], "requests"), rows, numbers=range(2, len(names)))
 
 
 def _keep(connection: Connection, run_id: str, of: Slice, report: Report) -> None:

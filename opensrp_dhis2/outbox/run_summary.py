@@ -12,6 +12,7 @@ from psycopg.rows import class_row
 
 from opensrp_dhis2.dhis2.codes import Explanation, Owner, explain
 from opensrp_dhis2.outbox.words import Words
+from opensrp_dhis2.plain_text import markdown_table
 from opensrp_dhis2.warehouse.database import Connection
 
 STANDINGS = ("delivered", "dropped", "pending", "sending", "refused", "withheld", "closed", "withdrawn")
@@ -157,18 +158,20 @@ def read_run(connection: Connection, run_id: str, target: str) -> RunSummary:
 def run_markdown(connection: Connection, run_id: str, target: str, language: str = "en") -> str:
     """Draw where the values of a run stand and what to do about it, as Markdown."""
     run, words = read_run(connection, run_id, target), Words(language)
-    lines = [f"**{headline(run.total, words)}**", "", f"| {words('verdict')} | {words('values')} |", "|---|---:|"]
-    lines += [
-        f"| {words(f'standing.{name}')} | {words.number(run.total[name])} |" for name in STANDINGS if run.total[name]
+    standings = [(words(f"standing.{name}"), words.number(run.total[name])) for name in STANDINGS if run.total[name]]
+    parts = [
+        f"**{headline(run.total, words)}**",
+        markdown_table((words("verdict"), words("values")), standings, numbers=(1,)),
     ]
     if run.causes:
-        columns = (words(name) for name in ("values", "code", "what_is_wrong", "who", "what_to_do"))
-        lines += ["", f"| {' | '.join(columns)} |", "|---:|---|---|---|---|"]
-    for causes in run.causes_by_owner(language).values():
-        for cause, said in causes:
-            cells = (words.number(cause.value_count), said.code, said.sentence, said.owner_label, said.remedy)
-            lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
-    return "\n".join(lines)
+        heads = [words(name) for name in ("values", "code", "what_is_wrong", "who", "what_to_do")]
+        rows = [
+            (words.number(cause.value_count), said.code, said.sentence, said.owner_label, said.remedy)
+            for causes in run.causes_by_owner(language).values()
+            for cause, said in causes
+        ]
+        parts.append(markdown_table(heads, rows, numbers=(0,)))
+    return "\n\n".join(parts)
 
 
 def headline(total: Standings, words: Words) -> str:
@@ -177,10 +180,6 @@ def headline(total: Standings, words: Words) -> str:
         return words("headline.none")
     name = "headline.all" if total.arrived == total.due else "headline.some"
     return words(name, arrived=words.number(total.arrived), due=words.number(total.due))
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
 def _read(connection: Connection, kind: type[R], function: str, parameters: tuple[object, ...]) -> list[R]:

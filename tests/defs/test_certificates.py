@@ -45,7 +45,7 @@ def read(client: FhirClient, warehouse: Warehouse, resource_type: str = "Flag") 
     return extract(client, warehouse, resource_type, Extraction(threads=1, validate_share=0))
 
 
-def test_the_check_fails_with_the_ids_that_the_source_lists_and_does_not_give(
+def test_the_check_fails_with_the_count_of_what_the_source_lists_and_does_not_give(
     proxy: Proxy, warehouse: Warehouse
 ) -> None:
     proxy.change = lambda query, bundle: (
@@ -57,13 +57,15 @@ def test_the_check_fails_with_the_ids_that_the_source_lists_and_does_not_give(
         proxy.change = lambda query, bundle: None
         healed = certificate_metadata(read(client, warehouse))
         passed = check(warehouse, client)
-    assert (metadata["short"], metadata["missing_ids"]) == (1, "f00007, f00009")
+    assert (metadata["short"], metadata["missing"]) == (1, 2)
+    assert metadata["missing ids"] == "opensrp-dhis2 extract status Flag"
     assert not failed.passed
     assert failed.severity is dg.AssetCheckSeverity.ERROR
     assert failed.metadata["missing"].value == 2
-    assert "2 missing, `f00007`, `f00009`" in str(failed.metadata["short_slices"].value)
+    assert "2 missing" in str(failed.metadata["short_slices"].value)
+    assert "f0000" not in str([metadata, failed])
     assert healed["short"] == 0
-    assert "missing_ids" not in healed
+    assert "missing ids" not in healed
     assert (passed.passed, passed.metadata["missing"].value) == (True, 0)
 
 
@@ -112,7 +114,9 @@ def test_the_resweep_is_scheduled_in_the_countrys_zone() -> None:
     assert (schedule.name, schedule.execution_timezone) == ("resweep_weekly", "Africa/Kampala")
 
 
-def test_what_the_source_did_not_give_whole_is_a_warning_by_name(server: FhirServer, warehouse: Warehouse) -> None:
+def test_what_the_source_did_not_give_whole_is_a_warning_with_its_reason(
+    server: FhirServer, warehouse: Warehouse
+) -> None:
     faults = Faults()
     with running(create_app(server.store, faults=faults)) as root, FhirClient(f"{root}/fhir") as client:
         faults.begin(Plan(cannot_give=frozenset({"f00003"})))
@@ -122,5 +126,6 @@ def test_what_the_source_did_not_give_whole_is_a_warning_by_name(server: FhirSer
         read(client, warehouse)
         passed = check(warehouse, client)
     assert (warned.passed, warned.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert "`f00003`: the server cannot give it" in str(warned.metadata["rejected_ids"].value)
+    assert "the server cannot give it" in str(warned.metadata["rejected_for"].value)
+    assert "f0000" not in str(warned)
     assert (passed.passed, passed.metadata["rejected"].value) == (True, 0)

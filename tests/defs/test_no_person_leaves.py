@@ -21,10 +21,16 @@ from opensrp_dhis2.cli import main
 from opensrp_dhis2.cli.scan import scan
 from opensrp_dhis2.defs.runs import Run, open_instance, run_job
 from opensrp_dhis2.sandbox.district.people import CANARIES
+from opensrp_dhis2.sandbox.district.places import named_id
 from opensrp_dhis2.sandbox.server import running
 from tests.defs.conftest import Chain
 from tests.defs.test_failed_runs import answering
 
+HOUSE = {
+    "resourceType": "Location", "id": "house-of-canary", "status": "active", "name": "House of Canary001 0772000111",
+    "physicalType": {"coding": [{"code": "ho"}]},
+    "partOf": {"reference": f"Location/{named_id('Location', 'Nabweya')}"},
+}  # fmt: skip
 COMMANDS = (["outbox", "status", "--json"], ["outbox", "list"], ["views", "check"])
 
 
@@ -83,6 +89,17 @@ def wrong_pages(fhir_url: str) -> dict[str, tuple[bytes, int]]:
     }
 
 
+ID = re.compile(rf"[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}|{HOUSE['id']}")  # the district's are such
+
+
+def resource_ids(chain: Chain) -> set[str]:
+    """Give the ids of all resources that came, whole or not."""
+    tables = chain.query(
+        "select table_name from information_schema.columns where table_schema = 'raw' and column_name = 'id'"
+    )
+    return {found for (table,) in tables for (found,) in chain.query(f"select id from raw.{table}") if found}
+
+
 def run_on_wrong_pages(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Extract each wrong page, and give what Dagster was told of it."""
     pages = wrong_pages(os.environ["FHIR_BASE_URL"])
@@ -126,19 +143,27 @@ def test_after_whole_runs_and_failures_no_canary_stands_anywhere(
     capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     home = tmp_path / "home"
+    chain.fhir.put(HOUSE)
     monkeypatch.setenv("DAGSTER_HOME", str(home))
     with open_instance(home) as chain.instance:
         said = run_on_wrong_pages(chain, monkeypatch)
         said += run_all_with_one_refusal(chain, monkeypatch)
         runs = chain.instance.get_runs()
-        said += [str(entry) for run in runs for entry in chain.instance.all_logs(run.run_id)]
-    said += [caplog.text, *capfd.readouterr(), str(chain.stored())]
+        logged = [str(entry) for run in runs for entry in chain.instance.all_logs(run.run_id)]
+    said += [*logged, caplog.text, *capfd.readouterr(), str(chain.stored())]
     kept = {file: file.read_bytes() for top in (home, Path(".data")) for file in top.rglob("*") if file.is_file()}
     assert {".html", ".csv", ".db"} <= {file.suffix for file in kept}
     raw = chain.query("select resource::text from raw.patient")
     assert len({found[:4] for (text,) in raw for found in CANARY.findall(text)}) == len(CANARIES)
     assert [(canary, text[:200]) for text in said for canary in CANARY.findall(text)] == []
     assert [(canary, file) for file, held in kept.items() for canary in CANARY.findall(held.decode("latin-1"))] == []
+
+    ids = resource_ids(chain)
+    assert HOUSE["id"] in ids
+    records = [*logged, *(held.decode("latin-1") for file, held in kept.items() if home in file.parents)]
+    assert [ids.intersection(ID.findall(text)) for text in records if not ids.isdisjoint(ID.findall(text))] == []
+    assert chain.query("select name from lookup.place where name ~ 'House'") == []
+    assert chain.query("select count(*) from lookup.place where name = 'Nabweya'") == [(1,)]
 
     (tmp_path / "said.txt").write_text("\n".join(said))
     clean = run_scan(tmp_path / "said.txt")

@@ -5,11 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from opensrp_dhis2.cli import main
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.lookup.place import read_mapping, resolve_places
+from opensrp_dhis2.project import Project
+from opensrp_dhis2.scan import Scan, read_needles, scan_tables
+from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.database import Warehouse
+from tests.views.conftest import load
 
+LEVEL_SYSTEM = "https://smartregister.org/codes/administrative-level"
 UNITS = [("OuFacility1", "HF-1"), ("OuFacility2", "HF-2")]
 
 
@@ -95,3 +102,78 @@ def test_a_wrong_mapping_file_is_named_with_its_line(tmp_path: Path, content: st
     file.write_text(content)
     with pytest.raises(ConfigurationError, match=said):
         read_mapping(file)
+
+
+def coded(
+    resource_id: str, name: str, physical: str = "", kind: str = "", *identifiers: str, **more: Any
+) -> dict[str, Any]:
+    concepts = {
+        **({"physicalType": {"coding": [{"code": physical}]}} if physical else {}),
+        **({"type": [{"coding": [{"system": LEVEL_SYSTEM, "code": kind}]}]} if kind else {}),
+    }
+    return {**location(resource_id, "facility", *identifiers), "name": name, **concepts, **more}
+
+
+HOUSE = "House of Odongtho 0772000111"
+
+
+def test_a_place_keeps_its_name_if_it_is_mapped_or_administrative_and_a_home_never(warehouse: Warehouse) -> None:
+    given = [
+        location("facility", None, "HF-1"),
+        coded("village", "Nabweya", "jdn"),
+        coded("parish", "Busamaga", "", "5"),
+        coded("clinic", "Hope Clinic", "", "", "HF-2"),
+        coded("by-mapping", "Kolonyi"),
+        coded("by-wrong-mapping", "Odongtho's"),
+        coded("house", HOUSE, "ho"),
+        coded("residence", "Odongtho", "bu", "PTRES"),
+        coded("building", HOUSE, "bu"),
+        coded("mapped-house", "Odongtho", "ho", "", "HF-2"),
+        coded("untyped", HOUSE),
+        coded("odd", "Odongtho", "", "", physicalType=["jdn", 3], type={"coding": "jdn"}),
+    ]
+    with warehouse.connect() as connection:
+        for uid, code in UNITS:
+            connection.execute("insert into lookup.org_unit values (%s, %s, 'x', 4, '/x', null, null)", (uid, code))
+        load(connection, "Location", given, table="location")
+        mapping = [("by-mapping", "HF-1"), ("by-wrong-mapping", "HF-9")]
+        resolve_places(connection, mapping, Settings().place_name_kinds)
+        connection.execute("set local role opensrp_reporting")
+        rows = connection.execute("select location_id, name from lookup.place where name is not null").fetchall()
+    assert dict(rows) == {
+        "facility": "facility", "village": "Nabweya", "parish": "Busamaga", "clinic": "Hope Clinic", "by-mapping": "Kolonyi",
+    }  # fmt: skip
+
+
+def test_the_name_of_a_home_is_no_known_word_and_is_looked_for(warehouse: Warehouse) -> None:
+    with warehouse.connect() as connection:
+        load(
+            connection, "Location", [coded("house", HOUSE, "ho"), coded("village", "Nabweya", "jdn")], table="location"
+        )
+        load(connection, "Patient", [{"id": "p1", "name": [{"family": "Nabweya"}], "address": [{"text": "Nabweya"}]}])
+        resolve_places(connection, [], Settings().place_name_kinds)
+    needles = read_needles(warehouse, {}, [])
+    said = [[kind for kind, _ in needles.found_in(text)] for text in (HOUSE, HOUSE.upper(), "0772-000 111")]
+    assert said == [["long number", "place"], ["long number", "place"], ["long number"]]
+    scan = Scan()
+    with warehouse.connect() as connection:
+        scan_tables(scan, needles, connection)
+        assert not scan.findings
+        connection.execute("update lookup.place set name = %s where location_id = 'house'", (HOUSE,))
+        scan_tables(scan, needles, connection)
+    assert {(one.place, one.column, one.kind) for one in scan.findings} == {
+        ("lookup.place", "name", "place"), ("lookup.place", "name", "long number"),
+    }  # fmt: skip
+
+
+def test_the_names_that_an_older_version_kept_are_gone_before_the_next_extract() -> None:
+    assert "update lookup.place set name = null" in (Project().sql_dir / "tables/0008_places.sql").read_text()
+
+
+def test_the_command_lists_what_has_no_org_unit(warehouse: Warehouse, database_url: str) -> None:
+    places(warehouse, location("lost"), location("found", None, "HF-1"))
+    result = CliRunner().invoke(main, ["places", "--json"], env={"WAREHOUSE_URL": database_url})
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert (told["location_id"], told["name"]) == ("lost", None)
+    assert "map it in place.csv" in told["reason"]

@@ -11,11 +11,12 @@ import pytest
 from opensrp_dhis2.dhis2.codes import TEXTS
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.outbox.page import BAR_WIDTH, report_name, segments, tone, write_page
-from opensrp_dhis2.outbox.refused import spreadsheet_safe, write_refused
+from opensrp_dhis2.outbox.refused import write_refused
 from opensrp_dhis2.outbox.run_summary import STANDINGS, Standings, headline, read_run, run_markdown
 from opensrp_dhis2.outbox.words import WORDS, Words
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.people import HOSTILE, RUN, TARGET, deliver, seed
+from tests.test_plain_text import HARMFUL, harmful_in
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
@@ -201,15 +202,20 @@ def test_there_is_no_csv_once_nothing_is_to_be_mended(ledger: Warehouse, tmp_pat
     assert not path.exists()
 
 
-@pytest.mark.parametrize(
-    ("cell", "safe"),
-    [
-        ("=1+1", "'=1+1"), ("+256 700", "'+256 700"), ("@home", "'@home"), ("-A1", "'-A1"), ("\tx", "'\tx"),
-        ("-12", "-12"), ("-0.5", "-0.5"), ("-2+3", "'-2+3"), ("-1\n", "'-1\n"), ("12", "12"), ("", ""),
-    ],
-)  # fmt: skip
-def test_a_spreadsheet_takes_no_cell_for_a_formula(cell: str, safe: str) -> None:
-    assert spreadsheet_safe(cell) == safe
+@pytest.mark.parametrize("name", HARMFUL)
+def test_no_name_of_dhis2_reaches_a_page_a_csv_or_markdown_raw(ledger: Warehouse, tmp_path: Path, name: str) -> None:
+    with ledger.connect() as connection:
+        for table in ("org_unit", "data_element", "data_set"):
+            connection.execute(f"update lookup.{table} set name = %s, code = code || %s".encode(), (name, name))
+        path = write_refused(connection, RUN, TARGET, tmp_path)
+        shown = [run_markdown(connection, RUN, TARGET), page_of(ledger, tmp_path)]
+    assert path is not None
+    rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert not [cell for row in rows for cell in row if cell.strip().startswith(("=", "\uff1d"))]
+    for text in (*shown, *(cell for row in rows for cell in row)):
+        assert harmful_in(text.replace("\n", "")) == []
+    assert not any("\n" in cell for row in rows for cell in row)
 
 
 def test_the_markdown_says_the_same_as_the_page(ledger: Warehouse) -> None:
