@@ -6,13 +6,16 @@ It knows the steps of a report; planning and sending stand in ledger.py and push
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
+
+from psycopg.rows import dict_row
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.exemption import may_edit_expired, reopened_units
 from opensrp_dhis2.dhis2.periods import Period
+from opensrp_dhis2.errors import OpenSrpDhis2Error
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.complete import Completed, complete_units
 from opensrp_dhis2.outbox.forecast import Score, score
@@ -25,17 +28,20 @@ from opensrp_dhis2.outbox.request import Sender
 from opensrp_dhis2.outbox.settle import settle_unfinished
 from opensrp_dhis2.outbox.submission_hours import ANY_HOUR, SubmissionHours
 from opensrp_dhis2.views.data_sets import DataSet
-from opensrp_dhis2.warehouse.database import Connection, Warehouse
+from opensrp_dhis2.warehouse.database import Warehouse
 
 
 @dataclass(frozen=True)
 class Report:
-    """What one run did for one data set and period, in values."""
+    """What one run did for one data set and period, and where the rest stands: each value once.
+
+    accepted + refused + unchanged + withheld + waiting are all of the ledger but those withdrawn before.
+    """
 
     data_set: str
     period: str
-    sent: int
-    accepted: int
+    sent: int  # however many requests carried it, in whichever try of the run
+    accepted: int  # of those sent
     refused: int
     unchanged: int
     withheld: int
@@ -106,19 +112,32 @@ class Reporter:
                 connection.execute(
                     "select outbox.hand_over(%s, %s, %s, %s)", (of.target, of.data_set_id, of.period, self._run_id)
                 )
-                before = ledger.states(connection, of)
-            delivery = push(self._sender, of, self._pace, self._hours, progress)
-            completed = Completed() if delivery.waiting else self._complete(period)
+            try:
+                delivery = push(self._sender, of, self._pace, self._hours, progress)
+                self._close_discrepancies(of)
+                completed = Completed() if delivery.waiting else self._complete(period)
+            except OpenSrpDhis2Error:
+                self._keep(of, started)
+                raise
             with self._warehouse.connect() as connection:
                 scored = score(connection, of, self._run_id)
-            report = Report(
-                self._code, period.id, delivery.sent, delivery.accepted, delivery.refused,
-                before.get("delivered", 0) + before.get("dropped", 0), before.get("withheld", 0),
-                delivery.waiting, delivery.requests, round(time.monotonic() - started, 3), scored, completed,
-            )  # fmt: skip
-            with self._warehouse.connect() as connection:
-                _keep(connection, self._run_id, of, report)
-        return report
+            return replace(self._keep(of, started), score=scored, completed=completed)
+
+    def _keep(self, of: Slice, started: float) -> Report:
+        """Keep what the run did so far, in all its tries, and give it."""
+        took = round(time.monotonic() - started, 3)
+        names = "sent, accepted, refused, unchanged, withheld, waiting, request_count, seconds"
+        query = f"select {names} from outbox.keep_delivery(%s, %s, %s, %s, %s)"  # noqa: S608 - written above
+        with self._warehouse.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            kept = cursor.execute(query, (self._run_id, of.target, of.data_set_id, of.period, took)).fetchone()
+        return Report(self._code, of.period, **kept or {})
+
+    def _close_discrepancies(self, of: Slice) -> None:
+        with self._warehouse.connect() as connection:
+            connection.execute(
+                "select outbox.close_discrepancies(%s, %s, %s, %s)",
+                (of.target, of.data_set_id, of.period, self._run_id),
+            )
 
     def _complete(self, period: Period) -> Completed:
         return complete_units(
@@ -160,27 +179,13 @@ class Reporter:
 def markdown(reports: Iterable[Report]) -> str:
     """Draw the verdicts of some periods as a Markdown table."""
     header = (
-        "| data set | period | sent | accepted | refused | unchanged | withheld | requests |\n" + "|---" * 8 + "|\n"
+        "| data set | period | sent | accepted | refused | unchanged | withheld | waiting | requests |\n"
+        + "|---" * 9
+        + "|\n"
     )
     rows = (
         f"| {r.data_set} | {r.period} | {r.sent} | {r.accepted} | {r.refused} | {r.unchanged} | {r.withheld} "
-        f"| {r.request_count} |"
+        f"| {r.waiting} | {r.request_count} |"
         for r in reports
     )
     return header + "\n".join(rows)
-
-
-def _keep(connection: Connection, run_id: str, of: Slice, report: Report) -> None:
-    """Keep what a run did; a step that is tried again adds to what it did before."""
-    connection.execute(
-        "insert into outbox.delivery (run_id, target, data_set_id, period, sent, accepted, refused, unchanged,"
-        " withheld, waiting, request_count, seconds) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-        " on conflict (run_id, target, data_set_id, period) do update set sent = excluded.sent + delivery.sent,"
-        " accepted = excluded.accepted + delivery.accepted, refused = excluded.refused + delivery.refused,"
-        " waiting = excluded.waiting, request_count = excluded.request_count + delivery.request_count,"
-        " seconds = excluded.seconds + delivery.seconds",
-        (
-            *(run_id, of.target, of.data_set_id, of.period, report.sent, report.accepted, report.refused),
-            *(report.unchanged, report.withheld, report.waiting, report.request_count, report.seconds),
-        ),
-    )
