@@ -71,6 +71,13 @@ def _files(warehouse: Warehouse, target: str, run_id: str) -> dict[str, Any]:
     return found | ({"to_mend": dg.MetadataValue.path(refused)} if refused else {})
 
 
+def _completions(reports: list[Report]) -> dict[str, Any]:
+    """Say which units are not registered as complete, and why; nothing when all are, or none should be."""
+    language = read_settings().report_language
+    drawn = [f"{one.period}\n\n{said}" for one in reports if (said := one.completed.markdown(language))]
+    return {"completions": dg.MetadataValue.md("\n\n".join(drawn))} if drawn else {}
+
+
 def _record_done(context: dg.AssetExecutionContext, periods: list[Period], reports: list[Report]) -> None:
     """Record the periods that were delivered before a later one failed: of a failed step Dagster keeps nothing."""
     for period, report in zip(periods, reports, strict=False):
@@ -138,6 +145,7 @@ def _delivered(code: str, data_set: DataSet, partitions: dg.TimeWindowPartitions
         return dg.MaterializeResult(
             metadata={
                 "verdicts": dg.MetadataValue.md(markdown(reports)),
+                **_completions(reports),
                 "seconds": round(time.monotonic() - started, 2),
                 **files,
             }
