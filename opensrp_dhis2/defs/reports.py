@@ -16,7 +16,7 @@ from opensrp_dhis2.dhis2.periods import Period
 from opensrp_dhis2.errors import OpenSrpDhis2Error
 from opensrp_dhis2.outbox.page import write_page
 from opensrp_dhis2.outbox.refused import write_refused
-from opensrp_dhis2.outbox.report import Report, Reporter, markdown
+from opensrp_dhis2.outbox.report import Report, Reporter, completions_markdown, markdown
 from opensrp_dhis2.outbox.run_summary import run_markdown
 from opensrp_dhis2.outbox.submission_hours import SubmissionHours
 from opensrp_dhis2.settings import Settings
@@ -69,13 +69,6 @@ def _files(warehouse: Warehouse, target: str, run_id: str) -> dict[str, Any]:
         said = run_markdown(connection, run_id, target, settings.report_language)
     found: dict[str, Any] = {"run": dg.MetadataValue.md(said), "report": dg.MetadataValue.path(page)}
     return found | ({"to_mend": dg.MetadataValue.path(refused)} if refused else {})
-
-
-def _completions(reports: list[Report]) -> dict[str, Any]:
-    """Say which units are not registered as complete, and why; nothing when all are, or none should be."""
-    language = read_settings().report_language
-    drawn = [f"{one.period}\n\n{said}" for one in reports if (said := one.completed.markdown(language))]
-    return {"completions": dg.MetadataValue.md("\n\n".join(drawn))} if drawn else {}
 
 
 def _record_done(context: dg.AssetExecutionContext, periods: list[Period], reports: list[Report]) -> None:
@@ -142,10 +135,11 @@ def _delivered(code: str, data_set: DataSet, partitions: dg.TimeWindowPartitions
                 )
                 raise
             files = _files(warehouse, dhis2.base_url, context.run.run_id)
+        said = completions_markdown(reports, read_settings().report_language)
         return dg.MaterializeResult(
             metadata={
                 "verdicts": dg.MetadataValue.md(markdown(reports)),
-                **_completions(reports),
+                **({"completions": dg.MetadataValue.md(said)} if said else {}),
                 "seconds": round(time.monotonic() - started, 2),
                 **files,
             }

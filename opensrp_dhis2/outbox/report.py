@@ -189,3 +189,8 @@ def markdown(reports: Iterable[Report]) -> str:
         for r in reports
     )
     return header + "\n".join(rows)
+
+
+def completions_markdown(reports: Iterable[Report], language: str = "en") -> str:
+    """Draw which units are not registered as complete, and why, period by period; empty when all are, or none should be."""
+    return "\n\n".join(f"{r.period}\n\n{said}" for r in reports if (said := r.completed.markdown(language)))
