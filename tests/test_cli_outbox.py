@@ -169,5 +169,65 @@ def test_requeue_signs_for_what_it_puts_back_and_says_what_follows(outbox: Comma
 
 
 def test_requeue_touches_only_the_code_it_is_given(outbox: CommandLine) -> None:
-    assert outbox.rows("requeue", "--code", "E7640") == [{"requeued": 0, "held_back": 0}]
-    assert outbox.rows("requeue", "--code", "E8122") == [{"requeued": 1, "held_back": 0}]
+    assert outbox.rows("requeue", "--code", "E7640") == [{"requeued": 0, "completions": 0, "held_back": 0}]
+    assert outbox.rows("requeue", "--code", "E8122") == [{"requeued": 1, "completions": 0, "held_back": 0}]
+
+
+COMPLETIONS = [  # period, org unit, state, code, reason
+    ("202509", "OuFacility1", "registered", None, None),
+    ("202509", "OuFacility2", "refused", "completion_refused", "Locked"),
+    ("202510", "OuFacility1", "refused", "completion_refused", "Locked"),
+    ("202510", "OuFacility3", "withheld", "E7605", "First visits"),
+]
+
+
+@pytest.fixture
+def completed(outbox: CommandLine) -> CommandLine:
+    with outbox.warehouse.connect() as connection, connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into outbox.completion (target, data_set_id, period, org_unit_id, attribute_option_combo_id, state,"
+            f" code, reason, basis, run_id) values ('{TARGET}', 'DsMonthly01', %s, %s, 'HllvX50cXC0', %s, %s, %s, 'x', 'r')",
+            COMPLETIONS,
+        )
+    return outbox
+
+
+def test_requeue_asks_for_refused_completions_again(completed: CommandLine) -> None:
+    said = completed.say("requeue", "--period", "202510")
+    assert said.splitlines()[0].startswith("1 refused completions: the next report of their data set and period asks")
+    assert "No refused value" not in said
+    [row] = completed.rows("requeue", "--code", "completion_refused")
+    assert (row["requeued"], row["completions"]) == (0, 2)
+    with completed.warehouse.connect() as connection:
+        due = connection.execute(
+            "select period from outbox.unsettled_completion(%s, 'DS_M', '2025-10-01', false)", (TARGET,)
+        ).fetchall()
+        asked = connection.execute("select distinct basis, run_id from outbox.completion where state = 'refused'")
+        [(basis, who)] = asked.fetchall()
+    assert (due, basis) == ([("202510",)], "")
+    assert who.startswith("requeue by ")
+
+
+def test_completions_are_counted_with_the_reason_and_who_can_mend_it(completed: CommandLine) -> None:
+    rows = completed.rows("completions", "--period", "202510")
+    assert [(row["state"], row["code"], row["reason"], row["unit_count"]) for row in rows] == [
+        ("refused", "completion_refused", "Locked", 1),
+        ("withheld", "E7605", "First visits", 1),
+    ]
+    said = completed.say("completions")
+    [line] = [line for line in said.splitlines() if "E7605" in line]
+    assert "a compulsory field is empty. · First visits" in line
+    assert "Data owner: Fill the compulsory fields" in line
+    assert [row["state"] for row in completed.rows("completions", "--data-set", "DS_M", "--period", "202509")] == [
+        "refused",
+        "registered",
+        "waiting",
+    ]
+    assert "No completion is kept" in completed.say("completions", "--data-set", "DS_W")
+
+
+def test_a_deletion_that_dhis2_refused_is_called_one(outbox: CommandLine) -> None:
+    with outbox.warehouse.connect() as connection:
+        connection.execute("update outbox.value set wanted = null, acknowledged = '4' where state = 'refused'")
+    [line] = [line for line in outbox.say("list", "--state", "refused").splitlines() if "E8122" in line]
+    assert "(to be deleted)" in line

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from opensrp_dhis2.cli.reconcile import outbox_reconcile
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.country import COMBOS, ELEMENTS, MARCH, Country, country
-from tests.outbox.foreign import OURS, post
+from tests.outbox.foreign import OURS, THEIRS, post
 
 
 @pytest.fixture
@@ -19,15 +19,8 @@ def here(warehouse: Warehouse) -> Iterator[Country]:
         yield opened
 
 
-@pytest.mark.parametrize(
-    ("option", "said"), [("--json", '"foreign_edit": 1'), ("--markdown", "## PERF 202403"), ("", "777")]
-)
-def test_the_command_shows_what_was_found(
-    here: Country, database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, option: str, said: str
-) -> None:
-    here.fill(units=OURS[:1])
-    here.report()
-    post(here, {(ELEMENTS[0], OURS[0], COMBOS[0]): "777"})
+@pytest.fixture
+def environment(here: Country, database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     views = tmp_path / "dbt_like_views"
     views.mkdir()
     (views / "data_sets.yaml").write_text("PERF: {period_type: Monthly}\n")
@@ -36,8 +29,35 @@ def test_the_command_shows_what_was_found(
         "WAREHOUSE_URL": database_url, "PROJECT_DIR": str(tmp_path),
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(
+    ("option", "said"), [("--json", '"foreign_edit": 1'), ("--markdown", "## PERF 202403"), ("", "777")]
+)
+def test_the_command_shows_what_was_found(here: Country, option: str, said: str) -> None:
+    here.fill(units=OURS[:1])
+    here.report()
+    post(here, {(ELEMENTS[0], OURS[0], COMBOS[0]): "777"})
     result = CliRunner().invoke(outbox_reconcile, ["PERF", MARCH.id, *filter(None, [option])], catch_exceptions=False)
     assert result.exit_code == 0
     assert said in result.output
     if option == "--json":
         assert json.loads(result.output)["rows"][0]["there"] == "777"
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_command_lets_strangers_stand_that_it_has_listed(here: Country) -> None:
+    here.fill(units=OURS[:1])
+    here.report()
+    post(here, {(ELEMENTS[0], THEIRS[0], COMBOS[0]): "4"})
+    asked = ["PERF", MARCH.id, "--json"]
+    first, second, third = (
+        CliRunner().invoke(outbox_reconcile, [*asked, *more], catch_exceptions=False)
+        for more in (["--accept-strangers"], ["--accept-strangers", "--org-unit", THEIRS[0]], [])
+    )
+    assert "0 values that others entered are let stand" in first.stderr  # none was listed yet
+    assert json.loads(first.stdout)["found"]["stranger"] == 1
+    assert "1 values that others entered are let stand" in second.stderr
+    assert [json.loads(one.stdout)["found"]["stranger"] for one in (second, third)] == [0, 0]
+    assert CliRunner().invoke(outbox_reconcile, [*asked, "--org-unit", THEIRS[0]]).exit_code == 2

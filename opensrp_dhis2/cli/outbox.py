@@ -72,6 +72,22 @@ def outbox_list(limit: int, as_json: bool, **wanted: str | None) -> None:
         say(f"{count - len(rows):,} more of {count:,}: raise --limit, or ask for fewer", err=as_json)
 
 
+@outbox.command("completions")
+@data_set_option
+@period_option
+@json_option
+def outbox_completions(data_set: str | None, period: str | None, as_json: bool) -> None:
+    """Count the units that are registered as complete in DHIS2, and those that are not, with the reason."""
+    with opened_warehouse() as warehouse, warehouse.connect() as connection:
+        rows = _named(inquiry.count_completions(connection, _target(), data_set, period))
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_table(value_table.completions(rows))
+    else:
+        click.echo("No completion is kept: `completion` in data_sets.yaml says whether DHIS2 is told")
+
+
 @outbox.command("show")
 @click.argument("value_id", type=int, required=False)
 @data_set_option
@@ -143,21 +159,27 @@ def _known_code(given: str) -> str:
 @code_option
 @json_option
 def outbox_requeue(data_set: str | None, period: str | None, code: str | None, as_json: bool) -> None:
-    """Put refused values back to pending, once their cause is mended; the next report sends them."""
-    target = _target()
+    """Put refused values back to pending, once their cause is mended, and ask for refused completions again.
+
+    The next report of their data set and period does it; `late_data` asks for one.
+    """
+    target, who = _target(), f"requeue by {getuser()}"
     with opened_warehouse() as warehouse, warehouse.connect() as connection:
         held_back = inquiry.count_values(connection, target, Wanted(data_set, period, "withheld", code))
-        count = ledger.requeue(
-            connection, target, data_set_code=data_set, period=period, code=code, run_id=f"requeue by {getuser()}"
-        )
+        asked = {"data_set_code": data_set, "period": period, "code": code}
+        count = ledger.requeue(connection, target, **asked, run_id=who)
+        completions = ledger.requeue_completions(connection, target, **asked, run_id=who)
     if as_json:
-        print_json([{"requeued": count, "held_back": held_back}])
+        print_json([{"requeued": count, "completions": completions, "held_back": held_back}])
         return
-    say(
-        f"{count:,} refused values are pending again: the next report of their data set and period sends them"
-        if count
-        else "No refused value fits: `outbox status` shows what there is"
-    )
+    if count or not completions:
+        say(
+            f"{count:,} refused values are pending again: the next report of their data set and period sends them"
+            if count
+            else "No refused value fits: `outbox status` shows what there is"
+        )
+    if completions:
+        say(f"{completions:,} refused completions: the next report of their data set and period asks again")
     if held_back:
         say(f"{held_back:,} more are held back, not refused: every report checks these again by itself")
 

@@ -11,6 +11,7 @@ from opensrp_dhis2.cli.console import PlainTable, opened_warehouse, read_setting
 from opensrp_dhis2.cli.value_table import print_table
 from opensrp_dhis2.dhis2.periods import parse_period_of_type
 from opensrp_dhis2.outbox.discrepancy import DONE, Reconciliation, explain_kind, shown
+from opensrp_dhis2.outbox.reconcile import accept_strangers as accept
 from opensrp_dhis2.outbox.reconcile import reconcile_period
 from opensrp_dhis2.plain_text import json_line
 from opensrp_dhis2.sources import open_dhis2
@@ -22,16 +23,34 @@ from opensrp_dhis2.views.catalog import load_catalog
 @click.argument("period", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a period.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Markdown tables.")
-def outbox_reconcile(data_set: str, period: tuple[str, ...], as_json: bool, as_markdown: bool) -> None:
+@click.option(
+    "--accept-strangers",
+    is_flag=True,
+    help="First let stand what others entered, as the last reconciliation listed it; it is listed again once it changes.",
+)
+@click.option("--org-unit", help="Accept it in this org unit alone, by DHIS2 code or id; default: in all.")
+def outbox_reconcile(
+    data_set: str,
+    period: tuple[str, ...],
+    as_json: bool,
+    as_markdown: bool,
+    accept_strangers: bool,
+    org_unit: str | None,
+) -> None:
     """Read DATA_SET back from DHIS2 for each PERIOD (such as 202401) and compare it with the ledger.
 
     Nothing is sent; what differs is handled as `foreign_edits` in data_sets.yaml says.
     """
+    if org_unit and not accept_strangers:
+        raise click.UsageError("--org-unit says where to accept: give --accept-strangers with it")
     settings, who = read_settings(), f"reconcile by {getuser()}"
     policy = load_catalog(settings.project).data_sets.of(data_set)
     periods = [parse_period_of_type(policy.period_type, each).id for each in period]
     with opened_warehouse() as warehouse, open_dhis2(settings) as client:
         for each in periods:
+            if accept_strangers:
+                count = accept(warehouse, client.base_url, data_set, each, org_unit=org_unit, run_id=who)
+                click.echo(f"{data_set} {each}: {count:,} values that others entered are let stand", err=True)
             made = reconcile_period(warehouse, client, data_set, each, foreign_edits=policy.foreign_edits, run_id=who)
             if as_json:
                 say(json_line(_document(data_set, made)))

@@ -63,6 +63,15 @@ def remedies(rows: list[Row]) -> Table:
     return table
 
 
+def completions(rows: list[Row]) -> Table:
+    """Draw the units by data set, period and where their completion stands, with who can mend what."""
+    table = _table("data set", "period", "completion", "units", "why", "what to do", numbers=("units",))
+    for row in rows:
+        todo = f"{row['owner_label']}: {row['remedy']}" if row["code"] else ""
+        table.add_row(row["data_set"], row["period"], row["state"], f"{row['unit_count']:,}", _why(row), todo)
+    return table
+
+
 def total(rows: list[Row]) -> str:
     """Say how many values there are, and how many stand where."""
     by_state = {name: sum(row["value_count"] for row in rows if row["state"] == name) for name in STANDINGS}
@@ -78,7 +87,7 @@ def values(rows: list[Row]) -> Table:
     for row in rows:
         table.add_row(
             str(row["value_id"]), row["data_set"], row["period"], _name(row, "org_unit"), _name(row, "data_element"),
-            _combos(row), row["wanted"], row["acknowledged"], row["state"], _why(row),
+            _combos(row), _wanted(row), row["acknowledged"], row["state"], _why(row),
         )  # fmt: skip
     return table
 
@@ -89,7 +98,7 @@ def facts(value: Row) -> Table:
     told = {
         "value": str(value["value_id"]), "server": value["target"], "data set": value["data_set"],
         "period": value["period"], "org unit": _name(value, "org_unit"), "data element": _name(value, "data_element"),
-        "combo": _combos(value), "wanted": value["wanted"], "acknowledged": value["acknowledged"],
+        "combo": _combos(value), "wanted": _wanted(value), "acknowledged": value["acknowledged"],
         "state": value["state"], "why": _why(value), "who can mend it": value["owner_label"], "what to do": value["remedy"],
         "attempts": str(value["attempt"]), "wanted since": _at(value["wanted_at"]),
         "settled": _at(value["settled_at"]), "last changed by": value["run_id"],
@@ -134,6 +143,12 @@ def _name(row: Row, of: str) -> str:
 def _combos(row: Row) -> str:
     names = (row[of] or row[f"{of}_id"] for of in ("category_option_combo", "attribute_option_combo"))
     return " / ".join(dict.fromkeys(names))
+
+
+def _wanted(row: Row) -> str | None:
+    """Give what is wanted; a deletion that DHIS2 has not confirmed is called one."""
+    is_deletion = row["wanted"] is None and row["state"] != "withdrawn"
+    return "(to be deleted)" if is_deletion else row["wanted"]
 
 
 def _why(row: Row) -> str:

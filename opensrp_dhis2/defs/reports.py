@@ -16,7 +16,7 @@ from opensrp_dhis2.dhis2.periods import Period
 from opensrp_dhis2.errors import OpenSrpDhis2Error
 from opensrp_dhis2.outbox.page import write_page
 from opensrp_dhis2.outbox.refused import write_refused
-from opensrp_dhis2.outbox.report import Report, Reporter, markdown
+from opensrp_dhis2.outbox.report import Report, Reporter, completions_markdown, markdown
 from opensrp_dhis2.outbox.run_summary import run_markdown
 from opensrp_dhis2.outbox.submission_hours import SubmissionHours
 from opensrp_dhis2.settings import Settings
@@ -136,9 +136,11 @@ def _delivered(code: str, data_set: DataSet, partitions: dg.TimeWindowPartitions
                 )
                 raise
             files = _files(warehouse, dhis2.base_url, context.run.run_id)
+        said = completions_markdown(reports, read_settings().report_language)
         return dg.MaterializeResult(
             metadata={
                 "verdicts": dg.MetadataValue.md(markdown(reports)),
+                **({"completions": dg.MetadataValue.md(said)} if said else {}),
                 "seconds": round(time.monotonic() - started, 2),
                 **files,
             }

@@ -85,7 +85,7 @@ def _metadata(result: TypeResult) -> dict[str, Any]:
     )
     window = {"window": f"{result.window_from} to {result.window_to}"} if result.window_to else {}
     return {
-        "dagster/row_count": result.read,
+        "read": result.read,  # by this run: dagster/row_count would be the rows of the table
         "inserted": result.inserted,
         "updated": result.updated,
         "unchanged": result.unchanged,

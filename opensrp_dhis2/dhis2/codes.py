@@ -61,6 +61,7 @@ class Reason(StrEnum):
     UNEXPLAINED_REJECTION = "unexplained_rejection"
     UNQUOTED_MEMBER = "unquoted_member"
     UNREADABLE_PERIOD = "unreadable_period"
+    VALUE_MISSING = "value_missing"
     VALUE_VANISHED = "value_vanished"
     WRITE_LOST = "write_lost"
 
@@ -114,6 +115,7 @@ CODES: dict[str, tuple[Level | None, Owner]] = {
     **dict.fromkeys(
         (
             Reason.COMPLETION_REFUSED,
+            Reason.VALUE_MISSING,
             Reason.REDIRECTED,
             Reason.UNAUTHORIZED,
             Reason.FORBIDDEN,

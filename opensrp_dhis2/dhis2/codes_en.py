@@ -196,6 +196,10 @@ ENGLISH: dict[str, tuple[str, str]] = {
     "unknown_code": ("DHIS2 refused it with {code}, which this version does not know.", "Look the code up; report it."),
     "unquoted_member": ("A value was sent as a JSON number; this server wants text.", _REPORT_US),
     "unreadable_period": ("The period cannot be read.", "Correct the period."),
+    "value_missing": (
+        "DHIS2 confirmed a value of this unit, and reconcile did not find it there: the unit is not called complete.",
+        "Look who deleted it, or whether DHIS2 was restored; overwrite in data_sets.yaml sends it again.",
+    ),
     "value_vanished": (
         "The value is no longer counted and is to be deleted in DHIS2.",
         "Check the records if the number should stand; else let the next run delete it.",

@@ -304,6 +304,11 @@ FRENCH: dict[str, tuple[str, str]] = {
         _REPORT_US,
     ),
     "unreadable_period": ("La période ne peut pas être lue.", "Corrigez la période."),
+    "value_missing": (
+        "DHIS2 avait confirmé une valeur de cette unité, et la comparaison ne l’y a plus trouvée : la saisie n’est pas "
+        "déclarée close.",
+        "Cherchez qui l’a supprimée, ou si DHIS2 a été restauré ; overwrite dans data_sets.yaml la renvoie.",
+    ),
     "value_vanished": (
         "La valeur n’est plus comptée et doit être supprimée dans DHIS2.",
         "Vérifiez les données de départ si le nombre doit rester ; sinon, laissez la prochaine exécution le supprimer.",

@@ -16,7 +16,8 @@ _DATA_SET_FIELDS = (
     "id,code,name,periodType,categoryCombo[id],openFuturePeriods,openPeriodsAfterCoEndDate,"
     "expiryDays,dataInputPeriods[period],access,"
     "dataSetElements[categoryCombo[id],dataElement[id,code,name,valueType,aggregationType,zeroIsSignificant,"
-    "categoryCombo[id],optionSet[id,options[code]]]],organisationUnits[id]"
+    "categoryCombo[id],optionSet[id,options[code]]]],organisationUnits[id],"
+    "compulsoryDataElementOperands[dataElement[id],categoryOptionCombo[id]]"
 )
 _CATEGORY_COMBO_FIELDS = (
     "id,code,name,isDefault,categoryOptionCombos[id,code,name,categoryOptions[id,code,name]],"
@@ -100,6 +101,14 @@ class DataSetOrgUnit(NamedTuple):
     org_unit_id: str
 
 
+class CompulsoryOperand(NamedTuple):
+    """A field without which the data set is not complete; `category_option_combo_id` None: under any combo."""
+
+    data_set_id: str
+    data_element_id: str
+    category_option_combo_id: str | None
+
+
 class Metadata(NamedTuple):
     """One reading; the rows have the columns of the lookup tables, in their order."""
 
@@ -114,6 +123,7 @@ class Metadata(NamedTuple):
     data_sets: list[DataSet]
     data_set_elements: list[DataSetElement]
     data_set_org_units: list[DataSetOrgUnit]
+    compulsory_operands: list[CompulsoryOperand]
 
 
 def read_metadata(client: Dhis2Client, data_set_codes: Iterable[str]) -> Metadata:
@@ -145,6 +155,7 @@ def read_metadata(client: Dhis2Client, data_set_codes: Iterable[str]) -> Metadat
         data_sets=[_data_set(one) for one in sets],
         data_set_elements=set_elements,
         data_set_org_units=[DataSetOrgUnit(one["id"], unit["id"]) for one in sets for unit in one["organisationUnits"]],
+        compulsory_operands=[row for one in sets for row in _compulsory_operands(one)],
     )
 
 
@@ -222,6 +233,12 @@ def _data_set_elements(data_set: Json) -> Iterable[DataSetElement]:
         element = one["dataElement"]
         effective = one.get("categoryCombo") or element["categoryCombo"]
         yield DataSetElement(data_set["id"], element["id"], effective["id"])
+
+
+def _compulsory_operands(data_set: Json) -> Iterable[CompulsoryOperand]:
+    for one in data_set.get("compulsoryDataElementOperands", ()):
+        combo = one.get("categoryOptionCombo") or {}
+        yield CompulsoryOperand(data_set["id"], one["dataElement"]["id"], combo.get("id"))
 
 
 def _option_combo(found: Json, combo: Json) -> CategoryOptionCombo:

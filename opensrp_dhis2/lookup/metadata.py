@@ -18,6 +18,7 @@ TABLES = (
     "data_set",
     "data_set_element",
     "data_set_org_unit",
+    "compulsory_operand",
 )
 ISO_CALENDARS = {"iso8601", "gregorian"}
 

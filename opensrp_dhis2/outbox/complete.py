@@ -3,6 +3,7 @@
 It knows whose registration is whose and when to ask; requests and their answers stand in dhis2/completion.py.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
@@ -24,10 +25,12 @@ from opensrp_dhis2.dhis2.verdict import Verdict
 from opensrp_dhis2.errors import Dhis2UnavailableError
 from opensrp_dhis2.outbox.lease import Lease
 from opensrp_dhis2.outbox.ledger import Slice
+from opensrp_dhis2.outbox.words import Words
 from opensrp_dhis2.plain_text import markdown_table
 from opensrp_dhis2.warehouse.database import Connection
 
 Policy = Literal["never", "when_complete", "in_step"]
+OPEN_STATES = ("waiting", "wanted", "unwanted", "refused", "withheld")
 ROUNDS = 2  # an answer that never came is looked for at once, and asked for once more
 
 
@@ -56,15 +59,43 @@ class Settled:
 
 
 @dataclass(frozen=True)
+class OpenUnits:
+    """Units that are not registered as complete, or still are, for one reason."""
+
+    state: str
+    code: str | None
+    reason: str | None
+    unit_count: int
+
+    def why(self, words: Words) -> str:
+        """Say why, in a person's language."""
+        if self.code is None:
+            return words("completion.waiting" if self.state == "waiting" else "completion.asked")
+        said = f"{self.code}: {explain(self.code, words.language).sentence} {self.reason or ''}"
+        return said.strip()
+
+
+@dataclass(frozen=True)
 class Completed:
-    """What one run did (registered, found, taken back) and where the units stand after it (waiting, refused)."""
+    """What one run did (registered, found, taken back) and where the units stand after it (waiting, refused).
+
+    Waiting: their values are not all there yet, or DHIS2 lacks one; or DHIS2 has not answered.
+    """
 
     registered: int = 0
     found: int = 0  # somebody else had registered them
     taken_back: int = 0
     waiting: int = 0
     refused: int = 0
-    markdown: str = ""
+    open_units: tuple[OpenUnits, ...] = ()
+
+    def markdown(self, language: str = "en") -> str:
+        """Draw what is not registered, and why, as a Markdown table; empty when everything is."""
+        if not self.open_units:
+            return ""
+        words = Words(language)
+        rows = [(one.state, one.why(words), words.number(one.unit_count)) for one in self.open_units]
+        return markdown_table([words(head) for head in ("completion", "why", "units")], rows, numbers=(2,))
 
 
 def complete_units(
@@ -73,15 +104,17 @@ def complete_units(
     """Register what is complete by the ledger and, `in_step`, take back what no longer is; after the values.
 
     A registration that somebody else made is left alone. What DHIS2 refuses is not asked again before the unit's
-    values, the data set or the org unit change.
+    values, the data set or the org unit change. A unit of which DHIS2 lacks a value is withheld: one that reconcile has
+    found missing, or a compulsory one, whoever should enter it.
     Raises: Dhis2UnavailableError (transient): the next run looks what has arrived; another Dhis2Error (terminal).
     """
     if policy == "never":
         return Completed()
+    filled = json.dumps(_filled(lease, client, of))
     with lease.connect() as connection:
         connection.execute(
-            "select outbox.plan_completion(%s, %s, %s, %s, %s, %s)",
-            (of.target, of.data_set_id, of.period, policy == "in_step", is_period_open, run_id),
+            "select outbox.plan_completion(%s, %s, %s, %s, %s, %s, %s)",
+            (of.target, of.data_set_id, of.period, policy == "in_step", is_period_open, filled, run_id),
         )
     done: Counter[str] = Counter()
     asker = _Asker(lease, client, of, run_id, is_in_step=policy == "in_step", done=done)
@@ -94,6 +127,24 @@ def complete_units(
                 raise
     with lease.connect() as connection:
         return _completed(connection, of, done)
+
+
+def _filled(lease: Lease, client: Dhis2Client, of: Slice) -> list[dict[str, str]]:
+    """Read what DHIS2 holds of the compulsory fields that we did not fill: others may have."""
+    query = "select org_unit_id, data_element_id from outbox.compulsory_gap(%s, %s, %s, '[]')"
+    with lease.connect() as connection:
+        gaps = connection.execute(query, (of.target, of.data_set_id, of.period)).fetchall()
+    units, elements = sorted({unit for unit, _ in gaps}), sorted({element for _, element in gaps})
+    return [
+        {
+            "org_unit_id": one.org_unit,
+            "attribute_option_combo_id": one.attribute_option_combo,
+            "data_element_id": one.data_element,
+            "category_option_combo_id": one.category_option_combo,
+        }
+        for one in client.read_element_values(elements, of.period, units)
+        if one.value and not one.is_deleted
+    ]
 
 
 def decide(unit: DueUnit, stored_by: str | None, username: str, *, is_in_step: bool) -> Settled | None:
@@ -185,28 +236,18 @@ def _settled(unit: DueUnit, said: CompletionVerdict) -> Settled:
 
 
 def _completed(connection: Connection, of: Slice, done: Counter[str]) -> Completed:
-    """Count what stands in the way of the rest, and draw it."""
-    rows = connection.execute(
-        "select * from outbox.completion_status(%s, %s, %s)", (of.target, of.data_set_id, of.period)
-    ).fetchall()
-    open_rows = [row for row in rows if row[0] in ("waiting", "wanted", "unwanted", "refused")]
-    refused = sum(count for state, *_, count in open_rows if state == "refused")
+    """Count what stands in the way of the rest."""
+    with connection.cursor(row_factory=class_row(OpenUnits)) as cursor:
+        rows = cursor.execute(
+            "select * from outbox.completion_status(%s, %s, %s)", (of.target, of.data_set_id, of.period)
+        ).fetchall()
+    standing = tuple(row for row in rows if row.state in OPEN_STATES)
+    refused = sum(row.unit_count for row in standing if row.state == "refused")
     return Completed(
         registered=done["registered"],
         found=done["found"],
         taken_back=done["taken_back"],
-        waiting=sum(count for *_, count in open_rows) - refused,
+        waiting=sum(row.unit_count for row in standing) - refused,
         refused=refused,
-        markdown=_markdown(open_rows) if open_rows else "",
+        open_units=standing,
     )
-
-
-def _markdown(rows: list[tuple[str, str | None, str | None, int]]) -> str:
-    lines = [(state, _why(code, reason), count) for state, code, reason, count in rows]
-    return markdown_table(("completion", "why", "units"), lines, numbers=(2,))
-
-
-def _why(code: str | None, reason: str | None) -> str:
-    if code is None:
-        return "values are not all delivered yet"
-    return f"{code}: {explain(code).sentence} {reason or ''}".strip()

@@ -40,7 +40,8 @@ _ENGLISH = {
     ),
     "stranger": (
         "Somebody else entered a value where an indicator may have one, and it is none that we ever sent there.",
-        "Agree on who reports this place; it is left alone until an indicator counts something there.",
+        "Agree on who reports this place: delete it in DHIS2's data entry, map the place so that an indicator counts it, or "
+        "let it stand (outbox reconcile --accept-strangers).",
     ),
     "behind": (
         "DHIS2 already holds what is wanted, and the ledger does not know it.",
@@ -66,7 +67,8 @@ _FRENCH = {
     ),
     "stranger": (
         "Quelqu’un d’autre a saisi une valeur là où un indicateur peut en avoir une, et nous ne l’y avons jamais envoyée.",
-        "Convenez de qui déclare ce lieu ; la valeur reste tant qu’aucun indicateur n’y compte quelque chose.",
+        "Convenez de qui déclare ce lieu : supprimez-la à la saisie dans DHIS2, rattachez le lieu pour qu’un indicateur le "
+        "compte, ou laissez-la (outbox reconcile --accept-strangers).",
     ),
     "behind": (
         "DHIS2 contient déjà ce qui est voulu, et le registre ne le sait pas.",

@@ -16,6 +16,7 @@ from opensrp_dhis2.errors import MetadataNotFoundError
 from opensrp_dhis2.outbox.data_set_now import DataSetNow, ask_data_set, homeless_elements
 from opensrp_dhis2.outbox.lease import take_lease
 from opensrp_dhis2.outbox.ledger import Slice
+from opensrp_dhis2.outbox.words import Words
 from opensrp_dhis2.plain_text import markdown_table
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 
@@ -119,7 +120,8 @@ class Score:
         """Draw what was forecast wrongly as a Markdown table, below the share of what was right."""
         if self.share is None:
             return "No forecast to score."
-        said = f"{self.right} of {self.right + self.wrong} values as forecast ({self.share:.2%})"
+        share = Words("en").share(self.right, self.right + self.wrong)
+        said = f"{self.right} of {self.right + self.wrong} values as forecast ({share})"
         said += f", {self.open} not sent yet" if self.open else ""
         if not self.wrong:
             return said

@@ -56,6 +56,11 @@ def read_batches(connection: Connection, value_id: int) -> list[Row]:
     return _rows(connection, "select * from outbox.batch_of_value(%s)", (value_id,))
 
 
+def count_completions(connection: Connection, target: str, data_set: str | None, period: str | None) -> list[Row]:
+    """Count the units of the data sets that are told to be complete, by where their completion stands."""
+    return _rows(connection, "select * from outbox.completion_standing(%s, %s, %s)", (target, data_set, period))
+
+
 def count_elsewhere(connection: Connection, target: str) -> dict[str, int]:
     """Count the values that the ledger holds for other DHIS2 servers."""
     return dict(

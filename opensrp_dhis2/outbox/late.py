@@ -88,8 +88,8 @@ def due_periods(
     """List what a data set must report again, oldest first: periods whose totals changed, and those whose values wait."""
     open_from = first_open_on(data_set, today)
     due = dict[str, DuePeriod]()
-    query = "select * from outbox.waiting_periods(%s, %s, %s)"
-    for period_id, value_count in connection.execute(query, (target, code, open_from)).fetchall():
+    query = "select * from outbox.waiting_periods(%s, %s, %s, %s)"
+    for period_id, value_count in connection.execute(query, (target, code, open_from, data_set.completion)).fetchall():
         period = parse_period(period_id)
         mark = f"{code}:{period_id}:{today}"
         due[period_id] = DuePeriod(period, value_count, mark, is_beyond=period.start_on < open_from)

@@ -225,6 +225,22 @@ def requeue(
     return int(row[0]) if row else 0
 
 
+def requeue_completions(
+    connection: Connection,
+    target: str,
+    *,
+    run_id: str,
+    data_set_code: str | None = None,
+    period: str | None = None,
+    code: str | None = None,
+) -> int:
+    """Let the next report ask again for completions that DHIS2 refused; give how many."""
+    row = connection.execute(
+        "select outbox.requeue_completion(%s, %s, %s, %s, %s)", (target, data_set_code, period, code, run_id)
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def status(connection: Connection, target: str | None = None) -> list[dict[str, Any]]:
     """Count the ledger by data set, period and state, with the code and one plain row for each."""
     with connection.cursor(row_factory=dict_row) as cursor:

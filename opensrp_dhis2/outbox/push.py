@@ -24,26 +24,24 @@ MAX_ROUNDS = 3  # of sending, while what DHIS2 holds contradicts what it answere
 
 @dataclass
 class Delivery:
-    """What one delivery did, in requests and values; `waiting`: values left when the submission hours ended."""
+    """What one delivery did, in requests and their verdicts; a value has as many as requests carried it.
+
+    `waiting`: values left when the submission hours ended. How many values were sent, outbox.run_count says.
+    """
 
     requests: int = 0
-    sent: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
     waiting: int = 0
 
     def add(self, verdicts: Counter[str]) -> None:
         """Count one more request and its verdicts."""
         self.requests += 1
-        self.sent += verdicts.total()
         self.verdicts.update(verdicts)
 
     @property
     def accepted(self) -> int:
+        """Count the values that DHIS2 took, by its answers."""
         return sum(self.verdicts[name] for name in ACCEPTED)
-
-    @property
-    def refused(self) -> int:
-        return self.verdicts["refused"]
 
 
 def push(

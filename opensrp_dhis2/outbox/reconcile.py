@@ -59,15 +59,35 @@ def reconcile_period(
     warehouse: Warehouse, client: Dhis2Client, code: str, period_id: str, *, foreign_edits: str, run_id: str
 ) -> Reconciliation:
     """Reconcile one period of a data set, by its code. Raises: as `reconcile`."""
+    of = _slice(warehouse, client.base_url, code, period_id)
+    version = client.system_info().version
+    return reconcile(warehouse, client, of, foreign_edits=foreign_edits, version=version, run_id=run_id)
+
+
+def accept_strangers(
+    warehouse: Warehouse, target: str, code: str, period_id: str, *, org_unit: str | None, run_id: str
+) -> int:
+    """Let stand what others entered, as the last reconciliation listed it, in one org unit or in all; give how many.
+
+    It is listed again once DHIS2 holds something else there. Raises: MetadataNotFoundError for an unknown data set.
+    """
+    of = _slice(warehouse, target, code, period_id)
+    with warehouse.connect() as connection:
+        row = connection.execute(
+            "select outbox.accept_strangers(%s, %s, %s, %s, %s)",
+            (of.target, of.data_set_id, of.period, org_unit, run_id),
+        ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _slice(warehouse: Warehouse, target: str, code: str, period_id: str) -> Slice:
     with warehouse.connect() as connection:
         row = connection.execute("select data_set_id from lookup.data_set where code = %s", (code,)).fetchone()
     if row is None:
         raise MetadataNotFoundError(
             f"data set {code} is not in lookup.data_set: run the job `extract`, which reads DHIS2's metadata, first"
         )
-    version = client.system_info().version
-    of = Slice(client.base_url, row[0], period_id)
-    return reconcile(warehouse, client, of, foreign_edits=foreign_edits, version=version, run_id=run_id)
+    return Slice(target, row[0], period_id)
 
 
 def standing_rows(connection: Connection, of: Slice, at_most: int = ROWS_SHOWN) -> tuple[Discrepancy, ...]:

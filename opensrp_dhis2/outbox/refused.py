@@ -19,7 +19,7 @@ from opensrp_dhis2.warehouse.database import Connection
 
 COLUMNS = (
     "data_set", "period", "org_unit", "org_unit_name", "data_element", "data_element_name", "category_option_combo",
-    "wanted", "code", "sentence", "owner", "remedy",
+    "wanted", "there", "code", "sentence", "owner", "remedy",
 )  # fmt: skip
 BYTE_ORDER_MARK = "\ufeff"  # else Excel takes UTF-8 for the local code page
 _DELIMITER = {"en": ",", "fr": ";"}  # what Excel expects in that language
@@ -50,6 +50,7 @@ def _cells(row: Mapping[str, Any], words: Words) -> list[str]:
         **row,
         "org_unit_name": row["org_unit_name"] or row["org_unit_id"],
         "data_element_name": row["data_element_name"] or row["data_element_id"],
+        "wanted": words("csv.deletion") if row["wanted"] is None else row["wanted"],
         "code": said.code,
         "sentence": said.sentence,
         "owner": said.owner_label,

@@ -6,13 +6,16 @@ It knows the steps of a report; planning and sending stand in ledger.py and push
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
+
+from psycopg.rows import dict_row
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.exemption import may_edit_expired, reopened_units
 from opensrp_dhis2.dhis2.periods import Period
+from opensrp_dhis2.errors import OpenSrpDhis2Error
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.complete import Completed, complete_units
 from opensrp_dhis2.outbox.forecast import Score, score
@@ -28,17 +31,20 @@ from opensrp_dhis2.outbox.settle import settle_unfinished
 from opensrp_dhis2.outbox.submission_hours import ANY_HOUR, SubmissionHours
 from opensrp_dhis2.plain_text import markdown_table
 from opensrp_dhis2.views.data_sets import DataSet
-from opensrp_dhis2.warehouse.database import Connection, Warehouse
+from opensrp_dhis2.warehouse.database import Warehouse
 
 
 @dataclass(frozen=True)
 class Report:
-    """What one run did for one data set and period, in values."""
+    """What one run did for one data set and period, and where the rest stands: each value once.
+
+    accepted + refused + unchanged + withheld + waiting are all of the ledger but those withdrawn before.
+    """
 
     data_set: str
     period: str
-    sent: int
-    accepted: int
+    sent: int  # however many requests carried it, in whichever try of the run
+    accepted: int  # of those sent
     refused: int
     unchanged: int
     withheld: int
@@ -108,22 +114,34 @@ class Reporter:
                 connection.execute(
                     "select outbox.hand_over(%s, %s, %s, %s)", (of.target, of.data_set_id, of.period, self._run_id)
                 )
-                before = ledger.states(connection, of)
             await_late_writes(lease, of, say=self._say)
             sender = Sender(lease, self._client, self._version, self._run_id, self._is_async, self._accepted)
-            delivery = push(sender, of, self._pace, self._hours, progress)
-            self._accepted = sender.accepted
-            completed = Completed() if delivery.waiting else self._complete(lease, period)
+            try:
+                delivery = push(sender, of, self._pace, self._hours, progress)
+                self._close_discrepancies(lease, of)
+                completed = Completed() if delivery.waiting else self._complete(lease, period)
+            except OpenSrpDhis2Error:
+                self._keep(of, started)
+                raise
             with lease.connect() as connection:
                 scored = score(connection, of, self._run_id)
-            report = Report(
-                self._code, period.id, delivery.sent, delivery.accepted, delivery.refused,
-                before.get("delivered", 0) + before.get("dropped", 0), before.get("withheld", 0),
-                delivery.waiting, delivery.requests, round(time.monotonic() - started, 3), scored, completed,
-            )  # fmt: skip
-            with lease.connect() as connection:
-                _keep(connection, self._run_id, of, report)
-        return report
+            return replace(self._keep(of, started), score=scored, completed=completed)
+
+    def _keep(self, of: Slice, started: float) -> Report:
+        """Keep what the run did so far, in all its tries, and give it."""
+        took = round(time.monotonic() - started, 3)
+        names = "sent, accepted, refused, unchanged, withheld, waiting, request_count, seconds"
+        query = f"select {names} from outbox.keep_delivery(%s, %s, %s, %s, %s)"  # noqa: S608 - written above
+        with self._warehouse.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            kept = cursor.execute(query, (self._run_id, of.target, of.data_set_id, of.period, took)).fetchone()
+        return Report(self._code, of.period, **kept or {})
+
+    def _close_discrepancies(self, lease: Lease, of: Slice) -> None:
+        with lease.connect() as connection:
+            connection.execute(
+                "select outbox.close_discrepancies(%s, %s, %s, %s)",
+                (of.target, of.data_set_id, of.period, self._run_id),
+            )
 
     def _complete(self, lease: Lease, period: Period) -> Completed:
         return complete_units(
@@ -166,22 +184,11 @@ class Reporter:
 
 def markdown(reports: Iterable[Report]) -> str:
     """Draw the verdicts of some periods as a Markdown table."""
-    names = ("data_set", "period", "sent", "accepted", "refused", "unchanged", "withheld", "request_count")
+    names = ("data_set", "period", "sent", "accepted", "refused", "unchanged", "withheld", "waiting", "request_count")
     rows = [[getattr(report, name) for name in names] for report in reports]
     return markdown_table(("data set", *names[1:-1], "requests"), rows, numbers=range(2, len(names)))
 
 
-def _keep(connection: Connection, run_id: str, of: Slice, report: Report) -> None:
-    """Keep what a run did; a step that is tried again adds to what it did before."""
-    connection.execute(
-        "insert into outbox.delivery (run_id, target, data_set_id, period, sent, accepted, refused, unchanged,"
-        " withheld, waiting, request_count, seconds) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-        " on conflict (run_id, target, data_set_id, period) do update set sent = excluded.sent + delivery.sent,"
-        " accepted = excluded.accepted + delivery.accepted, refused = excluded.refused + delivery.refused,"
-        " waiting = excluded.waiting, request_count = excluded.request_count + delivery.request_count,"
-        " seconds = excluded.seconds + delivery.seconds",
-        (
-            *(run_id, of.target, of.data_set_id, of.period, report.sent, report.accepted, report.refused),
-            *(report.unchanged, report.withheld, report.waiting, report.request_count, report.seconds),
-        ),
-    )
+def completions_markdown(reports: Iterable[Report], language: str = "en") -> str:
+    """Draw which units are not registered as complete, and why, period by period; empty when all are, or none should be."""
+    return "\n\n".join(f"{r.period}\n\n{said}" for r in reports if (said := r.completed.markdown(language)))

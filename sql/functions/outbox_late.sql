@@ -54,8 +54,9 @@ $$;
 
 -- Periods of which values wait for a report though no total changed: those to be sent, those in a request without an
 -- answer, and within the open periods those that were withheld for a cause that is gone. Whether a period that DHIS2 has
--- closed is open for a unit or for this account, DHIS2 alone can say: there, a report must ask.
-create or replace function outbox.waiting_periods(of_target text, of_data_set_code text, open_from date)
+-- closed is open for a unit or for this account, DHIS2 alone can say: there, a report must ask. `completion`: the data set's
+-- policy; unless it is never, a period whose completions wait is one too, though none of its values does.
+create or replace function outbox.waiting_periods(of_target text, of_data_set_code text, open_from date, completion text)
 returns table (period text, value_count bigint)
 language sql stable as $$
   select w.period, sum(w.value_count)::bigint
@@ -75,6 +76,10 @@ language sql stable as $$
     cross join lateral outbox.objection(of_target, held.data_set_id, held.period, true, false) o
     where o.state = 'withheld' and o.objection is null
     group by held.period
+    union all
+    select u.period, 0
+    from outbox.unsettled_completion(of_target, of_data_set_code, open_from, completion = 'in_step') u
+    where completion <> 'never'
   ) w
   group by w.period
 $$;

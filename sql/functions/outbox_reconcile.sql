@@ -144,7 +144,13 @@ begin
       case when j.kind = 'foreign_edit' or (j.kind = 'silent_drop' and j.is_deleted) then 'accepted' end
     when j.state not in ('refused', 'withheld') then 'overwritten'
   end as resolution
-  from judged j where j.kind is not null;
+  from judged j
+  where j.kind is not null and (j.kind <> 'stranger' or not exists (  -- unless a person has accepted just this value
+    select from outbox.discrepancy a
+    where a.target = to_target and a.data_set_id = of_data_set and a.period = of_period and a.kind = 'stranger'
+      and a.resolution = 'accepted' and a.there = j.there and a.data_element_id = j.data_element_id
+      and a.org_unit_id = j.org_unit_id and a.category_option_combo_id = j.category_option_combo_id
+      and a.attribute_option_combo_id = j.attribute_option_combo_id));
   analyze found;
   perform outbox.keep_discrepancies(to_target, of_data_set, of_period, units, elements, by_run);
 
@@ -198,7 +204,7 @@ begin
   on conflict (target, data_set_id, period, data_element_id, org_unit_id, category_option_combo_id,
                attribute_option_combo_id) where resolved_at is null
   do update set wanted = excluded.wanted, acknowledged = excluded.acknowledged, there = excluded.there,
-    is_deleted = excluded.is_deleted, run_id = excluded.run_id;
+    is_deleted = excluded.is_deleted, run_id = excluded.run_id, seen_at = now();
 
   update outbox.discrepancy d set resolved_at = now(), resolution = f.resolution
   from found f
@@ -207,3 +213,31 @@ begin
     and f.category_option_combo_id = d.category_option_combo_id
     and f.attribute_option_combo_id = d.attribute_option_combo_id;
 end $$;
+
+-- Close what a later request has put right: DHIS2 confirmed the value after it was last found otherwise there.
+create or replace function outbox.close_discrepancies(of_target text, of_data_set text, of_period text, by_run text)
+returns void language sql as $$
+  update outbox.discrepancy d set resolved_at = now(), resolution = 'gone', run_id = by_run
+  from outbox.value v join outbox.batch b using (batch_id)
+  where d.target = of_target and d.data_set_id = of_data_set and d.period = of_period and d.resolved_at is null
+    and v.target = d.target and v.data_set_id = d.data_set_id and v.period = d.period
+    and v.data_element_id = d.data_element_id and v.org_unit_id = d.org_unit_id
+    and v.category_option_combo_id = d.category_option_combo_id
+    and v.attribute_option_combo_id = d.attribute_option_combo_id
+    and v.state in ('delivered', 'dropped', 'withdrawn') and b.created_at > d.seen_at
+$$;
+
+-- Accept what others entered, as reconcile last listed it, in one org unit (id or code) or in all (null): by a person's
+-- word. It is listed again once DHIS2 holds something else there.
+create or replace function outbox.accept_strangers(of_target text, of_data_set text, of_period text, of_org_unit text,
+  by_run text)
+returns bigint language sql as $$
+  with accepted as (
+    update outbox.discrepancy d set resolved_at = now(), resolution = 'accepted', run_id = by_run
+    where d.target = of_target and d.data_set_id = of_data_set and d.period = of_period and d.resolved_at is null
+      and d.kind = 'stranger' and (of_org_unit is null or d.org_unit_id in (
+        select of_org_unit union all select u.org_unit_id from lookup.org_unit u where u.code = of_org_unit))
+    returning 1
+  )
+  select count(*) from accepted
+$$;

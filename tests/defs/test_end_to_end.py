@@ -76,7 +76,7 @@ def test_every_check_runs_and_the_unmapped_places_are_told(chain: Chain) -> None
 def test_materialisations_carry_their_counts(chain: Chain) -> None:
     result = chain.run("extract")
     [patients] = result.asset_materializations_for_node("raw__patient")
-    assert patients.metadata["dagster/row_count"].value == 600
+    assert patients.metadata["read"].value == 600
     result = chain.run("report_chw_q", QUARTERS[0])
     [pushed] = result.asset_materializations_for_node("dhis2__chw_q")
     assert f"| CHW_Q | {period_of('Quarterly', date.fromisoformat(QUARTERS[0])).id} |" in str(

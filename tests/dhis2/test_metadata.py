@@ -44,6 +44,10 @@ DATA_SET = {
     "dataInputPeriods": [{"period": {"id": "202609"}}],
     "access": {"data": {"read": True, "write": True}},
     "organisationUnits": [{"id": "OuFacility1"}, {"id": "OuFacility2"}],
+    "compulsoryDataElementOperands": [
+        {"dataElement": {"id": "DeVisits001"}, "categoryOptionCombo": {"id": "CocSexF0001"}},
+        {"dataElement": {"id": "DeRegimen01"}},
+    ],
     "dataSetElements": [
         {
             "categoryCombo": {"id": "CcSex000001"},
@@ -104,6 +108,15 @@ def test_only_the_named_data_sets_are_read_in_depth(filled: CannedDhis2, client:
         ("DsMonthly01", "OuFacility2"),
     ]
     assert not [asked for asked in filled.asked if "DsOther0001" in asked.path]
+
+
+def test_the_compulsory_fields_are_read_with_their_combo_or_without(filled: CannedDhis2, client: Dhis2Client) -> None:
+    assert [tuple(row) for row in read_metadata(client, ["DS_M"]).compulsory_operands] == [
+        ("DsMonthly01", "DeVisits001", "CocSexF0001"),
+        ("DsMonthly01", "DeRegimen01", None),
+    ]
+    [asked] = [asked for asked in filled.asked if asked.path.endswith("/dataSets/DsMonthly01")]
+    assert "compulsoryDataElementOperands[dataElement[id],categoryOptionCombo[id]]" in asked.params["fields"][0]
 
 
 def test_every_org_unit_of_every_page_is_read_with_its_level(filled: CannedDhis2, client: Dhis2Client) -> None:

@@ -54,9 +54,9 @@ def test_a_unit_waits_for_its_last_value(dhis2: Country) -> None:
     done = dhis2.complete()
     assert (done.registered, done.waiting, done.refused) == (2, 4, 0)
     assert dhis2.units() == [ONE, TWO]
-    assert "| waiting | values are not all delivered yet | 2 |" in done.markdown
-    assert "E8122" in done.markdown
-    assert "E8031" in done.markdown
+    assert "| waiting | values are not all delivered yet | 2 |" in done.markdown()
+    assert "E8122" in done.markdown()
+    assert "E8031" in done.markdown()
     dhis2.values(dict.fromkeys(blocked, "delivered"), element="DeSigned001")
     assert (dhis2.complete().registered, len(dhis2.units())) == (4, 6)
 
@@ -71,7 +71,7 @@ def test_a_deletion_that_dhis2_does_not_allow_keeps_no_unit_from_being_complete(
     dhis2.values({ONE: ("pending", None), TWO: ("pending", None)})
     done = dhis2.complete("in_step")
     assert (done.taken_back, dhis2.units()) == (1, [])
-    assert "| waiting | values are not all delivered yet | 2 |" in done.markdown
+    assert "| waiting | values are not all delivered yet | 2 |" in done.markdown()
 
 
 def test_each_attribute_option_combo_is_complete_by_itself(dhis2: Country) -> None:
@@ -143,7 +143,7 @@ def test_a_unit_that_dhis2_refuses_keeps_no_other_out_and_is_not_asked_again(dhi
     done = dhis2.complete()
     assert (done.registered, done.refused, dhis2.units()) == (2, 1, [ONE, TWO])
     assert dhis2.ledger()["OuNotThere1"] == ("refused", "completion_refused")
-    assert "Organisation unit not found or not accessible" in done.markdown
+    assert "Organisation unit not found or not accessible" in done.markdown()
     assert dhis2.asked_by(dhis2.complete) == []
     assert dhis2.complete().refused == 1
 
@@ -160,7 +160,7 @@ def test_what_was_refused_is_asked_again_when_a_person_says_so(dhis2: Country) -
     dhis2.values({"OuNotThere1": "delivered"})
     assert dhis2.complete().refused == 1
     with dhis2.warehouse.connect() as connection:
-        again = connection.execute("select outbox.requeue_completion(%s, null, '202509', 'me')", (dhis2.url,))
+        again = connection.execute("select outbox.requeue_completion(%s, null, '202509', null, 'me')", (dhis2.url,))
         assert again.fetchone() == (1,)
     assert dhis2.asked_by(dhis2.complete) == ["GET", "POST"]
 
@@ -173,7 +173,7 @@ def test_a_closed_period_is_reported_and_not_forced(dhis2: Country) -> None:
 
 def test_a_period_that_opens_again_is_completed(dhis2: Country) -> None:
     dhis2.values({ONE: "delivered"})
-    assert "E8030" in dhis2.complete(is_period_open=False).markdown
+    assert "E8030" in dhis2.complete(is_period_open=False).markdown()
     assert dhis2.complete(is_period_open=True) == Completed(registered=1)
     assert dhis2.units() == [ONE]
 
@@ -191,7 +191,7 @@ def test_a_locked_data_set_keeps_its_completion_and_is_not_forced(
         dhis2.values({ONE: ("refused", "E8032")})
         done = dhis2.complete("in_step")
         assert (done.taken_back, done.refused, dhis2.units()) == (0, 1, [ONE])
-        assert "Locked Data set(s)" in done.markdown
+        assert "Locked Data set(s)" in done.markdown()
         assert dhis2.asked_by(lambda: dhis2.complete("in_step")) == []
         dhis2.values({ONE: "delivered"})
         assert dhis2.asked_by(lambda: dhis2.complete("in_step")) == ["GET"]

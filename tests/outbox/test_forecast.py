@@ -1,6 +1,7 @@
 """The forecast of a slice: each value's fate before the push, held to what the sandbox DHIS2 then does."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -11,7 +12,7 @@ from opensrp_dhis2.cli.forecast import outbox_forecast
 from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.errors import Dhis2UnavailableError, MetadataNotFoundError
 from opensrp_dhis2.outbox import forecast as forecasts
-from opensrp_dhis2.outbox.forecast import Forecast, Score, examples, forecast_period
+from opensrp_dhis2.outbox.forecast import Forecast, Outcome, Score, examples, forecast_period
 from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.outbox.report import Reporter
 from opensrp_dhis2.sandbox.dhis2.app import create_app
@@ -377,3 +378,9 @@ def test_the_command_shows_the_reasons_in_plain_words(environment: Dhis2Site) ->
     assert result.exit_code == 0
     assert "nothing was sent" in result.output
     assert "E8122" in result.output
+
+
+def test_a_score_is_never_rounded_up_to_all_of_them() -> None:
+    right = Outcome("same", None, "delivered", None, True, 99_999)
+    said = Score((right, replace(right, is_right=False, value_count=1))).markdown()
+    assert said.startswith("99999 of 100000 values as forecast (99.9\u202f%)")

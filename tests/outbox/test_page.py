@@ -81,6 +81,7 @@ def test_the_page_tells_where_the_values_stand_and_what_to_do(ledger: Warehouse,
     assert "1 Cannot be sent: period closed" in text
     assert "3 values The org unit does not exist or is not assigned to the data set. E8022" in text
     assert text.index("DHIS2 administrator") < text.index("Data owner")  # who has most to do comes first
+    assert "Org unit In To be mended Main reason" in text  # what waits is not in DHIS2 either
     assert "Béni Dispensary F2 Kiambu 3 of 4" in text
     assert "Mother and child DS_M 202509 2025-09-01 – 2025-09-30" in text
     assert "Values that DHIS2 took 71" in text
@@ -108,8 +109,13 @@ def test_a_run_that_broke_off_before_it_kept_what_it_did_has_its_periods(ledger:
             " values (%s, 'DsMonthly01', '202510', 'CREATE_AND_UPDATE', 1, 'run-8')",
             (TARGET,),
         )
+        connection.execute(
+            "update outbox.value set batch_id = (select max(batch_id) from outbox.batch), row_index = 0"
+            " where period = '202510' and state = 'pending'"
+        )
     text = Page(page_of(ledger, tmp_path, run_id="run-8")).text
     assert "0 of 2 values are in DHIS2" in text
+    assert "1 Sent in this run" in text  # as the ledger shows it
     assert "202510" in text
 
 
@@ -191,6 +197,32 @@ def test_the_csv_lists_each_value_that_a_person_must_mend(ledger: Warehouse, tmp
     }
     assert {row["data element"] for row in rows} == {"'=cmd|calc", "First visits"}
     assert {row["category option combo"] for row in rows} == {"default", "Female"}
+
+
+def test_the_csv_says_what_dhis2_holds_now_and_calls_a_deletion_one(ledger: Warehouse, tmp_path: Path) -> None:
+    with ledger.connect() as connection:
+        connection.execute(
+            "update outbox.value set wanted = null, acknowledged = '4' where state = 'refused';"
+            "update outbox.value set acknowledged = '2' where org_unit_id = 'OuFacility3' and state = 'withheld';"
+            "insert into outbox.discrepancy (target, data_set_id, period, org_unit_id, data_element_id,"
+            " category_option_combo_id, attribute_option_combo_id, kind, wanted, acknowledged, there, is_deleted, run_id)"
+            " select target, data_set_id, period, org_unit_id, data_element_id, category_option_combo_id,"
+            " attribute_option_combo_id, 'foreign_edit', wanted, acknowledged, '77', false, 'r' from outbox.value"
+            " where org_unit_id = 'OuFacility3' and state = 'withheld'"
+        )
+        english = write_refused(connection, RUN, TARGET, tmp_path)
+        assert english is not None
+        rows = list(csv.DictReader(io.StringIO(english.read_text(encoding="utf-8-sig"), newline="")))
+        french = write_refused(connection, RUN, TARGET, tmp_path, "fr")
+    assert {(row["value"], row["in DHIS2 now"], row["code"]) for row in rows} == {
+        ("(to be deleted)", "4", "E8122"),
+        ("5", "77", "E8022"),  # as reconcile found it
+        ("3", "", "E8022"),
+        ("9", "", "E8022"),
+        ("8", "7", "E8030"),
+    }
+    assert french is not None
+    assert "(à supprimer);4;E8122" in french.read_text(encoding="utf-8-sig")
 
 
 def test_there_is_no_csv_once_nothing_is_to_be_mended(ledger: Warehouse, tmp_path: Path) -> None:

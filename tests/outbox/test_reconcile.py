@@ -9,12 +9,12 @@ import pytest
 from opensrp_dhis2.dhis2.codes import Owner
 from opensrp_dhis2.errors import Dhis2UnavailableError, MetadataNotFoundError
 from opensrp_dhis2.outbox.discrepancy import DONE, KINDS, TEXTS, Reconciliation, explain_kind
-from opensrp_dhis2.outbox.reconcile import count_standing, reconcile_period
+from opensrp_dhis2.outbox.reconcile import accept_strangers, count_standing, reconcile_period
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.conftest import SetTotals
 from tests.outbox.country import COMBOS, DATA_SET, ELEMENTS, MARCH, Cell, Country, country
-from tests.outbox.foreign import DEFAULT, OURS, Foreign, plant, post
+from tests.outbox.foreign import DEFAULT, OURS, THEIRS, Foreign, plant, post
 from tests.outbox.test_push import SEPTEMBER, VERSIONS, Dhis2Site, dhis2, site
 
 __all__ = ["dhis2"]  # a fixture
@@ -330,3 +330,24 @@ def test_the_rows_shown_are_capped_and_the_rest_is_counted(here: Country) -> Non
     made = reconcile(here)
     assert (made.counts["foreign_edit"], len(made.rows)) == (160, 100)
     assert "and 60 more" in made.markdown()
+
+
+def test_strangers_are_let_stand_by_a_persons_word_until_they_change(here: Country) -> None:
+    here.fill(units=OURS[:1])
+    here.report()
+    one, other = (ELEMENTS[0], THEIRS[0], COMBOS[0]), (ELEMENTS[0], THEIRS[1], COMBOS[0])
+    post(here, {one: "4", other: "4"})
+    assert reconcile(here).counts["stranger"] == 2
+    accept = (here.warehouse, here.client.base_url, "PERF", MARCH.id)
+    assert accept_strangers(*accept, org_unit=THEIRS[0], run_id="me") == 1
+    assert found(here) == {other: "stranger"}
+    made = reconcile(here)
+    assert (made.counts["stranger"], found(here)) == (1, {other: "stranger"})
+    assert accept_strangers(*accept, org_unit=None, run_id="me") == 1
+    assert (reconcile(here).findings, found(here, "resolution = 'accepted' and run_id = 'me'").keys()) == (
+        (),
+        {one, other},
+    )
+    post(here, {one: "5"})
+    assert (reconcile(here).counts["stranger"], found(here)) == (1, {one: "stranger"})
+    assert here.stored()[one] == "5"  # and nothing of it was touched
