@@ -33,7 +33,7 @@ ALLOWED = {
     "views": {"warehouse", "errors", "project", "dhis2.periods"},
     "scan": {"warehouse", "errors"},
     "extract": {"fhir", "warehouse", "errors"},
-    "lookup": {"warehouse", "views", "errors", "dhis2.models", "dhis2.metadata", "dhis2.periods"},
+    "lookup": {"warehouse", "views", "errors", "dhis2.client", "dhis2.models", "dhis2.metadata", "dhis2.periods"},
     "outbox": {"warehouse", "lookup", "views", "dhis2", "errors"},
     "sources": {"settings", "fhir", "dhis2", "warehouse", "extract", "errors"},
     "sandbox": {"errors", "project", "dhis2.models", "dhis2.periods", "fhir.models"},

@@ -143,7 +143,11 @@ def _known_code(given: str) -> str:
 @code_option
 @json_option
 def outbox_requeue(data_set: str | None, period: str | None, code: str | None, as_json: bool) -> None:
-    """Put refused values back to pending, once their cause is mended; the next report sends them."""
+    """Put refused values back to pending, once their cause is mended; the next report sends them.
+
+    Mostly a report does so by itself: what to do after mending stands at the end of each remedy. The code of an older
+    DHIS2 (E7642) and ours for the same cause (E8033) are the same.
+    """
     target = _target()
     with opened_warehouse() as warehouse, warehouse.connect() as connection:
         held_back = inquiry.count_values(connection, target, Wanted(data_set, period, "withheld", code))

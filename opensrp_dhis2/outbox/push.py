@@ -28,12 +28,20 @@ class Delivery:
     sent: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
     waiting: int = 0
+    in_vain: int = 0  # requests of which nothing was taken
 
     def add(self, verdicts: Counter[str]) -> None:
         """Count one more request and its verdicts."""
         self.requests += 1
         self.sent += verdicts.total()
         self.verdicts.update(verdicts)
+        self.in_vain += not any(verdicts[name] for name in ACCEPTED)
+
+    def merge(self, other: "Delivery") -> None:
+        """Count what another part of the same delivery did."""
+        self.requests += other.requests
+        self.sent += other.sent
+        self.verdicts.update(other.verdicts)
 
     @property
     def accepted(self) -> int:
@@ -50,8 +58,13 @@ def push(
     pace: Pace,
     hours: SubmissionHours,
     progress: Callable[[Delivery], None] = lambda _: None,
+    *,
+    into: Delivery | None = None,
+    most_in_vain: int | None = None,
 ) -> Delivery:
     """Send what is pending for one data set and period, one request after the other, until nothing is.
+
+    Args: `into` what was done before, to be added to; `most_in_vain` requests of it that may be taken nothing of.
 
     The caller holds the target's lock, has settled what was open, and has planned.
 
@@ -59,10 +72,10 @@ def push(
         ImportRejectedError, Dhis2AuthenticationError (terminal) when the cause concerns the account, or all alike;
         what is left stays pending.
     """
-    delivery, found_guilty = Delivery(), list[int]()
+    delivery, found_guilty = into or Delivery(), list[int]()
     with sender.warehouse.connect() as connection:
         pace.begin(None if ledger.is_period_known(connection, of) else FIRST_BATCH_SIZE)
-    while True:
+    while most_in_vain is None or delivery.in_vain < most_in_vain:
         with sender.warehouse.connect() as connection:
             if not hours.is_open(datetime.now(UTC)):
                 delivery.waiting = _keep_waiting(connection, of, sender.run_id)
@@ -79,6 +92,7 @@ def push(
             _acquit(sender, [*found_guilty, batch.batch_id])
         found_guilty = [*found_guilty, batch.batch_id] if pace.guilty_in_a_row else []
         _stop_if_hopeless(answer, pace, of)
+    return delivery
 
 
 def _keep_waiting(connection: Connection, of: Slice, run_id: str) -> int:

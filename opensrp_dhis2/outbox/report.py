@@ -11,17 +11,19 @@ from datetime import date
 from functools import cached_property
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.exemption import may_edit_expired, reopened_units
+from opensrp_dhis2.dhis2.exemption import reopened_units
 from opensrp_dhis2.dhis2.periods import Period
 from opensrp_dhis2.outbox import ledger
+from opensrp_dhis2.outbox.account import Circumstances, find_obstacle, keep_circumstances, read_circumstances
 from opensrp_dhis2.outbox.complete import Completed, complete_units
 from opensrp_dhis2.outbox.forecast import Score, score
-from opensrp_dhis2.outbox.known_data_set import closing_code, is_expired, is_open, known_data_set
+from opensrp_dhis2.outbox.known_data_set import KnownDataSet, closing_code, is_expired, is_open, known_data_set
 from opensrp_dhis2.outbox.late import first_open_on
 from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.outbox.pace import Pace
 from opensrp_dhis2.outbox.push import Delivery, push
 from opensrp_dhis2.outbox.request import Sender
+from opensrp_dhis2.outbox.retry import end_retry, plan_refusals, retry
 from opensrp_dhis2.outbox.settle import settle_unfinished
 from opensrp_dhis2.outbox.submission_hours import ANY_HOUR, SubmissionHours
 from opensrp_dhis2.views.data_sets import DataSet
@@ -77,7 +79,7 @@ class Reporter:
         self._version, self._today = info.version, date.fromisoformat(info.server_date[:10])
         self._sender = Sender(warehouse, client, info.version, run_id, is_async)
         with warehouse.connect() as connection:
-            self._known = known_data_set(connection, code)
+            self._read = known_data_set(connection, code)
 
     def plan(self, period: Period) -> ledger.States:
         """Bring the ledger up to the indicators for one period; nothing is sent. Give values by state."""
@@ -85,17 +87,22 @@ class Reporter:
             self._settle_unfinished()
             expired = is_expired(period, self._known, self._today) and not self._is_open(period)
             reopened = reopened_units(self._client, self._known.data_set_id, period.id) if expired else []
+            of, is_beyond = self._slice(period), period.start_on < first_open_on(self._policy, self._today)
             with self._warehouse.connect() as connection:
-                return ledger.plan(
+                keep_circumstances(connection, self.target, self._now)
+                end_retry(connection, of, self._run_id)
+                states = ledger.plan(
                     connection,
-                    self._slice(period),
+                    of,
                     zeros=self._policy.zeros,
                     vanished=self._policy.vanished,
                     is_period_open=self._is_open(period),
-                    is_beyond=period.start_on < first_open_on(self._policy, self._today),
+                    is_beyond=is_beyond,
                     reopened=reopened,
                     run_id=self._run_id,
                 )
+                plan_refusals(connection, of, today=self._today, is_beyond=is_beyond)
+                return states
 
     def deliver(self, period: Period, progress: Callable[[Delivery], None] = lambda _: None) -> Report:
         """Send what is pending for one period until every value has a verdict."""
@@ -107,7 +114,12 @@ class Reporter:
                     "select outbox.hand_over(%s, %s, %s, %s)", (of.target, of.data_set_id, of.period, self._run_id)
                 )
                 before = ledger.states(connection, of)
+                obstacle = find_obstacle(connection, of, self._run_id, can_write=self._now.can_write)
+            if obstacle:
+                raise obstacle
             delivery = push(self._sender, of, self._pace, self._hours, progress)
+            if not delivery.waiting:
+                delivery.merge(retry(self._sender, of, self._pace, self._hours, progress))
             completed = Completed() if delivery.waiting else self._complete(period)
             with self._warehouse.connect() as connection:
                 scored = score(connection, of, self._run_id)
@@ -138,14 +150,18 @@ class Reporter:
             period,
             self._known,
             self._today,
-            may_edit_expired=self._may_edit_expired,
+            may_edit_expired=self._now.account.has_authority("F_EDIT_EXPIRED"),
             has_group_import=self._version.has_group_import,
         )
         return code is None
 
     @cached_property
-    def _may_edit_expired(self) -> bool:
-        return may_edit_expired(self._client)
+    def _now(self) -> Circumstances:
+        return read_circumstances(self._client, self._read.data_set_id, self._today)
+
+    @property
+    def _known(self) -> KnownDataSet:
+        return self._now.data_set or self._read
 
     def _settle_unfinished(self) -> None:
         settle_unfinished(self._warehouse, self._client, self.target, self._version, self._run_id)
@@ -154,7 +170,7 @@ class Reporter:
         return self._warehouse.lock(f"dhis2 {self.target}")
 
     def _slice(self, period: Period) -> Slice:
-        return Slice(self.target, self._known.data_set_id, period.id)
+        return Slice(self.target, self._read.data_set_id, period.id)
 
 
 def markdown(reports: Iterable[Report]) -> str:

@@ -53,9 +53,11 @@ language sql stable as $$
 $$;
 
 -- Periods of which values wait for a report though no total changed: those to be sent, those in a request without an
--- answer, and within the open periods those that were withheld for a cause that is gone. Whether a period that DHIS2 has
--- closed is open for a unit or for this account, DHIS2 alone can say: there, a report must ask.
-create or replace function outbox.waiting_periods(of_target text, of_data_set_code text, open_from date)
+-- answer, and within the open periods those that were withheld for a cause that is gone and those refused that are to be
+-- tried again (outbox.refused_value). Whether a period that DHIS2 has closed is open for a unit or for this account, DHIS2
+-- alone can say: there, a report must ask.
+create or replace function outbox.waiting_periods(of_target text, of_data_set_code text, open_from date,
+  today date, judged text[], passing text[], most_tries integer)
 returns table (period text, value_count bigint)
 language sql stable as $$
   select w.period, sum(w.value_count)::bigint
@@ -75,6 +77,18 @@ language sql stable as $$
     cross join lateral outbox.objection(of_target, held.data_set_id, held.period, true, false) o
     where o.state = 'withheld' and o.objection is null
     group by held.period
+    union all
+    select lost.period, count(*)
+    from (
+      select distinct v.data_set_id, v.period from outbox.value v
+      join lookup.data_set s using (data_set_id)
+      join lookup.period p on p.period_type = s.period_type and p.period = v.period and p.start_on >= open_from
+      where v.target = of_target and s.code = of_data_set_code and v.state = 'refused'
+    ) lost
+    cross join lateral outbox.refused_value(of_target, lost.data_set_id, lost.period, today, false, judged, passing,
+      most_tries) r
+    where r.is_due
+    group by lost.period
   ) w
   group by w.period
 $$;
