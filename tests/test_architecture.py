@@ -47,7 +47,7 @@ ALLOWED = {
     "long_number": set(),
     "scan": {"long_number", "warehouse", "errors"},
     "extract": {"fhir", "warehouse", "errors"},
-    "lookup": {"warehouse", "views", "errors", "dhis2.models", "dhis2.metadata", "dhis2.periods"},
+    "lookup": {"warehouse", "views", "errors", "dhis2.client", "dhis2.models", "dhis2.metadata", "dhis2.periods"},
     "outbox": {"warehouse", "lookup", "views", "dhis2", "errors", "plain_text"},
     "sources": {"settings", "network", "fhir", "dhis2", "warehouse", "extract", "errors"},
     "sandbox": {"errors", "project", "dhis2.models", "dhis2.periods", "fhir.models"},

@@ -161,7 +161,9 @@ def _known_code(given: str) -> str:
 def outbox_requeue(data_set: str | None, period: str | None, code: str | None, as_json: bool) -> None:
     """Put refused values back to pending, once their cause is mended, and ask for refused completions again.
 
-    The next report of their data set and period does it; `late_data` asks for one.
+    The next report of their data set and period does it; `late_data` asks for one. Mostly a report does so by itself: what
+    to do after mending stands at the end of each remedy. The code of an older DHIS2 (E7642) and ours for the same cause
+    (E8033) are the same.
     """
     target, who = _target(), f"requeue by {getuser()}"
     with opened_warehouse() as warehouse, warehouse.connect() as connection:

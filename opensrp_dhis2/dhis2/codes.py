@@ -7,10 +7,13 @@ codes_en.py and codes_fr.py, one file a language, so that none of them stands be
 from dataclasses import dataclass
 from enum import StrEnum
 
-from opensrp_dhis2.dhis2.codes_en import ENGLISH, ENGLISH_OWNERS
-from opensrp_dhis2.dhis2.codes_fr import FRENCH, FRENCH_OWNERS
+from opensrp_dhis2.dhis2.codes_en import ENGLISH, ENGLISH_BEFORE, ENGLISH_OWNERS, ENGLISH_THEN
+from opensrp_dhis2.dhis2.codes_fr import FRENCH, FRENCH_BEFORE, FRENCH_OWNERS, FRENCH_THEN
+from opensrp_dhis2.dhis2.healing import WORDS, older_words, then
 
 TEXTS = {"en": ENGLISH, "fr": FRENCH}  # language -> code -> (sentence, remedy)
+THEN = {"en": ENGLISH_THEN, "fr": FRENCH_THEN}  # language -> what is left to do once it is mended
+BEFORE = {"en": ENGLISH_BEFORE, "fr": FRENCH_BEFORE}  # language -> how to name the words of the older engine, and ours
 OWNER_LABELS = {"en": ENGLISH_OWNERS, "fr": FRENCH_OWNERS}  # language -> owner -> what to call them
 
 
@@ -139,8 +142,20 @@ def level_of(code: str | None) -> Level | None:
 
 
 def explain(code: str, language: str = "en") -> Explanation:
-    """Put a code into plain words; one that is not known gets words too."""
-    texts = TEXTS[language]
-    sentence, remedy = texts.get(code) or texts["unknown_code"]
+    """Put a code into plain words; one that is not known gets words too.
+
+    The sentence names what the engine before 2.43 calls the cause; the remedy ends with what to do after it.
+    """
+    sentence, remedy = TEXTS[language].get(code) or TEXTS[language]["unknown_code"]
     owner = CODES.get(code, (None, _ADM))[1]
-    return Explanation(code, sentence.format(code=code), owner, OWNER_LABELS[language][owner], remedy)
+    said = f"{sentence.format(code=code)}{_other_words(code, language)}"
+    left = THEN[language][then(code, is_known=code in CODES)].format(code=WORDS.get(code, code))
+    return Explanation(code, said, owner, OWNER_LABELS[language][owner], f"{remedy}{left}")
+
+
+def _other_words(code: str, language: str) -> str:
+    before, here = BEFORE[language]
+    if code in WORDS:
+        return here.format(code=WORDS[code])
+    older = older_words(code)
+    return before.format(codes=", ".join(older)) if older else ""

@@ -16,6 +16,16 @@ ENGLISH_OWNERS = {
     "data owner": "Data owner",
 }
 
+# what is left to do once it is mended: see healing.Then
+ENGLISH_THEN = {
+    "nothing": " Then nothing more: the next report tries again.",
+    "wait": " Then nothing more: reports try again once a day for a week. Later: "
+    "opensrp-dhis2 outbox requeue --code {code}.",
+    "requeue": " Then: opensrp-dhis2 outbox requeue --code {code}.",
+    "said": "",
+}
+ENGLISH_BEFORE = (" (Before 2.43: {codes}.)", " (Called {code} here.)")
+
 ENGLISH: dict[str, tuple[str, str]] = {
     # before 2.43: the whole request
     "E7600": (

@@ -24,6 +24,16 @@ FRENCH_OWNERS = {
     "data owner": "Responsable des données",
 }
 
+# what is left to do once it is mended: see healing.Then
+FRENCH_THEN = {
+    "nothing": " Ensuite, rien de plus : le prochain rapport réessaie.",
+    "wait": " Ensuite, rien de plus : les rapports réessaient une fois par jour pendant une semaine. Plus tard : "
+    "opensrp-dhis2 outbox requeue --code {code}.",
+    "requeue": " Ensuite : opensrp-dhis2 outbox requeue --code {code}.",
+    "said": "",
+}
+FRENCH_BEFORE = (" (Avant 2.43 : {codes}.)", " (Appelé {code} ici.)")
+
 FRENCH: dict[str, tuple[str, str]] = {
     # before 2.43: the whole request
     "E7600": (

@@ -1,17 +1,12 @@
-"""Who may write into a closed period: an account with F_EDIT_EXPIRED, and org units with a lock exception.
+"""Who may write into a closed period: org units with a lock exception.
 
-It knows what DHIS2 says of both; which periods are closed stands in outbox/known_data_set.py.
+It knows what DHIS2 says of them; which periods are closed stands in outbox/known_data_set.py.
 """
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.errors import Dhis2AuthenticationError, MetadataNotFoundError
 
 _FIELDS = "period[id],organisationUnit[id],dataSet[id]"
-
-
-def may_edit_expired(client: Dhis2Client) -> bool:
-    """Ask whether the account is exempt from expiry. Raises: as `get_json`."""
-    return client.me().has_authority("F_EDIT_EXPIRED")
 
 
 def reopened_units(client: Dhis2Client, data_set_id: str, period: str) -> list[str]:

@@ -3,18 +3,20 @@
 It knows the Web API's metadata paths; it refuses to know what our indicators make of the codes.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable
 from datetime import date
 from typing import NamedTuple
 
-from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.dhis2.client import Dhis2Client, Me
 from opensrp_dhis2.dhis2.import_summary import Json
 from opensrp_dhis2.errors import MetadataNotFoundError
 
 _ORG_UNIT_FIELDS = "id,code,name,level,path,openingDate,closedDate"
 _DATA_SET_FIELDS = (
     "id,code,name,periodType,categoryCombo[id],openFuturePeriods,openPeriodsAfterCoEndDate,"
-    "expiryDays,dataInputPeriods[period],access,"
+    "expiryDays,dataInputPeriods[period,openingDate,closingDate],workflow[id],access,"
     "dataSetElements[categoryCombo[id],dataElement[id,code,name,valueType,aggregationType,zeroIsSignificant,"
     "categoryCombo[id],optionSet[id,options[code]]]],organisationUnits[id],"
     "compulsoryDataElementOperands[dataElement[id],categoryOptionCombo[id]]"
@@ -109,6 +111,13 @@ class CompulsoryOperand(NamedTuple):
     category_option_combo_id: str | None
 
 
+class DataSetState(NamedTuple):
+    """A digest of what may let values in or keep them out, also of what the other rows do not have."""
+
+    data_set_id: str
+    digest: str
+
+
 class Metadata(NamedTuple):
     """One reading; the rows have the columns of the lookup tables, in their order."""
 
@@ -124,6 +133,8 @@ class Metadata(NamedTuple):
     data_set_elements: list[DataSetElement]
     data_set_org_units: list[DataSetOrgUnit]
     compulsory_operands: list[CompulsoryOperand]
+    data_set_states: list[DataSetState]
+    account: Me
 
 
 def read_metadata(client: Dhis2Client, data_set_codes: Iterable[str]) -> Metadata:
@@ -156,6 +167,8 @@ def read_metadata(client: Dhis2Client, data_set_codes: Iterable[str]) -> Metadat
         data_set_elements=set_elements,
         data_set_org_units=[DataSetOrgUnit(one["id"], unit["id"]) for one in sets for unit in one["organisationUnits"]],
         compulsory_operands=[row for one in sets for row in _compulsory_operands(one)],
+        data_set_states=[data_set_state(one, date.fromisoformat(info.server_date[:10])) for one in sets],
+        account=client.me(),
     )
 
 
@@ -210,6 +223,28 @@ def _data_set(found: Json) -> DataSet:
         found.get("access", {}).get("data", {}).get("write") is True,
         int(found.get("openPeriodsAfterCoEndDate") or 0),
     )
+
+
+def data_set_state(found: Json, today: date) -> DataSetState:
+    """Digest what a data set says of who may enter data, where and when; of input periods, which are open today."""
+    windows = [
+        (
+            str(_id(one.get("period"))),
+            (_day(one.get("openingDate")) or date.min) <= today <= (_day(one.get("closingDate")) or date.max),
+        )
+        for one in found.get("dataInputPeriods", ())
+    ]
+    said = (
+        found.get("access", {}).get("data", {}).get("write"), found.get("expiryDays"), found.get("openFuturePeriods"),
+        found.get("openPeriodsAfterCoEndDate"), _id(found.get("categoryCombo")), _id(found.get("workflow")), sorted(windows),
+        sorted(one["id"] for one in found.get("organisationUnits", ())),
+        sorted(one["dataElement"]["id"] for one in found.get("dataSetElements", ())),
+    )  # fmt: skip
+    return DataSetState(found["id"], hashlib.sha256(json.dumps(said).encode()).hexdigest())
+
+
+def _id(found: Json | None) -> str | None:
+    return found["id"] if found else None
 
 
 def _data_elements(data_set: Json) -> Iterable[DataElement]:

@@ -5,7 +5,8 @@ It knows tables; how the server is asked stands in dhis2/metadata.py.
 
 from collections.abc import Iterable, Sequence
 
-from opensrp_dhis2.dhis2.metadata import Metadata
+from opensrp_dhis2.dhis2.client import Me
+from opensrp_dhis2.dhis2.metadata import DataSetState, Metadata
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.warehouse.database import Connection
 
@@ -37,11 +38,31 @@ def replace_metadata(connection: Connection, metadata: Metadata, target: str) ->
         "insert into lookup.server (target, version, default_category_option_combo_id) values (%s, %s, %s)",
         (target, metadata.version, metadata.default_category_option_combo_id),
     )
+    _replace(connection, "data_set_state", metadata.data_set_states)
+    keep_account(connection, metadata.account, target)
     return {table: _replace(connection, table, getattr(metadata, f"{table}s")) for table in TABLES}
 
 
+def keep_account(connection: Connection, account: Me, target: str) -> None:
+    """Keep what DHIS2 says of the account: what it may do, and below which org units."""
+    connection.execute(
+        "insert into lookup.account (target, user_id, authorities, org_unit_ids) values (%s, %s, %s, %s)"
+        " on conflict (target) do update set user_id = excluded.user_id, authorities = excluded.authorities,"
+        " org_unit_ids = excluded.org_unit_ids, read_at = now()",
+        (target, account.user_id, sorted(account.authorities), sorted(account.org_unit_ids)),
+    )
+
+
+def keep_data_set_state(connection: Connection, state: DataSetState) -> None:
+    """Keep a newer digest of a data set."""
+    connection.execute(
+        "insert into lookup.data_set_state values (%s, %s) on conflict (data_set_id) do update set digest = excluded.digest",
+        state,
+    )
+
+
 def _replace(connection: Connection, table: str, rows: Iterable[Sequence[object]]) -> int:
-    connection.execute(f"delete from lookup.{table}")  # noqa: S608 - one of TABLES
+    connection.execute(f"delete from lookup.{table}")  # noqa: S608 - named above
     count = 0
     with connection.cursor().copy(f"copy lookup.{table} from stdin") as copy:
         for row in rows:

@@ -44,15 +44,11 @@ def ask_data_set(client: Dhis2Client, of: Slice, version: ServerVersion) -> Data
     return DataSetNow(
         found.get("access", {}).get("data", {}).get("write") is True,
         [unit["id"] for unit in found.get("organisationUnits", ())],
-        _element_ids(found),
+        [one["dataElement"]["id"] for one in found.get("dataSetElements", ())],
         None if is_everywhere else list(me.org_unit_ids),
         code,
         reopened_units(client, of.data_set_id, of.period) if code else [],
     )
-
-
-def _element_ids(data_set: Json) -> list[str]:
-    return [one["dataElement"]["id"] for one in data_set.get("dataSetElements", ())]
 
 
 def _closing_code(
@@ -72,24 +68,3 @@ def _closing_code(
         may_edit_expired=may_edit_expired,
         has_group_import=version.has_group_import,
     )
-
-
-def homeless_elements(client: Dhis2Client, element_ids: list[str], of: Slice) -> list[str]:
-    """Give those elements that no data set of the period's type has: older servers then blame the period.
-
-    Raises: as `get_json`.
-    """
-    if not element_ids:
-        return []
-    sets = client.get_pages(
-        "dataSets",
-        "periodType,dataSetElements[dataElement[id]]",
-        filters=[f"dataSetElements.dataElement.id:in:[{','.join(element_ids)}]"],
-    )
-    at_home = {
-        each
-        for one in sets
-        if one.get("periodType") == parse_period(of.period).period_type
-        for each in _element_ids(one)
-    }
-    return [each for each in element_ids if each not in at_home]

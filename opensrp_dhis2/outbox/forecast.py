@@ -13,7 +13,7 @@ from opensrp_dhis2.dhis2.codes import explain
 from opensrp_dhis2.dhis2.models import DataValue, ServerVersion
 from opensrp_dhis2.dhis2.zero_rule import is_droppable_zero
 from opensrp_dhis2.errors import MetadataNotFoundError
-from opensrp_dhis2.outbox.data_set_now import DataSetNow, ask_data_set, homeless_elements
+from opensrp_dhis2.outbox.data_set_now import DataSetNow, ask_data_set
 from opensrp_dhis2.outbox.lease import take_lease
 from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.outbox.words import Words
@@ -140,23 +140,22 @@ def forecast(warehouse: Warehouse, client: Dhis2Client, of: Slice, *, version: S
     """Say what the next push will do to each value of a slice, and keep it for the score.
 
     The caller holds the target's lock, has settled what was open, and has planned. DHIS2 is asked for its clock,
-    the account, the data set, and the values that stand in it; and where those matter, for the units for which a
-    closed period was opened again, and for the data sets that have elements which left this one.
+    the account, the data set, and the values that stand in it; and for the units for which a closed period was opened
+    again.
 
     Raises: Dhis2UnavailableError (transient); Dhis2AuthenticationError when the account may not read the values.
     """
     now = ask_data_set(client, of, version)
     with warehouse.connect() as connection:
         units = _readable_units(connection, of, now)
-        homeless = [] if version.has_group_import else homeless_elements(client, _strayed(connection, of, now), of)
         _copy_values(connection, client.read_data_values(of.data_set_id, of.period, units, include_deleted=True))
         known = (now.can_write, now.org_unit_ids, now.data_element_ids, now.root_ids, now.closing_code)
         with connection.cursor(row_factory=class_row(Share)) as cursor:
             shares = cursor.execute(
-                "select * from outbox.foresee(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                "select * from outbox.foresee(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 (
-                    *(of.target, of.data_set_id, of.period, version.has_group_import, *known, now.reopened_ids),
-                    *(homeless, _droppable(connection, of, version), run_id),
+                    *(of.target, of.data_set_id, of.period, *known, now.reopened_ids),
+                    *(_droppable(connection, of, version), run_id),
                 ),
             ).fetchall()
         connection.execute("drop table there")
@@ -195,16 +194,6 @@ def score(connection: Connection, of: Slice, run_id: str) -> Score:
             "select * from outbox.score_forecast(%s, %s, %s, %s)", (of.target, of.data_set_id, of.period, run_id)
         ).fetchall()
     return Score(tuple(rows))
-
-
-def _strayed(connection: Connection, of: Slice, now: DataSetNow) -> list[str]:
-    """Give the elements to send that the data set has no more."""
-    rows = connection.execute(
-        "select distinct data_element_id from outbox.value where target = %s and data_set_id = %s and period = %s"
-        " and state = 'pending' and data_element_id <> all (%s) order by 1",
-        (of.target, of.data_set_id, of.period, now.data_element_ids),
-    )
-    return [element for (element,) in rows]
 
 
 def _readable_units(connection: Connection, of: Slice, now: DataSetNow) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from opensrp_dhis2.dhis2.periods import Period, period_of
-from opensrp_dhis2.errors import ConfigurationError, MetadataNotFoundError
+from opensrp_dhis2.errors import MetadataNotFoundError
 from opensrp_dhis2.warehouse.database import Connection
 
 
@@ -24,22 +24,17 @@ class KnownDataSet:
 def known_data_set(connection: Connection, code: str) -> KnownDataSet:
     """Find a data set by its code.
 
-    Raises: MetadataNotFoundError when DHIS2's metadata lack it; ConfigurationError when the account may not write it.
+    Raises: MetadataNotFoundError when DHIS2's metadata lack it.
     """
     row = connection.execute(
-        "select data_set_id, open_future_periods, expiry_days, has_input_periods, can_write"
-        " from lookup.data_set where code = %s",
+        "select data_set_id, open_future_periods, expiry_days, has_input_periods from lookup.data_set where code = %s",
         (code,),
     ).fetchone()
     if row is None:
         raise MetadataNotFoundError(
             f"data set {code} is not in lookup.data_set: run the job `extract`, which reads DHIS2's metadata, first"
         )
-    if not row[4]:
-        raise ConfigurationError(
-            f"this account may not write data of data set {code}: ask the DHIS2 administrator for data write sharing"
-        )
-    return KnownDataSet(*row[:4])
+    return KnownDataSet(*row)
 
 
 def is_open(period: Period, data_set: KnownDataSet, today: date) -> bool:
@@ -76,6 +71,4 @@ def closing_code(
     is_too_early = is_ahead(period, data_set, today)
     if may_edit_expired and (has_group_import or not is_too_early):
         return None
-    if has_group_import:
-        return "E8030"
-    return "E7641" if is_too_early else "E7640"
+    return "E8030"

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 
 from psycopg.rows import class_row
 
+from opensrp_dhis2.dhis2.healing import rules
 from opensrp_dhis2.dhis2.periods import Period, parse_period, period_of
 from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.data_sets import DataSet
@@ -88,8 +89,9 @@ def due_periods(
     """List what a data set must report again, oldest first: periods whose totals changed, and those whose values wait."""
     open_from = first_open_on(data_set, today)
     due = dict[str, DuePeriod]()
-    query = "select * from outbox.waiting_periods(%s, %s, %s, %s)"
-    for period_id, value_count in connection.execute(query, (target, code, open_from, data_set.completion)).fetchall():
+    query = "select * from outbox.waiting_periods(%s, %s, %s, %s, %s, %s, %s, %s)"
+    given = (target, code, open_from, data_set.completion, today, *rules())
+    for period_id, value_count in connection.execute(query, given).fetchall():
         period = parse_period(period_id)
         mark = f"{code}:{period_id}:{today}"
         due[period_id] = DuePeriod(period, value_count, mark, is_beyond=period.start_on < open_from)

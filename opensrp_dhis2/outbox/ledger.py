@@ -147,6 +147,12 @@ def sent_rows(connection: Connection, batch: Batch) -> list[SentRow]:
         return cursor.execute("select * from outbox.sent_row(%s)", (batch.batch_id,)).fetchall()
 
 
+def combos_with(connection: Connection, option_ids: Iterable[str]) -> set[str]:
+    """Give the category option combos that have one of these options."""
+    query = "select category_option_combo_id from lookup.category_option_combo where option_ids && %s"
+    return {combo for (combo,) in connection.execute(query, (sorted(option_ids),))}
+
+
 def settle(
     connection: Connection,
     batch: Batch,

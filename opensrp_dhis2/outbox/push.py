@@ -32,11 +32,18 @@ class Delivery:
     requests: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
     waiting: int = 0
+    in_vain: int = 0  # requests of which nothing was taken
 
     def add(self, verdicts: Counter[str]) -> None:
         """Count one more request and its verdicts."""
         self.requests += 1
         self.verdicts.update(verdicts)
+        self.in_vain += not any(verdicts[name] for name in ACCEPTED)
+
+    def merge(self, other: "Delivery") -> None:
+        """Count what another part of the same delivery did."""
+        self.requests += other.requests
+        self.verdicts.update(other.verdicts)
 
     @property
     def accepted(self) -> int:
@@ -50,21 +57,26 @@ def push(
     pace: Pace,
     hours: SubmissionHours,
     progress: Callable[[Delivery], None] = lambda _: None,
+    *,
+    into: Delivery | None = None,
+    most_in_vain: int | None = None,
 ) -> Delivery:
     """Send what is pending for one data set and period, one request after the other, and read it back in the end.
 
     What the answers said untruly is sent again. The caller has settled what was open, and has planned.
+
+    Args: `into` what was done before, to be added to; `most_in_vain` requests of it that may be taken nothing of.
 
     Raises: Dhis2UnavailableError (transient) when DHIS2 stops answering, or its answers do not fit what it holds: what
         is open or not proven is settled by the next run.
         ImportRejectedError, Dhis2AuthenticationError (terminal) when the cause concerns the account, or all alike;
         what is left stays pending.
     """
-    delivery = Delivery()
+    delivery = into or Delivery()
     with sender.lease.connect() as connection:
         pace.begin(None if ledger.is_period_known(connection, of) else FIRST_BATCH_SIZE)
     for _ in range(MAX_ROUNDS):
-        _send_pending(sender, of, pace, hours, delivery, progress)
+        _send_pending(sender, of, pace, hours, delivery, progress, most_in_vain)
         if prove(sender.lease, sender.client, sender.run_id, of) == 0 or delivery.waiting:
             return delivery
     raise Dhis2UnavailableError(
@@ -82,9 +94,10 @@ def _send_pending(
     hours: SubmissionHours,
     delivery: Delivery,
     progress: Callable[[Delivery], None],
+    most_in_vain: int | None,
 ) -> None:
     found_guilty = list[int]()
-    while True:
+    while most_in_vain is None or delivery.in_vain < most_in_vain:
         with sender.lease.connect() as connection:
             if not hours.is_open(datetime.now(UTC)):
                 delivery.waiting = _keep_waiting(connection, of, sender.run_id)
@@ -101,6 +114,7 @@ def _send_pending(
             _acquit(sender, [*found_guilty, batch.batch_id])
         found_guilty = [*found_guilty, batch.batch_id] if pace.guilty_in_a_row else []
         _stop_if_hopeless(answer, pace, of)
+    return
 
 
 def _keep_waiting(connection: Connection, of: Slice, run_id: str) -> int:

@@ -13,13 +13,14 @@ from functools import cached_property
 from psycopg.rows import dict_row
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.exemption import may_edit_expired, reopened_units
+from opensrp_dhis2.dhis2.exemption import reopened_units
 from opensrp_dhis2.dhis2.periods import Period
 from opensrp_dhis2.errors import OpenSrpDhis2Error
 from opensrp_dhis2.outbox import ledger
+from opensrp_dhis2.outbox.account import Circumstances, find_obstacle, keep_circumstances, read_circumstances
 from opensrp_dhis2.outbox.complete import Completed, complete_units
 from opensrp_dhis2.outbox.forecast import Score, score
-from opensrp_dhis2.outbox.known_data_set import closing_code, is_expired, is_open, known_data_set
+from opensrp_dhis2.outbox.known_data_set import KnownDataSet, closing_code, is_expired, is_open, known_data_set
 from opensrp_dhis2.outbox.late import first_open_on
 from opensrp_dhis2.outbox.lease import Lease, take_lease
 from opensrp_dhis2.outbox.ledger import Slice
@@ -27,6 +28,7 @@ from opensrp_dhis2.outbox.pace import Pace
 from opensrp_dhis2.outbox.proof import await_late_writes, prove
 from opensrp_dhis2.outbox.push import Delivery, push
 from opensrp_dhis2.outbox.request import Sender
+from opensrp_dhis2.outbox.retry import end_retry, plan_refusals, retry
 from opensrp_dhis2.outbox.settle import settle_unfinished
 from opensrp_dhis2.outbox.submission_hours import ANY_HOUR, SubmissionHours
 from opensrp_dhis2.plain_text import markdown_table
@@ -85,26 +87,31 @@ class Reporter:
         self.target = client.base_url
         info = client.system_info()
         self._version, self._today = info.version, date.fromisoformat(info.server_date[:10])
-        self._is_async, self._accepted = is_async, 0
+        self._is_async = is_async
         with warehouse.connect() as connection:
-            self._known = known_data_set(connection, code)
+            self._read = known_data_set(connection, code)
 
     def plan(self, period: Period) -> ledger.States:
         """Bring the ledger up to the indicators for one period; nothing is sent. Give values by state."""
         with self._leased() as lease:
             expired = is_expired(period, self._known, self._today) and not self._is_open(period)
             reopened = reopened_units(self._client, self._known.data_set_id, period.id) if expired else []
+            of, is_beyond = self._slice(period), period.start_on < first_open_on(self._policy, self._today)
             with lease.connect() as connection:
-                return ledger.plan(
+                keep_circumstances(connection, self.target, self._now)
+                end_retry(connection, of, self._run_id)
+                states = ledger.plan(
                     connection,
-                    self._slice(period),
+                    of,
                     zeros=self._policy.zeros,
                     vanished=self._policy.vanished,
                     is_period_open=self._is_open(period),
-                    is_beyond=period.start_on < first_open_on(self._policy, self._today),
+                    is_beyond=is_beyond,
                     reopened=reopened,
                     run_id=self._run_id,
                 )
+                plan_refusals(connection, of, today=self._today, is_beyond=is_beyond)
+                return states
 
     def deliver(self, period: Period, progress: Callable[[Delivery], None] = lambda _: None) -> Report:
         """Send what is pending for one period until every value has a verdict."""
@@ -114,10 +121,15 @@ class Reporter:
                 connection.execute(
                     "select outbox.hand_over(%s, %s, %s, %s)", (of.target, of.data_set_id, of.period, self._run_id)
                 )
+                obstacle = find_obstacle(connection, of, self._run_id, can_write=self._now.can_write)
+            if obstacle:
+                raise obstacle
             await_late_writes(lease, of, say=self._say)
-            sender = Sender(lease, self._client, self._version, self._run_id, self._is_async, self._accepted)
+            sender = Sender(lease, self._client, self._version, self._run_id, self._is_async)
             try:
                 delivery = push(sender, of, self._pace, self._hours, progress)
+                if not delivery.waiting:
+                    delivery.merge(retry(sender, of, self._pace, self._hours, progress))
                 self._close_discrepancies(lease, of)
                 completed = Completed() if delivery.waiting else self._complete(lease, period)
             except OpenSrpDhis2Error:
@@ -161,14 +173,18 @@ class Reporter:
             period,
             self._known,
             self._today,
-            may_edit_expired=self._may_edit_expired,
+            may_edit_expired=self._now.account.has_authority("F_EDIT_EXPIRED"),
             has_group_import=self._version.has_group_import,
         )
         return code is None
 
     @cached_property
-    def _may_edit_expired(self) -> bool:
-        return may_edit_expired(self._client)
+    def _now(self) -> Circumstances:
+        return read_circumstances(self._client, self._read.data_set_id, self._today)
+
+    @property
+    def _known(self) -> KnownDataSet:
+        return self._now.data_set or self._read
 
     @contextmanager
     def _leased(self) -> Iterator[Lease]:
@@ -179,7 +195,7 @@ class Reporter:
             yield lease
 
     def _slice(self, period: Period) -> Slice:
-        return Slice(self.target, self._known.data_set_id, period.id)
+        return Slice(self.target, self._read.data_set_id, period.id)
 
 
 def markdown(reports: Iterable[Report]) -> str:

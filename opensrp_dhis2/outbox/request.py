@@ -33,7 +33,7 @@ STRICT = dict.fromkeys(
     "true",
 )  # fmt: skip
 
-# what the account may not write: all of it, or only this place
+# what the account may not write is a place: whether it may write anywhere is asked before (account.py)
 _PLACE: dict[str, Callable[[SentRow], tuple[str, ...]]] = {
     "E8011": lambda row: (row.org_unit_id,),
     "E8012": lambda row: (row.category_option_combo_id, row.attribute_option_combo_id),
@@ -58,14 +58,13 @@ class Answer:
 
 @dataclass
 class Sender:
-    """What a request needs: the lease, the server, its version, and the run that signs for it; `accepted` by it."""
+    """What a request needs: the lease, the server, its version, and the run that signs for it."""
 
     lease: Lease
     client: Dhis2Client
     version: ServerVersion
     run_id: str
     is_async: bool = False  # DHIS2 imports in a job of its own
-    accepted: int = 0  # values of this run: the account may write some at least
 
     def send(self, batch: Batch) -> Answer:
         """Send one committed batch and settle it.
@@ -84,7 +83,6 @@ class Sender:
             answer = self._settle_unanswered(batch, is_timeout=isinstance(error, Dhis2TimeoutError))
         else:
             answer = self._settle_reply(batch, rows, answered)
-        self.accepted += answer.accepted
         return answer
 
     def _settle_reply(self, batch: Batch, rows: list[SentRow], answered: Reply | str) -> Answer:
@@ -99,7 +97,7 @@ class Sender:
 
     def _settle_answered(self, batch: Batch, rows: list[SentRow], reply: Reply) -> Answer:
         read = interpret(reply, [_sent_value(row, batch, self.version) for row in rows], self.version)
-        is_about_all = _is_about_all(read, rows, self.accepted)
+        is_about_all = _is_about_all(read)
         verdicts = self._verdicts(batch, rows, reply, read, is_about_all=is_about_all)
         status = None if reply.status in BUSY else reply.status
         is_read = Verdict.UNKNOWN in read.tally()
@@ -142,12 +140,24 @@ class Sender:
         is_silent = is_timeout or verdicts["lost"] + verdicts["blocked"] > 0
         return Answer(Outcome.SILENT if is_silent else Outcome.TAKEN, verdicts, foreign=foreign)
 
+    def _named_places(self, read: Interpretation, rows: list[SentRow]) -> set[tuple[str, ...]]:
+        """Give the places of a request that DHIS2 names, of category options the combos with one; or its only place."""
+        if not _is_about_place(read):
+            return set()
+        places = _places(read, rows)
+        if len(places) == 1 or read.cause != "E8012":
+            return places if len(places) == 1 else set()
+        with self.lease.connect() as connection:
+            combos = ledger.combos_with(connection, read.guilty)
+        return {place for place in places if not combos.isdisjoint(place)}
+
     def _verdicts(
         self, batch: Batch, rows: list[SentRow], reply: Reply, read: Interpretation, *, is_about_all: bool
     ) -> list[RowVerdict]:
         """Give a verdict for each row, from the reply where it speaks, from what DHIS2 holds where it does not."""
-        if _is_about_place(read) and len(_places(read, rows)) == 1:
-            return [RowVerdict(row.row_index, Verdict.REFUSED.value, read.cause) for row in rows]
+        named = self._named_places(read, rows)
+        if named:
+            return [_judged_by_place(row, read, named) for row in rows]
         if is_about_all:
             return [RowVerdict(row.row_index, Verdict.BLOCKED.value, read.cause) for row in rows]
         said = [
@@ -159,6 +169,11 @@ class Sender:
             said = [seen if one.verdict == Verdict.UNKNOWN else one for one, seen in zip(said, there, strict=True)]
         is_hopeless = len(rows) == 1 and rows[0].attempt >= MAX_ATTEMPTS and reply.status not in BUSY
         return [_refused(said[0], rows[0])] if is_hopeless and said[0].verdict in ("blocked", "lost") else said
+
+
+def _judged_by_place(row: SentRow, read: Interpretation, named: set[tuple[str, ...]]) -> RowVerdict:
+    is_named = _PLACE[str(read.cause)](row) in named
+    return RowVerdict(row.row_index, (Verdict.REFUSED if is_named else Verdict.BLOCKED).value, read.cause)
 
 
 def _refused(said: RowVerdict, row: SentRow) -> RowVerdict:
@@ -179,16 +194,10 @@ def _sent_value(row: SentRow, batch: Batch, version: ServerVersion) -> SentValue
     return SentValue(value, is_droppable_zero=can_be_dropped(row, version))
 
 
-def _is_about_all(read: Interpretation, rows: list[SentRow], accepted: int) -> bool:
-    """Tell whether every value fell for the account's rights, or for something that is the same in every request.
-
-    An org unit or option that is refused is the account's fault only if more than one of them fell, and none before
-    was taken: else it is that place's own.
-    """
-    if not _is_about_one_cause(read):
+def _is_about_all(read: Interpretation) -> bool:
+    """Tell whether every value fell for the account's rights, or for something that is the same in every request."""
+    if not _is_about_one_cause(read) or read.cause in _PLACE:
         return False
-    if read.cause in _PLACE:
-        return not accepted and len(_places(read, rows)) > 1
     return read.is_user_cause or level_of(read.cause) is Level.REQUEST or read.cause == Reason.BAD_REQUEST
 
 

@@ -75,7 +75,8 @@ begin
       else 'pending' end,
     acknowledged = case
       when r.verdict in ('stored', 'unchanged', 'deleted', 'dropped') then v.wanted else v.acknowledged end,
-    code = r.code, reason = r.reason, run_id = by_run,
+    code = outbox.word(r.code), run_id = by_run,
+    reason = coalesce(r.reason, nullif(r.code, outbox.word(r.code))),  -- what this engine called it
     attempt = v.attempt - case when v.attempt > 0 and status is null and r.verdict in ('blocked', 'lost')
       then 1 else 0 end,
     settled_at = case when r.verdict in ('blocked', 'lost') then null else now() end
@@ -97,20 +98,6 @@ language sql stable as $$
   from outbox.value v left join lookup.data_element e using (data_element_id)
   where v.batch_id = of_batch and v.state = 'sending'
   order by v.row_index
-$$;
-
--- Put refused values back to pending, once a person has mended the cause; the next report checks and sends them.
-create or replace function outbox.requeue(of_target text, of_data_set_code text, of_period text, of_code text, by_run text)
-returns bigint language sql as $$
-  with mended as (
-    update outbox.value set state = 'pending', attempt = 0, settled_at = null, run_id = by_run
-    where target = of_target and state = 'refused'
-      and (of_data_set_code is null
-        or data_set_id in (select s.data_set_id from lookup.data_set s where s.code = of_data_set_code))
-      and period = coalesce(of_period, period) and code = coalesce(of_code, code)
-    returning 1
-  )
-  select count(*) from mended
 $$;
 
 -- How many values the next requests may carry: those to store first, deletions after them.

@@ -40,7 +40,16 @@ returns text language sql immutable parallel safe as $$
   end
 $$;
 
--- What speaks against each value that waits or was held back, as DHIS2's metadata have it; null: nothing. The codes are
+-- The org units that lie outside those of the account. Older servers bind a superuser to its own as well.
+create or replace function outbox.outside_unit(to_target text)
+returns table (org_unit_id text) language sql stable as $$
+  select u.org_unit_id
+  from lookup.account a
+  join lookup.org_unit u on not string_to_array(u.path, '/') && a.org_unit_ids
+  where a.target = to_target and not ('ALL' = any (a.authorities) and outbox.has_group_import(to_target))
+$$;
+
+-- What speaks against each value that waits, was held back or refused, as DHIS2's metadata have it; null: nothing. The codes are
 -- those of 2.43, in its order, for both engines: what 2.41 would store in the wrong place blocks a whole request there.
 -- A deletion is judged like a value, but for its content. One cell cannot stand twice: it is the ledger's key.
 create or replace function outbox.objection(to_target text, of_data_set text, of_period text, is_period_open boolean,
@@ -63,10 +72,13 @@ language sql stable as $$
     left join lateral unnest(c.option_ids) i (id) on k.is_default is not true
     left join lookup.category_option o on o.category_option_id = i.id
     group by c.category_option_combo_id
+  ), outside as (                       -- of the account's own places; before they were ever read, none is
+    select u.org_unit_id from outbox.outside_unit(to_target) u
   )
   select c.ctid, c.state, c.code,
     case
       when is_beyond and (c.code = 'beyond_open_periods' or c.wanted_at = now()) then 'beyond_open_periods'
+      when f.org_unit_id is not null then 'E8011'
       when cc.is_denied or ac.is_denied then 'E8012'
       when d.data_element_id is null then 'E8020'
       when u.org_unit_id is null then 'E8107'
@@ -91,16 +103,19 @@ language sql stable as $$
   left join lookup.data_set_element d on d.data_set_id = of_data_set and d.data_element_id = c.data_element_id
   left join lookup.data_element e on e.data_element_id = c.data_element_id
   left join lookup.org_unit u on u.org_unit_id = c.org_unit_id
+  left join outside f on f.org_unit_id = c.org_unit_id
   left join lookup.data_set_org_unit a on a.data_set_id = of_data_set and a.org_unit_id = c.org_unit_id
   left join lookup.lock_exception x
     on x.data_set_id = of_data_set and x.period = of_period and x.org_unit_id = c.org_unit_id
   left join combo cc on cc.category_option_combo_id = c.category_option_combo_id
   left join combo ac on ac.category_option_combo_id = c.attribute_option_combo_id
   where c.target = to_target and c.data_set_id = of_data_set and c.period = of_period
-    and (c.state = 'pending' or c.state = 'withheld')
+    and (c.state = 'pending' or c.state = 'withheld' or c.state = 'refused')
 $$;
 
 -- Withhold what something speaks against, and release what nothing speaks against any more. Only what changes is written.
+-- What DHIS2 refused is judged by the same rules, so that it heals like what we withheld; where nothing speaks against it,
+-- outbox.refused_value says whether it is tried again.
 -- `is_beyond`: the period lies before those that late data may still change, and was reported before: what changed in
 -- this transaction, and what was withheld for that before, is withheld.
 create or replace function outbox.check_values(to_target text, of_data_set text, of_period text, is_period_open boolean,
@@ -112,6 +127,21 @@ begin
     settled_at = case when o.objection is not null then now() end, reason = null, run_id = by_run
   from outbox.objection(to_target, of_data_set, of_period, is_period_open, is_beyond) o
   where v.ctid = o.place and v.target = to_target and v.data_set_id = of_data_set and v.period = of_period
-    and (v.state = 'pending' or v.state = 'withheld')
+    and (v.state = 'pending' or v.state = 'withheld' or (v.state = 'refused' and o.objection is not null))
     and (o.code is distinct from o.objection or (o.state = 'withheld') <> (o.objection is not null));
 end $$;
+
+-- Of a data set and period: the values withheld for the account's places, and how many of its org units are assigned, and
+-- lie below the account's.
+create or replace function outbox.count_own_units(to_target text, of_data_set text, of_period text)
+returns table (withheld_count bigint, assigned_count bigint, own_count bigint)
+language sql stable as $$
+  select (
+    select count(*) from outbox.value v
+    where v.target = to_target and v.data_set_id = of_data_set and v.period = of_period and v.state = 'withheld'
+      and v.code = 'E8011'
+  ), count(*), count(*) filter (where f.org_unit_id is null)
+  from lookup.data_set_org_unit a
+  left join outbox.outside_unit(to_target) f using (org_unit_id)
+  where a.data_set_id = of_data_set
+$$;

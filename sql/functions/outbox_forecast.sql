@@ -17,12 +17,10 @@ $$;
 -- made by the caller: what DHIS2 holds in its readable units; a null value was deleted there.
 -- `assigned`, `elements`, `can_write`, `roots`: what DHIS2 says now of the data set and the account, which the plan's
 -- metadata may not know yet; `closing_code`: with it DHIS2 refuses the period but for the units `reopened`, null: it is
--- open; `homeless`: the elements that no data set of this period type has. `droppable`: the elements whose
--- zeros this server throws away; over a deleted value it stores them all the same. Edited: DHIS2 holds something else
+-- open. Codes are those of 2.43 for both engines. `droppable`: the elements whose zeros this server throws away; over a deleted value it stores them all the same. Edited: DHIS2 holds something else
 -- than it last confirmed.
-create or replace function outbox.foresee(to_target text, of_data_set text, of_period text, has_group_import boolean,
-  can_write boolean, assigned text [], elements text [], roots text [], closing_code text, reopened text [],
-  homeless text [], droppable text [], by_run text)
+create or replace function outbox.foresee(to_target text, of_data_set text, of_period text, can_write boolean,
+  assigned text [], elements text [], roots text [], closing_code text, reopened text [], droppable text [], by_run text)
 returns table (fate text, code text, value_count bigint, edited_count bigint, drifted_count bigint)
 language plpgsql as $$
 begin
@@ -39,13 +37,10 @@ begin
   ), seen as (
     select v.value_id, v.state, v.code, v.wanted, t.value as there, v.state in ('pending', 'sending') as is_to_send,
       case
-        when not can_write then case when has_group_import then 'E8010' else 'E7601' end
-        when o.org_unit_id is not null then case when has_group_import then 'E8011' else 'E7617' end
-        when e.data_element_id is null then case
-          when has_group_import then 'E8020'
-          when v.data_element_id = any (homeless) then 'E7632'
-          else 'E7633' end
-        when a.org_unit_id is null then case when has_group_import then 'E8022' else 'E7636' end
+        when not can_write then 'E8010'
+        when o.org_unit_id is not null then 'E8011'
+        when e.data_element_id is null then 'E8020'
+        when a.org_unit_id is null then 'E8022'
         when v.org_unit_id <> all (reopened) then closing_code
       end as objection,
       v.wanted = '0' and v.data_element_id = any (droppable)

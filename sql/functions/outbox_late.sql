@@ -53,10 +53,12 @@ language sql stable as $$
 $$;
 
 -- Periods of which values wait for a report though no total changed: those to be sent, those in a request without an
--- answer, and within the open periods those that were withheld for a cause that is gone. Whether a period that DHIS2 has
--- closed is open for a unit or for this account, DHIS2 alone can say: there, a report must ask. `completion`: the data set's
--- policy; unless it is never, a period whose completions wait is one too, though none of its values does.
-create or replace function outbox.waiting_periods(of_target text, of_data_set_code text, open_from date, completion text)
+-- answer, and within the open periods those that were withheld for a cause that is gone and those refused that are to be
+-- tried again (outbox.refused_value). Whether a period that DHIS2 has closed is open for a unit or for this account, DHIS2
+-- alone can say: there, a report must ask. `completion`: the data set's policy; unless it is never, a period whose completions
+-- wait is one too, though none of its values does.
+create or replace function outbox.waiting_periods(of_target text, of_data_set_code text, open_from date, completion text,
+  today date, judged text[], passing text[], most_tries integer)
 returns table (period text, value_count bigint)
 language sql stable as $$
   select w.period, sum(w.value_count)::bigint
@@ -80,6 +82,18 @@ language sql stable as $$
     select u.period, 0
     from outbox.unsettled_completion(of_target, of_data_set_code, open_from, completion = 'in_step') u
     where completion <> 'never'
+    union all
+    select lost.period, count(*)
+    from (
+      select distinct v.data_set_id, v.period from outbox.value v
+      join lookup.data_set s using (data_set_id)
+      join lookup.period p on p.period_type = s.period_type and p.period = v.period and p.start_on >= open_from
+      where v.target = of_target and s.code = of_data_set_code and v.state = 'refused'
+    ) lost
+    cross join lateral outbox.refused_value(of_target, lost.data_set_id, lost.period, today, false, judged, passing,
+      most_tries) r
+    where r.is_due
+    group by lost.period
   ) w
   group by w.period
 $$;

@@ -67,7 +67,7 @@ returns setof outbox.value language sql stable as $$
       select of_data_set union all select s.data_set_id from lookup.data_set s where s.code = of_data_set))
     and (of_period is null or v.period = of_period)
     and (of_state is null or of_state in (v.state, outbox.standing(v.state, v.code)))
-    and (of_code is null or v.code = of_code)
+    and (of_code is null or outbox.word(v.code) = outbox.word(of_code))
     and (of_org_unit is null or v.org_unit_id in (
       select of_org_unit union all select u.org_unit_id from lookup.org_unit u where u.code = of_org_unit))
     and (of_data_element is null or v.data_element_id in (

@@ -5,7 +5,14 @@ from datetime import date
 import pytest
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.metadata import CategoryOptionCombo, DataElement, DataSet, OrgUnit, read_metadata
+from opensrp_dhis2.dhis2.metadata import (
+    CategoryOptionCombo,
+    DataElement,
+    DataSet,
+    OrgUnit,
+    data_set_state,
+    read_metadata,
+)
 from opensrp_dhis2.errors import MetadataNotFoundError
 from tests.dhis2.conftest import Answer, Asked, CannedDhis2, recorded, said
 from tests.dhis2.recordings import VERSIONS
@@ -89,7 +96,9 @@ def filled(server: CannedDhis2) -> CannedDhis2:
         rows = [{**one, "openingDate": "2015-01-01T00:00:00.000"} for one in UNITS[2 * page - 2 : 2 * page]]
         return said({"pager": {"page": page, "pageCount": 2}, "organisationUnits": rows})
 
-    server.on("GET", "/api/system/info", said({"version": "2.43.1", "calendar": "iso8601"}))
+    info = {"version": "2.43.1", "calendar": "iso8601", "serverDate": "2026-11-21T12:00:00.000"}
+    server.on("GET", "/api/system/info", said(info))
+    server.on("GET", "/api/me", said({"id": "UsPusher001", "organisationUnits": [{"id": "OuCountry01"}]}))
     sets = [{"id": "DsMonthly01", "code": "DS_M"}, {"id": "DsOther0001", "code": "DS_X"}, {"id": "DsNoCode001"}]
     server.on("GET", "/api/dataSets", said({"dataSets": sets}))
     server.on("GET", "/api/dataSets/DsMonthly01", said(DATA_SET))
@@ -170,3 +179,19 @@ def test_recorded_org_units_have_the_level_that_their_path_says(
     whole = [unit for unit in found if isinstance(unit, dict)]  # the recorder left out most of them
     assert len(whole) > 5
     assert all(unit["level"] == unit["path"].count("/") for unit in whole)
+
+
+def test_the_digest_of_a_data_set_changes_with_what_may_matter_and_with_nothing_else() -> None:
+    day = date(2026, 11, 21)
+    turned = [{"id": "OuFacility2"}, {"id": "OuFacility1"}]
+    same = [DATA_SET, {**DATA_SET, "name": "Other"}, {**DATA_SET, "organisationUnits": turned}]
+    other = [
+        {**DATA_SET, "workflow": {"id": "WfMonthly01"}},
+        {**DATA_SET, "access": {"data": {"read": True, "write": False}}},
+        {**DATA_SET, "organisationUnits": [{"id": "OuFacility1"}]},
+        {**DATA_SET, "dataInputPeriods": [{"period": {"id": "202609"}, "openingDate": "2026-11-22"}]},
+    ]
+    assert len({data_set_state(one, day).digest for one in same}) == 1
+    assert len({data_set_state(one, day).digest for one in [DATA_SET, *other]}) == 5
+    opening = other[-1]
+    assert data_set_state(opening, date(2026, 11, 22)) == data_set_state(DATA_SET, day)

@@ -79,7 +79,9 @@ def test_the_page_tells_where_the_values_stand_and_what_to_do(ledger: Warehouse,
     text = Page(page_of(ledger, tmp_path)).text
     assert "3 of 9 values are in DHIS2" in text
     assert "1 Cannot be sent: period closed" in text
-    assert "3 values The org unit does not exist or is not assigned to the data set. E8022" in text
+    assert (
+        "3 values The org unit does not exist or is not assigned to the data set. (Before 2.43: E7636.) E8022" in text
+    )
     assert text.index("DHIS2 administrator") < text.index("Data owner")  # who has most to do comes first
     assert "Org unit In To be mended Main reason" in text  # what waits is not in DHIS2 either
     assert "Béni Dispensary F2 Kiambu 3 of 4" in text
