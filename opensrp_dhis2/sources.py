@@ -19,7 +19,8 @@ from opensrp_dhis2.network import Network
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse import own_address
 from opensrp_dhis2.warehouse.airbyte import AirbyteSchema
-from opensrp_dhis2.warehouse.database import Warehouse, start_embedded_postgres
+from opensrp_dhis2.warehouse.database import Warehouse
+from opensrp_dhis2.warehouse.embedded import start_embedded_postgres
 from opensrp_dhis2.warehouse.migrations import migrate
 from opensrp_dhis2.warehouse.pooler import refuse_transaction_pooling
 

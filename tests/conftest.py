@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import make_url
 
 from opensrp_dhis2.project import Project
-from opensrp_dhis2.warehouse.database import Warehouse, start_embedded_postgres
+from opensrp_dhis2.warehouse.database import Warehouse
+from opensrp_dhis2.warehouse.embedded import start_embedded_postgres
 from opensrp_dhis2.warehouse.migrations import migrate
 
 # CI tries the same examples every time; a developer's machine looks for new ones

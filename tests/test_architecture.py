@@ -57,6 +57,7 @@ ALLOWED = {
     "demo": None,
     "cli": None,
     "definitions": None,
+    "__main__": None,
 }  # None: everything below it
 
 

