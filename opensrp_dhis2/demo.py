@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.status import Status
@@ -17,12 +16,13 @@ from rich.table import Table
 
 from opensrp_dhis2.cli.console import PlainTable
 from opensrp_dhis2.defs.jobs import EXTRACT, report_job_name
+from opensrp_dhis2.defs.lost_runs import end_lost_runs
 from opensrp_dhis2.defs.partitions import partitions_for
 from opensrp_dhis2.defs.runs import Run, open_instance, run_job
 from opensrp_dhis2.plain_text import plain_lines
 from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.sandbox.start import dhis2_app, fhir_app, metadata_file
-from opensrp_dhis2.settings import SANDBOX_DHIS2_URL, SANDBOX_FHIR_URL, Settings
+from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.sources import open_warehouse
 from opensrp_dhis2.views.catalog import load_catalog
 from opensrp_dhis2.warehouse.database import Connection
@@ -30,7 +30,6 @@ from opensrp_dhis2.warehouse.raw_pages import table_name
 
 PERIODS = {"Weekly": 13, "Monthly": 6, "Quarterly": 2}
 COUNTS = ("sent", "accepted", "refused", "unchanged")
-RUN_FILE = Path(".data/run.json")
 
 
 @dataclass
@@ -56,13 +55,19 @@ class PeriodCounts:
     withheld: int
 
 
-def run_demo(data: Path | None, settings: Settings, console: Console) -> bool:
-    """Run every stage and show it; give whether all of it went well."""
+def run_demo(data: Path | None, settings: Settings, home: Path, console: Console) -> bool:
+    """Run every stage and show it; give whether all of it went well.
+
+    Args: `home` is the folder of Dagster's records and of run.json, which all data folders share.
+    """
     with sandbox(data, settings, console):
-        runs = _run_jobs(settings, console)
+        runs = _run_jobs(settings, home, console)
+        if runs[-1].is_stopped:
+            raise KeyboardInterrupt
         outcome, periods = _outcome(settings, runs)
-    _show(outcome, periods, runs, console)
-    RUN_FILE.write_text(json.dumps(asdict(outcome), indent=1))
+    file = home / "run.json"
+    file.write_text(json.dumps(asdict(outcome), indent=1))
+    _show(outcome, periods, runs, console, file)
     return all(run.is_success for run in runs)
 
 
@@ -72,18 +77,21 @@ def demo_environment(data: Path | None, environment: Mapping[str, str]) -> dict[
         return {}
     example = Path("examples") / data.resolve().name
     project = {"PROJECT_DIR": str(example)} if example.is_dir() and "PROJECT_DIR" not in environment else {}
-    return {"DATA_DIR": str(Path(".data") / data.resolve().name), **project}
+    return {"DATA_DIR": str(data_home(environment) / data.resolve().name), **project}
+
+
+def data_home(environment: Mapping[str, str]) -> Path:
+    """Give the folder in which each data folder of `--data` has one of its own."""
+    return Path(environment.get("DATA_DIR") or Settings.model_fields["data_dir"].default)
 
 
 def sandbox_environment() -> dict[str, str]:
     """Name the sandbox and the embedded Postgres, whatever the environment says: a demo must never reach a real server."""
-    accounts = {name: Settings.model_fields[name].default for name in ("dhis2_username", "dhis2_password")}
-    return {
-        "FHIR_BASE_URL": SANDBOX_FHIR_URL, "FHIR_AUTH": "none", "WAREHOUSE_URL": "", "WAREHOUSE_URL_FILE": "",
-        "DHIS2_BASE_URL": SANDBOX_DHIS2_URL, "DHIS2_AUTH": "basic",
-        **dict.fromkeys(("CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), ""),
-        **{name.upper(): value for name, value in accounts.items()},
-    }  # fmt: skip
+    unset = ("FHIR_BASE_URL", "DHIS2_BASE_URL", "WAREHOUSE_URL")  # empty: the sandbox at its port, and our own Postgres
+    accounts = {name.upper(): Settings.model_fields[name].default for name in ("dhis2_username", "dhis2_password")}
+    kinds = {"FHIR_SOURCE": "search", "FHIR_AUTH": "none", "DHIS2_AUTH": "basic"}
+    direct = dict.fromkeys(("CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "")
+    return {name + end: "" for name in unset for end in ("", "_FILE")} | kinds | direct | accounts
 
 
 @contextmanager
@@ -94,29 +102,46 @@ def sandbox(data: Path | None, settings: Settings, console: Console) -> Iterator
     with console.status("Starting the sandbox servers"):
         fhir = fhir_app(data, folder / "fhir")
         dhis2 = dhis2_app(metadata_file(settings.project), folder / "dhis2.sqlite")
-    with running(fhir, port=_port(SANDBOX_FHIR_URL)), running(dhis2, port=_port(SANDBOX_DHIS2_URL)):
-        console.print(f"Sandbox FHIR server at {SANDBOX_FHIR_URL}, sandbox DHIS2 at {SANDBOX_DHIS2_URL}")
+    with (
+        running(fhir, settings.sandbox_fhir_port, setting="SANDBOX_FHIR_PORT") as fhir_url,
+        running(dhis2, settings.sandbox_dhis2_port, setting="SANDBOX_DHIS2_PORT") as dhis2_url,
+    ):
+        console.print(f"Sandbox FHIR server at {fhir_url}/fhir, sandbox DHIS2 at {dhis2_url}")
         yield
 
 
-def _port(url: str) -> int:
-    return urlsplit(url).port or 80
-
-
-def _run_jobs(settings: Settings, console: Console) -> list[Run]:
+def _run_jobs(settings: Settings, home: Path, console: Console) -> list[Run]:
     """Run `extract`, then every report over its last closed periods; stop at the first job that fails."""
     catalog, runs = load_catalog(settings.project), list[Run]()
     wanted: list[tuple[str, Sequence[str]]] = [(EXTRACT, ())]
     for code, data_set in catalog.data_sets.items():
         keys = partitions_for(data_set.period_type, settings).get_partition_keys()
         wanted.append((report_job_name(code), keys[-PERIODS.get(data_set.period_type, 1) :]))
-    with open_instance(Path(".data/dagster").absolute()) as instance:
+    with open_instance(home.absolute() / "dagster") as instance:
+        _tell_lost(end_lost_runs(instance), console)
         for job, keys in wanted:
             with console.status(job) as status:
                 runs.append(run_job(instance, job, keys, on_step=partial(_update, status, job)))
             if not runs[-1].is_success:
                 break
     return runs
+
+
+@contextmanager
+def lost_runs_ended(home: Path, console: Console) -> Iterator[None]:
+    """Mark as failed, before and after, each run that was begun in this home and whose process is gone."""
+    try:
+        with open_instance(home) as instance:
+            _tell_lost(end_lost_runs(instance), console)
+        yield
+    finally:
+        with open_instance(home) as instance:
+            _tell_lost(end_lost_runs(instance), console)
+
+
+def _tell_lost(jobs: Sequence[str], console: Console) -> None:
+    if jobs:
+        console.print(f"Runs whose process is gone, now marked as failed: {', '.join(jobs)}. What they did is kept.")
 
 
 def _update(status: Status, job: str, step: str) -> None:
@@ -153,7 +178,7 @@ def _count(connection: Connection, relation: str) -> int:
     return int(number)
 
 
-def _show(outcome: Outcome, periods: list[PeriodCounts], runs: list[Run], console: Console) -> None:
+def _show(outcome: Outcome, periods: list[PeriodCounts], runs: list[Run], console: Console, file: Path) -> None:
     console.print(_table("Resources read, by type", ("type", "resources"), outcome.resources.items()))
     console.print(_table("Totals, by indicator", ("indicator", "rows"), outcome.rows.items()))
     console.print(
@@ -172,7 +197,7 @@ def _show(outcome: Outcome, periods: list[PeriodCounts], runs: list[Run], consol
         return
     console.print(
         "Look next: [bold]make dev[/] opens Dagster with these runs; [bold].venv/bin/opensrp-dhis2 outbox status[/] shows "
-        f"where every value stands; [bold]{RUN_FILE}[/] has these numbers. Run again: nothing is sent twice."
+        f"where every value stands; [bold]{file}[/] has these numbers. Run again: nothing is sent twice."
     )
 
 

@@ -19,8 +19,15 @@ from opensrp_dhis2.project import Project
 DEFAULT_RESOURCE_TYPES = "Patient,Encounter,Observation,Condition,Immunization,Location,Group,QuestionnaireResponse"
 _EITHER_CASE = frozenset({"http_proxy", "https_proxy", "no_proxy"})
 DEFAULT_PLACE_NAME_KINDS = "jdn,area,si,bu,https://smartregister.org/codes/administrative-level"
-SANDBOX_FHIR_URL = "http://127.0.0.1:8180/fhir"
-SANDBOX_DHIS2_URL = "http://127.0.0.1:8181"
+SANDBOX_HOST = "127.0.0.1"
+
+
+def _sandbox_fhir_url(given: dict[str, Any]) -> str:
+    return f"http://{SANDBOX_HOST}:{given.get('sandbox_fhir_port')}/fhir"
+
+
+def _sandbox_dhis2_url(given: dict[str, Any]) -> str:
+    return f"http://{SANDBOX_HOST}:{given.get('sandbox_dhis2_port')}"
 
 
 def _words(value: object) -> object:
@@ -43,7 +50,11 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    fhir_base_url: str = SANDBOX_FHIR_URL
+    sandbox_fhir_port: int = Field(8180, ge=1, le=65535)
+    sandbox_dhis2_port: int = Field(8181, ge=1, le=65535)
+    dev_port: int = Field(3000, ge=1, le=65535)
+
+    fhir_base_url: str = Field(default_factory=_sandbox_fhir_url)
     fhir_source: Literal["search", "export", "ndjson", "airbyte"] = "search"
     fhir_ndjson_url: str = ""
     fhir_airbyte_url: str = ""
@@ -73,7 +84,7 @@ class Settings(BaseModel):
     warehouse_url: str = ""
     data_dir: Path = Path(".data")
 
-    dhis2_base_url: str = SANDBOX_DHIS2_URL
+    dhis2_base_url: str = Field(default_factory=_sandbox_dhis2_url)
     dhis2_auth: Literal["pat", "basic", "bearer", "oauth2_password", "oauth2_refresh", "client_credentials"] = "basic"
     dhis2_username: str = "pipeline"
     dhis2_password: str = "district"  # noqa: S105 - the sandbox's own account

@@ -1,5 +1,6 @@
 """Runs a job of this code location in this process, in Dagster's own records, and tells what became of its steps."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,17 +14,19 @@ from dagster_shared.error import SerializableErrorInfo
 
 from opensrp_dhis2 import errors
 from opensrp_dhis2.definitions import defs
+from opensrp_dhis2.defs.lost_runs import PID_TAG
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass
 class Run:
-    """One finished run: seconds by stage (the first part of the asset keys), and what failed."""
+    """One finished run: seconds by stage (the first part of the asset keys), what failed, and whether it was stopped."""
 
     job: str
     run_id: str
     is_success: bool = False
+    is_stopped: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
@@ -59,20 +62,42 @@ def run_job(
         elif event.event_type in (DagsterEventType.STEP_SUCCESS, DagsterEventType.STEP_FAILURE):
             stage = step.partition("/")[0]
             run.seconds[stage] = run.seconds.get(stage, 0) + time.monotonic() - started.get(step, time.monotonic())
-        if failure := _failure(event):
+        if _is_interruption(event):
+            run.is_stopped = True
+        elif failure := _failure(event):
             run.failures.append(f"{step}: {failure}")
 
     instance.add_event_listener(run.run_id, listen)
-    tags = (
-        {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]} if keys else {}
-    )
-    result = (
-        defs()
-        .resolve_job_def(job)
-        .execute_in_process(instance=instance, run_id=run.run_id, tags=tags, raise_on_error=False, run_config=QUIET)
-    )
+    tags = {PID_TAG: str(os.getpid())}
+    if keys:
+        tags |= {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
+    definition = defs().resolve_job_def(job)
+    try:
+        result = definition.execute_in_process(
+            instance=instance, run_id=run.run_id, tags=tags, raise_on_error=False, run_config=QUIET
+        )
+    except KeyboardInterrupt:  # before its first step; after that Dagster itself records the end
+        run.is_stopped = True
+        _end(instance, run)
+        return run
     run.is_success = result.success
     return run
+
+
+def _end(instance: dg.DagsterInstance, run: Run) -> None:
+    known = instance.get_run_by_id(run.run_id)
+    if known and not known.is_finished:
+        instance.report_run_canceled(known, "Stopped by hand before its first step.")
+
+
+def _is_interruption(event: DagsterEvent) -> bool:
+    if event.event_type is DagsterEventType.STEP_FAILURE:
+        error = event.step_failure_data.error
+    elif event.event_type is DagsterEventType.RUN_FAILURE:
+        error = event.job_failure_data.error
+    else:
+        return False
+    return any(cause.cls_name == "DagsterExecutionInterruptedError" for cause in _causes(error))
 
 
 def _failure(event: DagsterEvent) -> str | None:

@@ -18,12 +18,13 @@ STOP_SECONDS = 10.0
 
 
 @contextmanager
-def running(app: ASGIApp, port: int = 0) -> Iterator[str]:
+def running(app: ASGIApp, port: int = 0, *, setting: str = "--port") -> Iterator[str]:
     """Serve the application from a thread and give its base URL; port 0 takes a free one.
 
+    Args: `setting` is what a person sets to take another port.
     Raises ConfigurationError when the port is taken (terminal).
     """
-    listener = _listen(port)
+    listener = _listen(port, setting)
     server = uvicorn.Server(_config(app))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
     thread.start()
@@ -38,7 +39,7 @@ def running(app: ASGIApp, port: int = 0) -> Iterator[str]:
 
 def serve_forever(app: ASGIApp, port: int) -> None:
     """Serve the application in this thread until it is interrupted."""
-    with _listen(port) as listener:
+    with _listen(port, "--port") as listener:
         uvicorn.Server(_config(app)).run(sockets=[listener])
 
 
@@ -46,16 +47,21 @@ def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=2)
 
 
-def _listen(port: int) -> socket.socket:
+def check_free(port: int, setting: str) -> None:
+    """See that a port can be had before a program is started that needs it. Raises: as `running`."""
+    _listen(port, setting).close()
+
+
+def _listen(port: int, setting: str) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
+        listener.listen(256)
     except OSError as error:
         listener.close()
         raise ConfigurationError(
-            f"port {port} on {HOST} is not free ({error.strerror}): stop what uses it, such as another make run or "
-            "make dev; the sandbox command can take another --port"
-        ) from error
-    listener.listen(256)
+            f"port {port} on {HOST} cannot be had ({error.strerror}): stop what uses it, such as another make run or "
+            f"make dev, or set {setting} to another port"
+        ) from None
     return listener

@@ -8,6 +8,7 @@ import logging
 import os
 import pwd
 import re
+import shutil
 import stat
 import subprocess
 import tempfile
@@ -17,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 from psycopg.sql import SQL, Identifier
 from sqlalchemy import URL
@@ -54,7 +56,7 @@ def start_embedded_postgres(data_dir: Path) -> str:
         server = _started(folder)
         socket_dir = str(server.get_postmaster_info().socket_dir)
         _keep_data_out_of_its_log(server, socket_dir)
-    except (OSError, RuntimeError, subprocess.SubprocessError, psycopg.Error) as error:
+    except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError, psycopg.Error) as error:
         raise ConfigurationError(
             f"The embedded Postgres does not start in {data_dir}: {_cause(data_dir, error)}. Let DATA_DIR name a folder "
             "that can be written, or WAREHOUSE_URL a Postgres of yours"
@@ -109,11 +111,31 @@ def _started(folder: Path) -> Any:
     server._lock = type(server._lock)(folder.with_name(f".{folder.name}.lock"))
     try:
         with _passable([folder, server.bin_path]):
+            with server._lock:
+                _make_cluster(PostgresServer, folder)
+                _forget_killed(server)
             server.start()
     except BaseException:
         PostgresServer._instances.pop(path, None)  # or the next call would be given what never started
         raise
     return server
+
+
+def _make_cluster(server_class: Any, folder: Path) -> None:
+    """Make the files of a database beside the folder and move them there: what is killed half way leaves no ruin."""
+    if any(folder.iterdir()):
+        return
+    beside = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    server_class(_servers_path(beside)).ensure_pgdata_inited()
+    beside.rename(folder)
+
+
+def _forget_killed(server: Any) -> None:
+    """Forget users of the server that were killed: the wheel would wait for them, and never stop it."""
+    users = server.global_process_id_list
+    users.put([pid for pid in users._get() if psutil.pid_exists(pid)])
 
 
 def _servers_path(folder: Path) -> Path:

@@ -41,10 +41,14 @@ def folder() -> Iterator[Path]:
 
 
 def ask(
-    data_dir: Path, statement: str = "select 1", user: str | None = None, python: str = sys.executable
+    data_dir: Path,
+    statement: str = "select 1",
+    user: str | None = None,
+    python: str = sys.executable,
+    then: str = "",
 ) -> subprocess.CompletedProcess[str]:
     """Ask the embedded Postgres of a folder from another process, of another user if one is named."""
-    return as_user(user, python, "-c", ASK, str(data_dir), statement)
+    return as_user(user, python, "-c", f"{ASK}\n{then}", str(data_dir), statement)
 
 
 def as_user(user: str | None, python: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -83,6 +87,24 @@ def test_what_does_not_start_is_told_each_time_with_postgress_own_word(folder: P
         with pytest.raises(ConfigurationError, match="DATA_DIR") as caught:
             start_embedded_postgres(data_dir)
         assert "configuration file" in str(caught.value)
+
+
+def test_a_start_that_was_killed_half_way_is_begun_again(folder: Path) -> None:
+    half_made = folder / ".postgres.new"
+    half_made.mkdir()
+    (half_made / "PG_VERSION").write_text("18\n")
+    done = ask(folder / "postgres")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not half_made.exists()
+
+
+def test_the_server_ends_with_its_last_user_though_another_was_killed(folder: Path) -> None:
+    data_dir = folder / "postgres"
+    killed = ask(data_dir, "select 1", then="import os; os.kill(os.getpid(), 9)")
+    assert killed.returncode == -9
+    assert (data_dir / "postmaster.pid").exists()
+    assert ask(data_dir).returncode == 0
+    assert not (data_dir / "postmaster.pid").exists()
 
 
 @needs_root
