@@ -1,28 +1,30 @@
 # Everything runs from a checkout with Python 3.11+ and make; both main targets install what they need.
 PYTHON ?= python3
-BIN := .venv/bin
+# Paths are relative, and programs are run as modules: a console script does not outlive a move of the checkout.
+PY := .venv/bin/python
+PIP := $(PY) -u -m pip install --disable-pip-version-check --progress-bar off
 
 run: install        ## the whole chain on the embedded default; DATA=folder takes other FHIR resources
-	@$(BIN)/opensrp-dhis2 demo $(if $(DATA),--data "$(DATA)")
+	@$(PY) -m opensrp_dhis2 demo $(if $(DATA),--data "$(DATA)")
 
 test: check         ## everything: check, then pytest on a real Postgres, one process a core
-	@$(BIN)/pytest -q -n auto
+	@$(PY) -m pytest -q -n auto
 
 check: install
-	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
-	@$(BIN)/sqlfluff lint --disable-progress-bar -q sql dbt_like_views examples
+	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy
+	@$(PY) -m sqlfluff lint --disable-progress-bar -q sql dbt_like_views examples
 
 dev: install        ## Dagster's webserver and daemon with the sandbox servers behind them
-	@$(BIN)/opensrp-dhis2 dev
+	@$(PY) -m opensrp_dhis2 dev
 
 golden: install     ## rewrite the golden files, to be reviewed in the diff
-	@REWRITE_GOLDEN=1 $(BIN)/pytest -q -k golden
+	@REWRITE_GOLDEN=1 $(PY) -m pytest -q -k golden
 
 chaos: install      ## the push killed at 200 points, FHIR lying in 10,000 plays and killed at 200 points, 20 months; or POINTS=n
-	@CHAOS_POINTS=$(or $(POINTS),200) $(BIN)/pytest -q -s tests/chaos
+	@CHAOS_POINTS=$(or $(POINTS),200) $(PY) -m pytest -q -s tests/chaos
 
 test-hapi: install  ## the extraction against a real HAPI FHIR 8.8 from Maven's artifacts; needs Java 17 and Maven
-	@HAPI_TESTS=1 $(BIN)/pytest -q -rs tests/hapi && $(BIN)/python -m bench hapi
+	@HAPI_TESTS=1 $(PY) -m pytest -q -rs tests/hapi && $(PY) -m bench hapi
 
 lock:               ## write requirements.lock anew from pyproject.toml, with the hash of every file; UPGRADE=1: the newest of all
 	@test -x .venv-lock/bin/uv || ($(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install -q uv==0.13.9)
@@ -30,13 +32,19 @@ lock:               ## write requirements.lock anew from pyproject.toml, with th
 		--custom-compile-command "make lock" --all-extras $(if $(UPGRADE),--upgrade) -o requirements.lock pyproject.toml
 
 bench: install
-	@$(BIN)/python -m bench
+	@$(PY) -m bench
 
 install: .venv/installed
 .venv/installed: requirements.lock pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PY) -m pip --version >/dev/null 2>&1 || { echo "Making .venv"; $(PYTHON) -m venv .venv; }
+	@{ $(PIP) --require-hashes -r requirements.lock || echo Failed; } | $(COUNTED)
+	@$(PIP) -q --no-deps --no-build-isolation -e .
 	@touch $@
+
+# Shows how far pip is, in one line; the exit code is pip's.
+COUNTED = { all=$$(grep -c == requirements.lock); n=0; printf 'Installing into .venv, about a minute: '; \
+	while read -r word rest; do case $$word in \
+	Collecting|Requirement) n=$$((n+1)); test $$((n%10)) -ne 0 || printf '%s of %s packages ... ' $$n $$all;; \
+	Installing) printf 'unpacking ... ';; Failed) echo 'failed'; exit 1;; esac; done; echo 'done'; }
 
 .PHONY: run test check dev golden chaos test-hapi bench lock install
