@@ -6,7 +6,7 @@ It knows what a token endpoint asks and answers (RFC 6749); which error and reme
 import re
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
@@ -47,12 +47,21 @@ class Grant:
 
 @dataclass(frozen=True)
 class NoToken:
-    """What a token endpoint answered instead of a usable token; `code` is RFC 6749's, none of the words beside it."""
+    """What a token endpoint answered instead of a usable token; `code` is RFC 6749's.
+
+    The `words` beside it are for telling causes apart, and never for a message: they may repeat what was sent.
+    """
 
     url: str
     status: int
     code: str
     is_passing: bool
+    words: str = field(default="", repr=False)
+
+    @classmethod
+    def read(cls, url: str, response: httpx.Response) -> "NoToken":
+        code, words = _refusal(response)
+        return cls(url, response.status_code, code, _is_passing(response), words)
 
     @property
     def said(self) -> str:
@@ -67,6 +76,7 @@ class _Given(msgspec.Struct):
 
 class _Refusal(msgspec.Struct):
     error: Any = None
+    error_description: Any = None
 
 
 class TokenAuth(httpx.Auth):
@@ -129,7 +139,7 @@ class TokenAuth(httpx.Auth):
         except (msgspec.MsgspecError, RecursionError):
             given = _Given("")
         if response.status_code != 200 or not HEADER_SAFE.fullmatch(given.access_token):
-            raise self._error(NoToken(self._grant.url, response.status_code, _code(response), _is_passing(response)))
+            raise self._error(NoToken.read(self._grant.url, response))
         return given
 
     def _take(self, given: _Given, asked_at: float) -> None:
@@ -147,12 +157,13 @@ def _is_passing(response: httpx.Response) -> bool:
     return response.status_code in RETRIED_STATUS or response.status_code >= 500
 
 
-def _code(response: httpx.Response) -> str:
-    """Give the error code of RFC 6749; one that is no code is not repeated."""
+def _refusal(response: httpx.Response) -> tuple[str, str]:
+    """Give the error code of RFC 6749, and the words beside it; a code that is none is not repeated."""
     try:
-        code = msgspec.json.decode(response.content, type=_Refusal).error
+        found = msgspec.json.decode(response.content, type=_Refusal)
     except (msgspec.MsgspecError, RecursionError):
-        return ""
-    if code is None:
-        return ""
-    return code if isinstance(code, str) and _CODE.fullmatch(code) else "some error"
+        return "", ""
+    words = found.error_description if isinstance(found.error_description, str) else ""
+    if found.error is None:
+        return "", words
+    return found.error if isinstance(found.error, str) and _CODE.fullmatch(found.error) else "some error", words

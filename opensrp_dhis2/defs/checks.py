@@ -11,6 +11,8 @@ from opensrp_dhis2.defs.relations import relation_key
 from opensrp_dhis2.defs.reports import asset_name
 from opensrp_dhis2.defs.resources import read_settings
 from opensrp_dhis2.defs.source import NIGHTLY_STALE, WEEKLY_STALE, raw_key, way_in
+from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.dhis2.token_expiry import read_token_expiry
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.lookup.place import unmapped_places as find_unmapped
 from opensrp_dhis2.settings import Settings
@@ -34,6 +36,7 @@ def asset_checks(catalog: Catalog, settings: Settings) -> list[dg.AssetChecksDef
         *(_fresh(resource_type, NIGHTLY_STALE) for resource_type in settings.fhir_resource_types),
         *(_fresh(resource_type, WEEKLY_STALE) for resource_type in settings.fhir_weekly_types),
         *(_refused(code) for code in catalog.data_sets.codes),
+        *([_token_expiry()] if settings.dhis2_auth == "pat" else []),
     ]
 
 
@@ -93,6 +96,22 @@ def _unmapped_places() -> dg.AssetChecksDefinition:
         return dg.AssetCheckResult(passed=not counts, severity=WARN, metadata={**counts, **told})
 
     return unmapped_places
+
+
+def _token_expiry() -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=lookup_key("data_set"),
+        description="The personal access token of DHIS2_TOKEN lasts for 14 days more, as far as the account can read it.",
+    )
+    def token_expiry(dhis2: dg.ResourceParam[Dhis2Client]) -> dg.AssetCheckResult:
+        found = read_token_expiry(dhis2)
+        if found is None:
+            return dg.AssetCheckResult(passed=True, severity=WARN, metadata={"ends": "not told by DHIS2"})
+        metadata = {"ends": ", ".join(f"{end:%Y-%m-%d}" for end in found.ends_at)}
+        warning = {"warning": found.warning} if found.warning else {}
+        return dg.AssetCheckResult(passed=not warning, severity=WARN, metadata=metadata | warning)
+
+    return token_expiry
 
 
 def _refused(code: str) -> dg.AssetChecksDefinition:

@@ -13,6 +13,7 @@ from typing import TypeVar
 import dagster as dg
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.dhis2.token_expiry import read_token_expiry
 from opensrp_dhis2.errors import OpenSrpDhis2Error
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.gateway import check_counts
@@ -78,7 +79,11 @@ class Dhis2Resource(dg.ConfigurableResource[Dhis2Client]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Dhis2Client]:
-        with open_dhis2(read_settings()) as client:
+        settings = read_settings()
+        with open_dhis2(settings) as client:
+            expiry = read_token_expiry(client) if settings.dhis2_auth == "pat" else None
+            if expiry and expiry.warning and context.log:
+                context.log.warning(expiry.warning)
             yield client
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from opensrp_dhis2.dhis2.models import ServerVersion
 from opensrp_dhis2.errors import ConfigurationError, Dhis2AuthenticationError, Dhis2Error, Dhis2UnavailableError
 from opensrp_dhis2.oauth import Grant, NoToken, TokenAuth
+from opensrp_dhis2.token_refusal import remedy
 
 
 class _Model(BaseModel):
@@ -155,12 +156,24 @@ def _error(kind: str, answer: NoToken) -> Dhis2Error:
     place = f"the token endpoint {answer.url} gave no token ({answer.said})"
     if answer.is_passing:
         return Dhis2UnavailableError(f"{place}: try later", url=answer.url, status=answer.status)
-    if answer.code or kind == "client_credentials":
-        remedy = "check DHIS2_CLIENT_ID, DHIS2_CLIENT_SECRET and the credentials of DHIS2_AUTH"
-    else:
-        versions = "up to DHIS2 2.41" if kind == "oauth2_password" else "from DHIS2 2.42"
-        remedy = f"DHIS2_AUTH={kind} works {versions}; use pat, which always works"
-    return Dhis2AuthenticationError(f"{place}: {remedy}", url=answer.url, status=answer.status)
+    return Dhis2AuthenticationError(f"{place}: {token_remedy(kind, answer)}", url=answer.url, status=answer.status)
+
+
+def token_remedy(kind: str, answer: NoToken) -> str:
+    """Say what a refused token means for a DHIS2_AUTH, and what to do: pure."""
+    if kind == "client_credentials":
+        return remedy(answer, "DHIS2", "client_credentials")
+    if answer.code:
+        return remedy(answer, "DHIS2", "password" if kind == "oauth2_password" else "refresh_token")
+    if kind == "oauth2_password":  # up to 2.41 so too where the client or its secret is wrong
+        return (
+            "check DHIS2_CLIENT_ID and DHIS2_CLIENT_SECRET; from DHIS2 2.42 there is no token for a password at all, and "
+            "DHIS2_AUTH=pat always works"
+        )
+    return (
+        "there is no OAuth 2 server here: up to DHIS2 2.41 it has none of this kind, from 2.42 it must be switched on "
+        "(oauth2.server.enabled in dhis.conf); DHIS2_AUTH=pat always works"
+    )
 
 
 def _token_url(credentials: OAuth2Password | OAuth2Refresh | ClientCredentials, base_url: str) -> str:

@@ -38,7 +38,10 @@ class Owner(StrEnum):
 class Reason(StrEnum):
     """Our own words for what DHIS2 says without a code, or does not say at all."""
 
+    ACCOUNT_DISABLED = "account_disabled"
+    ACCOUNT_LOCKED = "account_locked"
     BAD_REQUEST = "bad_request"
+    BEARER_REFUSED = "bearer_refused"
     BEYOND_OPEN_PERIODS = "beyond_open_periods"
     COMPLETION_REFUSED = "completion_refused"
     COUNTS_DISAGREE = "counts_disagree"
@@ -54,6 +57,12 @@ class Reason(StrEnum):
     NOT_JSON = "not_json"
     OTHER_STRATEGY = "other_strategy"
     OUTSIDE_SUBMISSION_HOURS = "outside_submission_hours"
+    PAT_ADDRESS = "pat_address"
+    PAT_EXPIRED = "pat_expired"
+    PAT_METHOD = "pat_method"
+    PAT_MISCOPIED = "pat_miscopied"
+    PAT_REFUSED = "pat_refused"
+    PAT_UNKNOWN = "pat_unknown"
     REDIRECTED = "redirected"
     REQUEST_TIMEOUT = "request_timeout"
     SERVER_ERROR = "server_error"
@@ -83,6 +92,10 @@ class Explanation:
 _R, _D, _G, _V = Level.REQUEST, Level.DECODE, Level.GROUP, Level.VALUE
 _US, _MAP, _ADM, _OWN = Owner.US, Owner.MAPPING, Owner.ADMINISTRATOR, Owner.DATA_OWNER
 
+NOT_LET_IN = (
+    Reason.UNAUTHORIZED, Reason.ACCOUNT_DISABLED, Reason.ACCOUNT_LOCKED, Reason.BEARER_REFUSED, Reason.PAT_ADDRESS,
+    Reason.PAT_EXPIRED, Reason.PAT_METHOD, Reason.PAT_MISCOPIED, Reason.PAT_REFUSED, Reason.PAT_UNKNOWN,
+)  # fmt: skip
 CODES: dict[str, tuple[Level | None, Owner]] = {
     # the engine before 2.43
     **dict.fromkeys(("E7600", "E7601", "E7603"), (_R, _ADM)),
@@ -120,7 +133,7 @@ CODES: dict[str, tuple[Level | None, Owner]] = {
             Reason.COMPLETION_REFUSED,
             Reason.VALUE_MISSING,
             Reason.REDIRECTED,
-            Reason.UNAUTHORIZED,
+            *NOT_LET_IN,
             Reason.FORBIDDEN,
             Reason.TOO_LARGE,
             Reason.TOO_MANY_REQUESTS,
@@ -133,7 +146,7 @@ CODES: dict[str, tuple[Level | None, Owner]] = {
     **dict.fromkeys((Reason.REQUEST_TIMEOUT, Reason.SERVER_SILENT), (_R, _ADM)),
     **dict.fromkeys((Reason.BEYOND_OPEN_PERIODS, Reason.FOREIGN_EDIT, Reason.VALUE_VANISHED), (_V, _OWN)),
 }
-USER_CAUSES = frozenset({"E7601", "E8010", "E8011", "E8012", Reason.UNAUTHORIZED, Reason.FORBIDDEN, Reason.REDIRECTED})
+USER_CAUSES = frozenset({"E7601", "E8010", "E8011", "E8012", *NOT_LET_IN, Reason.FORBIDDEN, Reason.REDIRECTED})
 
 
 def level_of(code: str | None) -> Level | None:

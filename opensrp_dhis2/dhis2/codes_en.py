@@ -159,9 +159,24 @@ ENGLISH: dict[str, tuple[str, str]] = {
     "E2030": ("The value does not fit the data element's value type.", "Correct the indicator or the value type."),
     "E4000": ("The object lacks a member that DHIS2 requires.", "Complete the object that the message names."),
     "E4002": ("A member of the object is too short or too long.", "Correct the member that the message names."),
-    "E5003": ("Another object has this code or name already.", "Rename one of them."),
+    "E5003": (
+        "Another object has this code or name already.",
+        "Give ours another one, or remove the other; it may belong to an account that ours cannot see.",
+    ),
     # without a code
+    "account_disabled": (
+        "The account is disabled in DHIS2.",
+        "Enable the account in DHIS2's user administration, or give us another one (DHIS2_AUTH and its settings).",
+    ),
+    "account_locked": (
+        "DHIS2 has locked the account after wrong passwords.",
+        "Correct DHIS2_PASSWORD first; then unlock the account in DHIS2, or wait until the lock ends.",
+    ),
     "bad_request": ("DHIS2 could not read the request.", _REPORT_US),
+    "bearer_refused": (
+        "DHIS2 does not accept the bearer token: it has expired, is another issuer's, or the server takes none.",
+        "Renew the token of DHIS2_TOKEN or check DHIS2_TOKEN_URL; DHIS2_AUTH=pat always works.",
+    ),
     "beyond_open_periods": (
         "The number changed after its period had left those that late data may still change.",
         "Raise open_periods of the data set in data_sets.yaml, or enter the number in DHIS2 by hand.",
@@ -189,6 +204,30 @@ ENGLISH: dict[str, tuple[str, str]] = {
         "The submission hours are over, and the value waits.",
         "Wait for the next submission hours, or change DHIS2_SUBMISSION_HOURS.",
     ),
+    "pat_address": (
+        "The personal access token may not be used from the address that the request came from.",
+        "Add this machine's address, or its proxy's, to the token's allowed IP addresses, or make a new DHIS2_TOKEN.",
+    ),
+    "pat_expired": (
+        "The personal access token has expired.",
+        "Make a new token for the same account in DHIS2 and set DHIS2_TOKEN to it.",
+    ),
+    "pat_method": (
+        "The personal access token may not be used for this HTTP method.",
+        "Make a token that allows GET and POST, and DELETE for completions and PUT for routes; set DHIS2_TOKEN to it.",
+    ),
+    "pat_miscopied": (
+        "The personal access token is not one: a letter is missing or wrong.",
+        "Copy the token again, whole, into DHIS2_TOKEN or its file.",
+    ),
+    "pat_refused": (
+        "DHIS2 does not accept the personal access token.",
+        "Look at the token's restrictions in DHIS2, or make a new one and set DHIS2_TOKEN to it.",
+    ),
+    "pat_unknown": (
+        "DHIS2 does not know the personal access token: it was deleted, or is another server's.",
+        "Check DHIS2_BASE_URL; make a new token there and set DHIS2_TOKEN to it.",
+    ),
     "redirected": ("DHIS2 sent us to its login page.", "Check the credentials and DHIS2_BASE_URL."),
     "request_timeout": (
         "DHIS2 took too long to answer.",
@@ -201,7 +240,10 @@ ENGLISH: dict[str, tuple[str, str]] = {
     ),
     "too_large": ("The request is too large for the proxy.", "Raise its body limit, or send fewer values a request."),
     "too_many_requests": ("The proxy asks us to slow down.", "Wait: it is sent again later."),
-    "unauthorized": ("DHIS2 does not accept the credentials.", "Renew the token or password of the account."),
+    "unauthorized": (
+        "DHIS2 does not accept the credentials, and does not say why.",
+        "Check user name and password, or the token, of DHIS2_AUTH, and in DHIS2 that the password has not expired.",
+    ),
     "unexplained_rejection": ("DHIS2 rejected the value and does not say why.", _PUSH_AGAIN),
     "unknown_code": ("DHIS2 refused it with {code}, which this version does not know.", "Look the code up; report it."),
     "unquoted_member": ("A value was sent as a JSON number; this server wants text.", _REPORT_US),

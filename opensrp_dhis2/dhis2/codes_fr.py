@@ -237,9 +237,24 @@ FRENCH: dict[str, tuple[str, str]] = {
     "E2030": ("La valeur ne correspond pas au type de valeur de l’élément de données.", _FIX_VALUE),
     "E4000": ("Il manque à l’objet un membre que DHIS2 exige.", "Complétez l’objet que nomme le message."),
     "E4002": ("Un membre de l’objet est trop court ou trop long.", "Corrigez le membre que nomme le message."),
-    "E5003": ("Un autre objet porte déjà ce code ou ce nom.", "Renommez l’un des deux."),
+    "E5003": (
+        "Un autre objet porte déjà ce code ou ce nom.",
+        "Donnez-en un autre au nôtre, ou supprimez l’autre ; il peut être à un compte dont le nôtre ne voit rien.",
+    ),
     # without a code
+    "account_disabled": (
+        "Le compte est désactivé dans DHIS2.",
+        "Activez le compte dans DHIS2, ou donnez-nous un autre compte (DHIS2_AUTH et ses réglages).",
+    ),
+    "account_locked": (
+        "DHIS2 a verrouillé le compte après des mots de passe erronés.",
+        "Corrigez d’abord DHIS2_PASSWORD ; puis déverrouillez le compte dans DHIS2, ou attendez la fin du verrou.",
+    ),
     "bad_request": ("DHIS2 n’a pas pu lire la requête.", _REPORT_US),
+    "bearer_refused": (
+        "DHIS2 n’accepte pas le jeton : il a expiré, vient d’un autre émetteur, ou le serveur n’en prend pas.",
+        "Renouvelez le jeton de DHIS2_TOKEN ou vérifiez DHIS2_TOKEN_URL ; DHIS2_AUTH=pat marche toujours.",
+    ),
     "beyond_open_periods": (
         "Le nombre a changé alors que sa période n’est plus de celles que les données tardives peuvent modifier.",
         "Augmentez open_periods de l’ensemble dans data_sets.yaml, ou saisissez le nombre dans DHIS2 à la main.",
@@ -279,6 +294,30 @@ FRENCH: dict[str, tuple[str, str]] = {
         "Les heures d’envoi sont passées, et la valeur attend.",
         "Attendez les prochaines heures d’envoi, ou changez DHIS2_SUBMISSION_HOURS.",
     ),
+    "pat_address": (
+        "Le jeton d’accès personnel ne vaut pas pour l’adresse d’où est venue la requête.",
+        "Ajoutez l’adresse de cette machine, ou de son proxy, aux adresses permises, ou créez un autre DHIS2_TOKEN.",
+    ),
+    "pat_expired": (
+        "Le jeton d’accès personnel a expiré.",
+        "Créez un nouveau jeton pour le même compte dans DHIS2 et mettez-le dans DHIS2_TOKEN.",
+    ),
+    "pat_method": (
+        "Le jeton d’accès personnel ne vaut pas pour cette méthode HTTP.",
+        "Créez un jeton qui permet GET et POST, et DELETE pour les clôtures et PUT pour les routes (DHIS2_TOKEN).",
+    ),
+    "pat_miscopied": (
+        "Le jeton d’accès personnel n’en est pas un : il y manque une lettre, ou une lettre est fausse.",
+        "Copiez à nouveau le jeton entier dans DHIS2_TOKEN ou dans son fichier.",
+    ),
+    "pat_refused": (
+        "DHIS2 n’accepte pas le jeton d’accès personnel.",
+        "Regardez les restrictions du jeton dans DHIS2, ou créez-en un nouveau et mettez-le dans DHIS2_TOKEN.",
+    ),
+    "pat_unknown": (
+        "DHIS2 ne connaît pas le jeton d’accès personnel : il a été supprimé, ou il est d’un autre serveur.",
+        "Vérifiez DHIS2_BASE_URL ; créez-y un nouveau jeton et mettez-le dans DHIS2_TOKEN.",
+    ),
     "redirected": (
         "DHIS2 nous a renvoyés à sa page de connexion.",
         "Vérifiez les identifiants de connexion et DHIS2_BASE_URL.",
@@ -301,8 +340,8 @@ FRENCH: dict[str, tuple[str, str]] = {
     ),
     "too_many_requests": ("Le proxy nous demande de ralentir.", "Attendez : l’envoi reprend plus tard."),
     "unauthorized": (
-        "DHIS2 n’accepte pas les identifiants de connexion.",
-        "Renouvelez le jeton ou le mot de passe du compte.",
+        "DHIS2 n’accepte pas les identifiants de connexion, et ne dit pas pourquoi.",
+        "Vérifiez le nom et le mot de passe, ou le jeton, de DHIS2_AUTH, et dans DHIS2 que le mot de passe est valable.",
     ),
     "unexplained_rejection": ("DHIS2 a rejeté la valeur sans dire pourquoi.", _PUSH_AGAIN),
     "unknown_code": (

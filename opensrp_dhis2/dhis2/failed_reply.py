@@ -10,11 +10,11 @@ from opensrp_dhis2.dhis2.codes import USER_CAUSES, Reason
 from opensrp_dhis2.dhis2.import_summary import Envelope, read_envelope, read_json_object, read_summary
 from opensrp_dhis2.dhis2.models import Reply, SentValue
 from opensrp_dhis2.dhis2.periods import is_period
+from opensrp_dhis2.dhis2.sign_in import refused_sign_in
 from opensrp_dhis2.dhis2.verdict import Interpretation, RowVerdict, Verdict
 
 # answered before anything was read, whoever wrote the page
 _UNHEARD = {
-    401: Reason.UNAUTHORIZED,
     403: Reason.FORBIDDEN,
     413: Reason.TOO_LARGE,
     429: Reason.TOO_MANY_REQUESTS,
@@ -49,9 +49,7 @@ def _is_token_error(reply: Reply) -> bool:
 
 def interpret_failure(reply: Reply, sent: Sequence[SentValue]) -> Interpretation:
     """Judge every sent value by an answer that is no import summary."""
-    unheard = _UNHEARD.get(reply.status)
-    if reply.status == 400 and "www-authenticate" in reply.headers:  # a malformed personal access token
-        unheard = Reason.UNAUTHORIZED
+    unheard = refused_sign_in(reply) or _UNHEARD.get(reply.status)
     if unheard:
         is_retryable = unheard in (Reason.TOO_LARGE, Reason.TOO_MANY_REQUESTS)
         return _everything(Verdict.BLOCKED, unheard, sent, is_retryable=is_retryable)

@@ -8,6 +8,7 @@ import json
 from opensrp_dhis2.dhis2.codes import explain
 from opensrp_dhis2.dhis2.import_summary import read_envelope
 from opensrp_dhis2.dhis2.models import Reply
+from opensrp_dhis2.dhis2.sign_in import refused_sign_in
 from opensrp_dhis2.errors import (
     Dhis2AuthenticationError,
     Dhis2Error,
@@ -32,11 +33,9 @@ def check_readable(reply: Reply, base_url: str, path: str) -> None:
 def _fault(reply: Reply, base_url: str) -> tuple[type[Dhis2Error] | None, str]:
     if 300 <= reply.status < 400:
         return _redirect_fault(reply, base_url)
-    if reply.status == 401 or (reply.status == 400 and "www-authenticate" in reply.headers):
-        return (
-            Dhis2AuthenticationError,
-            "the credentials are not accepted: check DHIS2_AUTH and renew the token or password",
-        )
+    if reason := refused_sign_in(reply):
+        words = explain(reason)
+        return Dhis2AuthenticationError, f"{words.sentence} {words.remedy}"
     if reply.status == 403:
         return Dhis2AuthenticationError, "the account may not do this: give it the authority or the sharing it lacks"
     if reply.status == 429 or reply.status >= 500:

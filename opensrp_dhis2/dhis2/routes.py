@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.alias_generators import to_camel
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.codes import explain
 from opensrp_dhis2.dhis2.import_summary import Json, read_envelope
 from opensrp_dhis2.dhis2.models import Reply, ServerVersion
 from opensrp_dhis2.dhis2.reply_check import check_readable
+from opensrp_dhis2.dhis2.route_refusal import route_refusal
 from opensrp_dhis2.errors import ConfigurationError, Dhis2Error, Dhis2UnavailableError
 
 _PRIVATE: Json = {"public": "--------"}
@@ -238,11 +238,10 @@ def _write(client: Dhis2Client, method: str, path: str, route: Route, body: Json
             url=f"{client.base_url}/api/{path}",
             status=reply.status,
         )
-    codes = [one.get("errorCode") for one in envelope.response.get("errorReports", ())] if envelope else []
-    if codes:
-        words = explain(str(codes[0]))
+    reports = envelope.response.get("errorReports") if envelope else None
+    if reports:
         raise Dhis2Error(
-            f"DHIS2 refused route {route.code} ({words.code}): {words.sentence} {words.remedy}",
+            f"DHIS2 refused route {route.code} ({reports[0].get('errorCode')}): {route_refusal(route.name, reports[0])}",
             url=f"{client.base_url}/api/{path}",
             status=reply.status,
         )

@@ -11,6 +11,7 @@ import httpx
 
 from opensrp_dhis2.errors import ConfigurationError, FhirAuthenticationError, FhirError, FhirUnavailableError
 from opensrp_dhis2.oauth import HEADER_SAFE, Grant, NoToken, TokenAuth
+from opensrp_dhis2.token_refusal import remedy
 
 _Flow = Generator[httpx.Request, httpx.Response, None]
 Judge = Callable[[str], None]
@@ -84,8 +85,5 @@ def _error(answer: NoToken) -> FhirError:
     place = f"The token endpoint {answer.url} gave no token ({answer.said})"
     if answer.is_passing:
         return FhirUnavailableError(f"{place}: try again later", url=answer.url, status=answer.status)
-    return FhirAuthenticationError(
-        f"{place}: check FHIR_TOKEN_URL, FHIR_CLIENT_ID and FHIR_CLIENT_SECRET, and that the client may use "
-        "client_credentials (in Keycloak: a confidential client with a service account)",
-        url=answer.url, status=answer.status,
-    )  # fmt: skip
+    told = remedy(answer, "FHIR", "client_credentials")
+    return FhirAuthenticationError(f"{place}: {told}", url=answer.url, status=answer.status)

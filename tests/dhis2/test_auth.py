@@ -21,6 +21,8 @@ GIVEN = {
     "client_secret": "client-secret",
 }
 TOKEN_PATHS = {"oauth2_password": "/uaa/oauth/token", "oauth2_refresh": "/oauth2/token", "client_credentials": "/idp"}
+ENVELOPE = {"httpStatus": "Unauthorized", "httpStatusCode": 401, "status": "ERROR", "message": "Unauthorized"}
+UNAUTHORIZED_GRANT = {"error": "invalid_client", "error_description": "Unauthorized grant type"}  # recording 61e
 CLIENT = "Basic " + base64.b64encode(b"client-1:client-secret").decode()
 
 
@@ -141,19 +143,29 @@ def test_an_expired_refresh_token_falls_back_on_the_password(server: CannedDhis2
 @pytest.mark.parametrize(
     ("kind", "answer", "words"),
     [
+        ("oauth2_password", (401, ENVELOPE), "check DHIS2_CLIENT_ID and DHIS2_CLIENT_SECRET; from DHIS2 2.42"),
+        ("oauth2_password", (400, {"error": "invalid_grant"}), "check DHIS2_USERNAME, DHIS2_PASSWORD"),
+        ("oauth2_password", (401, UNAUTHORIZED_GRANT), "client may not get a token for a password.*DHIS2_AUTH=pat"),
+        ("oauth2_password", (400, {"error": "unsupported_grant_type"}), "no token for a password.*DHIS2_AUTH=pat"),
+        ("oauth2_refresh", (404, {}), "no OAuth 2 server here: up to DHIS2 2.41"),
+        ("oauth2_refresh", (401, ENVELOPE), "oauth2.server.enabled"),
+        ("oauth2_refresh", (401, {"error": "invalid_client"}), "secret is another one: check DHIS2_CLIENT_ID"),
         (
-            "oauth2_password",
-            (401, {"httpStatus": "Unauthorized", "status": "ERROR"}),
-            "works up to DHIS2 2.41; use pat",
+            "oauth2_refresh",
+            (400, {"error": "invalid_grant"}),
+            r"HTTP 400, invalid_grant\): the refresh token has expired.*DHIS2_TOKEN",
         ),
-        ("oauth2_refresh", (404, {}), "works from DHIS2 2.42; use pat"),
-        ("oauth2_refresh", (400, {"error": "invalid_grant"}), r"HTTP 400, invalid_grant\): check DHIS2_CLIENT_ID"),
         (
             "client_credentials",
             (401, {"error": "invalid_client"}),
-            r"HTTP 401, invalid_client\): check DHIS2_CLIENT_ID",
+            r"HTTP 401, invalid_client\): .* check DHIS2_CLIENT_ID",
         ),
-        ("client_credentials", (200, {"no": "token"}), r"HTTP 200\): check DHIS2_CLIENT_ID"),
+        (
+            "client_credentials",
+            (404, {"error": "Realm does not exist"}),
+            r"HTTP 404, some error\): there is no token endpoint.*DHIS2_TOKEN_URL",
+        ),
+        ("client_credentials", (200, {"no": "token"}), r"HTTP 200\): check DHIS2_TOKEN_URL, DHIS2_CLIENT_ID"),
     ],
 )
 def test_a_refused_token_names_endpoint_answer_and_remedy_and_no_secret(

@@ -21,7 +21,7 @@ ENGLISH_WORDS = re.compile(
     r"|element|data|run|next|missing|known|unknown)\b"
 )
 ENGLISH_IMPERATIVE = re.compile(
-    "(Add|Agree|Assign|Check|Complete|Correct|Extend|Fill|Give|Look|Map|Materialise|Open|Push|Raise|Rename|Renew|Reopen"
+    "(Add|Agree|Assign|Check|Complete|Copy|Correct|Enable|Extend|Fill|Give|Look|Make|Map|Materialise|Open|Push|Raise|Rename|Renew|Reopen"
     r"|Report|Send|Share|Wait|Withdraw)\b"
 )
 

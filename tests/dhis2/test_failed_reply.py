@@ -49,9 +49,14 @@ def test_an_answer_without_a_summary(reply: Reply, verdict: str, code: str, is_r
         ("34-no-authority", "forbidden"),
         ("35-wrong-password", "unauthorized"),
         ("35b-no-auth", "redirected"),
-        ("36f-pat-bad-checksum", "unauthorized"),
-        ("36n-pat-revoked", "unauthorized"),
-        ("64f-disabled-account-use", "unauthorized"),
+        ("35e-unknown-user", "unauthorized"),
+        ("36c-pat-method-violation", "pat_method"),
+        ("36f-pat-bad-checksum", "pat_miscopied"),
+        ("36g-pat-garbage", "pat_miscopied"),
+        ("36j-pat-ip-violation", "pat_address"),
+        ("36n-pat-revoked", "pat_unknown"),
+        ("36p-pat-expired-use", "pat_expired"),
+        ("64f-disabled-account-use", "account_disabled"),
     ],
 )
 def test_an_account_that_is_not_let_in_stores_nothing_and_is_the_users_cause(

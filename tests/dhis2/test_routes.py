@@ -173,6 +173,24 @@ def test_a_route_that_the_server_refuses_is_an_error_that_names_it(
         register_routes(client, [a_route()])
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("59-duplicate-code", "RtWildcard1 has this code, and our account may not see it: let its owner share it"),
+        ("59b-duplicate-name", "RtWildcard1 has the name 'FHIR'.*write another name into routes.yaml"),
+    ],
+)
+def test_a_route_that_another_account_owns_is_named_with_what_can_be_done(
+    server: CannedDhis2, client: Dhis2Client, version: str, name: str, words: str
+) -> None:
+    RouteStore(server, version)
+    server.on("POST", "/api/routes", recorded(version, name))
+    with pytest.raises(Dhis2Error, match=words) as caught:
+        register_routes(client, [a_route()])
+    assert "Rename one" not in str(caught.value)
+
+
 ROUTES = """
 routes:
   - code: fhir
