@@ -118,8 +118,9 @@ def _started(folder: Path) -> Any:
                 _forget_killed(server)
             server.start()
     except BaseException:
-        PostgresServer._instances.pop(path, None)  # or the next call would be given what never started
-        _stop_unused(server)
+        if os.getpid() not in server.global_process_id_list._get():  # else it stands, and ends with us
+            PostgresServer._instances.pop(path, None)  # or the next call would be given what never started
+            _stop_unused(server)
         raise
     return server
 
