@@ -30,6 +30,7 @@ from opensrp_dhis2.errors import (
 )
 from opensrp_dhis2.fhir.capability import Introduction, read_capability, refusal
 from opensrp_dhis2.fhir.page import BUNDLE, MOST_BYTES, Bundle, Page, is_outcome, outcome_text, page_of
+from opensrp_dhis2.fhir.sign_in import sign_in_remedy
 from opensrp_dhis2.fhir.window import Window
 from opensrp_dhis2.http import RETRIED_STATUS, make_client
 from opensrp_dhis2.network import DIRECT, Network
@@ -203,10 +204,9 @@ class FhirClient:
         if 300 <= status < 400:
             where = f"{where}, a redirect to a login page"
         if status in (401, 403) or 300 <= status < 400:
-            return FhirAuthenticationError(
-                f"{where}: the server does not let us in; check FHIR_AUTH and its settings, and the account's roles",
-                url=url, status=status,
-            )  # fmt: skip
+            token = response.request.headers.get("Authorization", "").partition(" ")[2]
+            remedy = sign_in_remedy(self.auth, status, token, datetime.now(UTC))
+            return FhirAuthenticationError(f"{where}: the server does not let us in; {remedy}", url=url, status=status)
         if status in RETRIED_STATUS or status >= 500:
             return FhirUnavailableError(f"{where}: {said}; try again later", url=url, status=status)
         if status == 404 and not is_outcome(response.content):
