@@ -4,6 +4,7 @@ It knows how to start the sandbox and to show; the work is done by the same Dags
 """
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -19,6 +20,7 @@ from opensrp_dhis2.defs.jobs import EXTRACT, report_job_name
 from opensrp_dhis2.defs.lost_runs import end_lost_runs
 from opensrp_dhis2.defs.partitions import partitions_for
 from opensrp_dhis2.defs.runs import Run, open_instance, run_job
+from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.plain_text import plain_lines
 from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.sandbox.start import dhis2_app, fhir_app, metadata_file
@@ -94,11 +96,28 @@ def sandbox_environment() -> dict[str, str]:
     return {name + end: "" for name in unset for end in ("", "_FILE")} | kinds | direct | accounts
 
 
+def check_writable(folder: Path) -> None:
+    """See that the folder, and what lies in it, can be written before anything is begun: another user may own them.
+
+    Raises: ConfigurationError (terminal).
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        mine = [folder, *(one for one in folder.iterdir() if not one.name.startswith((".postgres", "postgres")))]
+        locked = next((one for one in mine if not os.access(one, os.W_OK)), None)
+    except OSError:
+        locked = folder
+    if locked:
+        raise ConfigurationError(
+            f"{locked} cannot be written by this user: work as its owner, or let DATA_DIR name a folder of your own"
+        )
+
+
 @contextmanager
 def sandbox(data: Path | None, settings: Settings, console: Console) -> Iterator[None]:
     """Serve FHIR and DHIS2 on loopback, where the default settings look for them."""
     folder = settings.data_dir
-    folder.mkdir(parents=True, exist_ok=True)
+    check_writable(folder)
     with console.status("Starting the sandbox servers"):
         fhir = fhir_app(data, folder / "fhir")
         dhis2 = dhis2_app(metadata_file(settings.project), folder / "dhis2.sqlite")

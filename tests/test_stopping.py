@@ -123,3 +123,13 @@ def test_a_program_that_is_stopped_leaves_none_of_its_processes_behind(tmp_path:
     said, _ = runner.communicate(timeout=DEADLINE_SECONDS)
     assert said.split() == ["stopping", "stopped"]
     assert not psutil.pid_exists(int(pid)) or psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_data_folder_that_cannot_be_written_is_told_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file where the folder should be")
+    for command in ("demo", "dev"):
+        done = start(tmp_path, command, DATA_DIR=str(tmp_path / "data"))
+        said, _ = done.communicate(timeout=DEADLINE_SECONDS)
+        assert done.returncode == 1
+        assert "data cannot be written by this user: work as its owner, or let DATA_DIR name" in said
+        assert "Traceback" not in said

@@ -52,13 +52,14 @@ def demo(data: Path | None) -> None:
 def dev(data: Path | None) -> None:
     """Open Dagster's webserver and daemon, with the sandbox servers behind them."""
     from opensrp_dhis2.defs.runs import prepare_home
-    from opensrp_dhis2.demo import data_home, demo_environment, lost_runs_ended
+    from opensrp_dhis2.demo import check_writable, data_home, demo_environment, lost_runs_ended
     from opensrp_dhis2.demo import sandbox as demo_sandbox
     from opensrp_dhis2.sandbox.server import check_free
 
     own_home = data_home(os.environ).absolute() / "dagster"
     os.environ.update(demo_environment(data, os.environ))
     home = Path(os.environ.setdefault("DAGSTER_HOME", str(own_home)))
+    check_writable(home.parent)
     prepare_home(home)
     settings = read_settings()
     check_free(settings.dev_port, "DEV_PORT")
