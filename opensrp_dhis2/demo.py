@@ -92,8 +92,8 @@ def sandbox(data: Path | None, settings: Settings, console: Console) -> Iterator
     folder = settings.data_dir
     folder.mkdir(parents=True, exist_ok=True)
     with console.status("Starting the sandbox servers"):
-        fhir = fhir_app(data, folder / "fhir")
-        dhis2 = dhis2_app(metadata_file(settings.project), folder / "dhis2.sqlite")
+        fhir = fhir_app(data, folder / "fhir", settings.now)
+        dhis2 = dhis2_app(metadata_file(settings.project), folder / "dhis2.sqlite", clock=settings.now)
     with running(fhir, port=_port(SANDBOX_FHIR_URL)), running(dhis2, port=_port(SANDBOX_DHIS2_URL)):
         console.print(f"Sandbox FHIR server at {SANDBOX_FHIR_URL}, sandbox DHIS2 at {SANDBOX_DHIS2_URL}")
         yield

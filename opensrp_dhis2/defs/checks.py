@@ -1,7 +1,7 @@
 """Asset checks: the data tests of the views, unmapped places, refused values, members left out, freshness."""
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import dagster as dg
 
@@ -47,7 +47,7 @@ def _fresh(resource_type: str, stale_after: timedelta) -> dg.AssetChecksDefiniti
             with warehouse.connect() as connection:
                 read_to = watermark.read_to(connection, source, resource_type)
                 read_to = read_to or loaded_file.newest_at(connection, source, resource_type)
-        is_fresh = read_to is not None and datetime.now(UTC) - read_to < stale_after
+        is_fresh = read_to is not None and read_settings().now() - read_to < stale_after
         return dg.AssetCheckResult(passed=is_fresh, severity=WARN, metadata={"read_to": str(read_to)})
 
     return fresh

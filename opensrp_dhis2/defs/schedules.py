@@ -45,7 +45,8 @@ def report_schedule(code: str, job: Any, partitions: dg.TimeWindowPartitionsDefi
         execution_timezone=partitions.timezone,
     )
     def report(context: dg.ScheduleEvaluationContext) -> Any:
-        now = context.scheduled_execution_time
+        settings = read_settings()
+        now = (settings.report_now or context.scheduled_execution_time).astimezone(settings.zone)
         keys = partitions.get_partition_keys(current_time=now)
         if not keys:
             return dg.SkipReason(f"{code}: no period has ended since REPORT_START")
