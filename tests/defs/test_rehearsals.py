@@ -73,7 +73,7 @@ def test_without_a_day_of_its_own_sql_takes_the_servers(database_url: str) -> No
     ("instant", "key", "day"),
     [("2026-12-31T20:30Z", "2026-11-01", "2026-12-31"), ("2026-12-31T23:30Z", "2026-12-01", "2027-01-01")],
 )
-def test_a_schedule_asks_for_the_period_that_the_rehearsal_has_closed(
+def test_schedules_ask_for_the_period_that_the_rehearsal_has_closed(
     monkeypatch: pytest.MonkeyPatch, instant: str, key: str, day: str
 ) -> None:
     for name, value in {
@@ -88,3 +88,5 @@ def test_a_schedule_asks_for_the_period_that_the_rehearsal_has_closed(
     )
     [request] = definitions.resolve_schedule_def("report_chw_m_daily").evaluate_tick(context).run_requests or []
     assert (request.partition_key, request.run_key) == (key, f"CHW_M:{key}:{day}")
+    [request] = definitions.resolve_schedule_def("reconcile_chw_m_weekly").evaluate_tick(context).run_requests or []
+    assert (request.tags["dagster/asset_partition_range_end"], request.run_key) == (key, f"CHW_M:{day}")
