@@ -3,12 +3,17 @@ PYTHON ?= python3
 # Paths are relative, and programs are run as modules: a console script does not outlive a move of the checkout.
 PY := .venv/bin/python
 PIP := $(PY) -u -m pip install --disable-pip-version-check --progress-bar off
+CLOCKS := 2026-03-31T23:30Z 2026-11-30T23:30Z 2026-12-31T23:30Z 2027-01-01T00:10Z 2026-12-28T08:00Z 2027-01-04T00:10Z
+TESTS ?= tests/defs tests/indicators tests/lookup tests/views tests/fhir tests/sandbox tests/warehouse tests/test_*.py
 
 run: install        ## the whole chain on the embedded default; DATA=folder takes other FHIR resources
 	@$(PY) -m opensrp_dhis2 demo $(if $(DATA),--data "$(DATA)")
 
 test: check         ## everything: check, then pytest on a real Postgres, one process a core
 	@$(PY) -m pytest -q -n auto
+
+test-clocks: install ## what takes the day, at the edges of quarter, month and year and in a week 53; TESTS=tests takes all
+	@for now in $(CLOCKS); do echo "TEST_NOW=$$now"; TEST_NOW=$$now $(PY) -m pytest -q -n auto $(TESTS) || exit 1; done
 
 check: install
 	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy
@@ -47,4 +52,4 @@ COUNTED = { all=$$(grep -c == requirements.lock); n=0; printf 'Installing into .
 	Collecting|Requirement) n=$$((n+1)); test $$((n%10)) -ne 0 || printf '%s of %s packages ... ' $$n $$all;; \
 	Installing) printf 'unpacking ... ';; Failed) echo 'failed'; exit 1;; esac; done; echo 'done'; }
 
-.PHONY: run test check dev golden chaos test-hapi bench lock install
+.PHONY: run test test-clocks check dev golden chaos test-hapi bench lock install

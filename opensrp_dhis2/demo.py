@@ -119,8 +119,8 @@ def sandbox(data: Path | None, settings: Settings, console: Console) -> Iterator
     folder = settings.data_dir
     check_writable(folder)
     with console.status("Starting the sandbox servers"):
-        fhir = fhir_app(data, folder / "fhir")
-        dhis2 = dhis2_app(metadata_file(settings.project), folder / "dhis2.sqlite")
+        fhir = fhir_app(data, folder / "fhir", settings.now)
+        dhis2 = dhis2_app(metadata_file(settings.project), folder / "dhis2.sqlite", clock=settings.now)
     with (
         running(fhir, settings.sandbox_fhir_port, setting="SANDBOX_FHIR_PORT") as fhir_url,
         running(dhis2, settings.sandbox_dhis2_port, setting="SANDBOX_DHIS2_PORT") as dhis2_url,

@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
+from opensrp_dhis2.clock import machine_clock
 from opensrp_dhis2.deadline import DEADLINE, Deadline, Limits, TooLargeError
 from opensrp_dhis2.network import DIRECT, Network
 from opensrp_dhis2.unanswered import is_lasting
@@ -91,7 +92,7 @@ def _retry_after_seconds(text: str) -> float | None:
     if text.strip().isdigit():
         return float(text)
     try:
-        return parsedate_to_datetime(text).timestamp() - time.time()
+        return (parsedate_to_datetime(text) - machine_clock()).total_seconds()
     except (TypeError, ValueError):
         return None
 

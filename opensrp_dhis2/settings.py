@@ -3,9 +3,10 @@
 It knows names and shapes; only defs/resources.py and cli/ know the environment.
 """
 
+import ipaddress
 import re
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from opensrp_dhis2.clock import machine_clock
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.project import Project
 
@@ -43,6 +45,16 @@ def _counts(value: object) -> object:
     if len(counts) < len(words):
         raise ValueError("must name each type once with a number: write Patient=48210,Encounter=120000")
     return counts
+
+
+def _instant(value: object) -> object:
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        found = None
+    if value is not None and not (isinstance(found, datetime) and found.tzinfo):
+        raise ValueError("must be an instant with its zone: write for example 2026-12-31T23:30Z")
+    return found
 
 
 class Settings(BaseModel):
@@ -99,6 +111,7 @@ class Settings(BaseModel):
 
     report_timezone: str = "UTC"
     report_start: date | None = None
+    report_now: Annotated[datetime | None, BeforeValidator(_instant)] = None
     report_language: Literal["en", "fr"] = "en"
     refused_threshold: int = Field(0, ge=0)
     retry_wait_seconds: int = Field(30, ge=0)
@@ -124,6 +137,13 @@ class Settings(BaseModel):
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError):
             raise ValueError("is no time zone name; write for example Africa/Kampala") from None
+        return value
+
+    @field_validator("report_now")
+    @classmethod
+    def _only_rehearsed(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
+        if value and not _is_loopback(info.data.get("dhis2_base_url", "")):
+            raise ValueError("is for rehearsals, and DHIS2_BASE_URL names a server beyond this machine: leave it empty")
         return value
 
     @field_validator("fhir_base_url", "dhis2_base_url")
@@ -179,6 +199,14 @@ class Settings(BaseModel):
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.report_timezone)
 
+    def now(self) -> datetime:
+        """Give the instant that decides what day it is: the machine's, unless REPORT_NOW sets another."""
+        return (self.report_now or machine_clock()).astimezone(UTC)
+
+    def today(self) -> date:
+        """Give the day in the country."""
+        return self.now().astimezone(self.zone).date()
+
 
 def _http_url(value: str) -> str:
     try:
@@ -204,6 +232,14 @@ def _proxy_url(value: str) -> str:
     if not is_url:
         raise ValueError("must be http://host:port, with user:password@ before the host if the proxy asks for them")
     return url
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _file_content(key: str, path: str) -> str:

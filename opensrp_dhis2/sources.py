@@ -30,7 +30,7 @@ _DHIS2_CREDENTIALS = ("username", "password", "token", "token_url", "client_id",
 def open_warehouse(settings: Settings) -> Warehouse:
     """Open the warehouse with every migration applied; without WAREHOUSE_URL start the embedded Postgres."""
     url = settings.warehouse_url or start_embedded_postgres(settings.data_dir.absolute() / "postgres")
-    warehouse = Warehouse(url, report_timezone=settings.report_timezone)
+    warehouse = Warehouse(url, report_timezone=settings.report_timezone, report_now=settings.report_now)
     try:
         refuse_transaction_pooling(warehouse)
         migrate(warehouse, settings.project.sql_dir)

@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from opensrp_dhis2.project import Project
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.embedded import start_embedded_postgres
 from opensrp_dhis2.warehouse.migrations import migrate
+from tests.clock import START
 
 # CI tries the same examples every time; a developer's machine looks for new ones
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
@@ -84,9 +86,15 @@ def empty_database_url(server_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def warehouse(database_url: str) -> Iterator[Warehouse]:
-    """A migrated warehouse of its own for each test."""
-    opened = Warehouse(database_url, report_timezone=REPORT_TIMEZONE)
+def now() -> datetime:
+    """The instant of the test; a file whose data have dates of their own gives another."""
+    return START
+
+
+@pytest.fixture
+def warehouse(database_url: str, now: datetime) -> Iterator[Warehouse]:
+    """A migrated warehouse of its own for each test, at its instant."""
+    opened = Warehouse(database_url, report_timezone=REPORT_TIMEZONE, report_now=now)
     yield opened
     opened.close()
 

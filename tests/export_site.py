@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from starlette.requests import Request
@@ -20,6 +20,7 @@ from opensrp_dhis2.sandbox.fhir.store import FhirStore
 from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.warehouse import watermark
 from opensrp_dhis2.warehouse.database import Warehouse
+from tests.clock import START
 
 HOUR_MS = 3_600_000
 HOW = Extraction(lag_seconds=600, overlap_seconds=3600, threads=2, validate_share=0)
@@ -27,13 +28,13 @@ KICK_OFF, POLL, FILE = "/fhir/$export", "/fhir/$export-poll-status", "/fhir/Bina
 
 
 class Clock:
-    """The time of day, ahead by all that was waited for."""
+    """The time of the tests, ahead by all that was waited for."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []
 
     def __call__(self) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=sum(self.waits))
+        return START + timedelta(seconds=sum(self.waits))
 
     def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
@@ -50,7 +51,7 @@ class Site:
     watch: Callable[[Request], Response | None] = lambda request: None
     asked: list[str] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
-    began_ms: int = field(default_factory=lambda: round(datetime.now(UTC).timestamp() * 1000))
+    began_ms: int = round(START.timestamp() * 1000)
 
     def put(self, count: int, *, of_type: str = "Flag", first: int = 0, hours_ago: float = 48, **more: Any) -> None:
         """Write resources f00000 and up."""

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import timedelta
+from email.utils import format_datetime, parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -44,13 +44,14 @@ class Proxy:
     change: Change = lambda query, bundle: None
     clock_ahead: timedelta = timedelta()
 
-    def answer(self, path: str) -> tuple[int, bytes]:
+    def answer(self, path: str) -> tuple[int, bytes, str]:
         answer = httpx.get(self.upstream + path, headers={"Cache-Control": "no-cache"})
         body: dict[str, Any] = answer.json()
         query = parse_qs(urlsplit(path).query)
         if body["resourceType"] == "Bundle":
             self.change(query, body)
-        return answer.status_code, httpx.Response(200, json=body).content
+        date = parsedate_to_datetime(answer.headers["Date"]) + self.clock_ahead
+        return answer.status_code, httpx.Response(200, json=body).content, format_datetime(date, usegmt=True)
 
 
 @contextmanager
@@ -62,9 +63,9 @@ def fhir_proxy(upstream: str) -> Iterator[Proxy]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            status, body = proxy.answer(self.path)
+            status, body, date = proxy.answer(self.path)
             self.send_response_only(status)
-            self.send_header("Date", format_datetime(datetime.now(UTC) + proxy.clock_ahead, usegmt=True))
+            self.send_header("Date", date)
             self.send_header("Content-Type", "application/fhir+json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -1,9 +1,9 @@
 """A FHIR sandbox that a test watches: it sees each request before the server does, and may answer instead."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from starlette.applications import Starlette
@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from opensrp_dhis2.sandbox.fhir.app import create_app
 from opensrp_dhis2.sandbox.fhir.store import FhirStore
 from opensrp_dhis2.sandbox.server import running
+from tests.clock import START, TickingClock
 
 Watch = Callable[[Request, int], Response | None]
 
@@ -24,9 +25,9 @@ class FhirServer:
 
     store: FhirStore
     app: Starlette
+    now_ms: int
     url: str = ""
     watch: Watch = lambda request, number: None
-    now_ms: int = field(default_factory=lambda: round(time.time() * 1000))
     queries: list[str] = field(default_factory=list)
 
     def forget_cursors(self) -> None:
@@ -56,10 +57,10 @@ class _Watched:
 
 
 @contextmanager
-def fhir_server() -> Iterator[FhirServer]:
+def fhir_server(start: datetime = START) -> Iterator[FhirServer]:
     """Run an empty sandbox."""
-    store = FhirStore()
-    server = FhirServer(store, create_app(store))
+    store = FhirStore(TickingClock(start))
+    server = FhirServer(store, create_app(store), round(start.timestamp() * 1000))
     with running(_Watched(server, server.app)) as url:
         server.url = f"{url}/fhir"
         yield server

@@ -1,6 +1,5 @@
 """A deployment behind OpenSRP's gateway: Keycloak, the gateway, HAPI, and the settings that name them."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from opensrp_dhis2.sandbox.fhir.store import FhirStore
 from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.sources import open_fhir
+from tests.clock import START, TickingClock
 
 SECRET, TEAM = "hush-hush-secret", "https://smartregister.org/care-team-tag-id"
 READER = ("WEB_CLIENT", "GET_FLAG")
@@ -31,7 +31,7 @@ class Site:
     paths: list[str] = field(default_factory=list)
     queries: list[str] = field(default_factory=list)
     before: Callable[[int], None] = lambda number: None
-    now_ms: int = field(default_factory=lambda: round(time.time() * 1000))
+    now_ms: int = round(START.timestamp() * 1000)
 
     @property
     def keycloak(self) -> ClientCredentials:
@@ -81,7 +81,7 @@ class _Watched:
 def gateway_site() -> Iterator[Site]:
     """Run a gateway whose account may read Flags and filters nothing."""
     keycloak = ClientCredentials("pipeline", SECRET, claims=opensrp_claims(*READER))
-    found = Site(FhirStore(), Gateway(keycloak, sync_tag=f"{TEAM}|1"))
+    found = Site(FhirStore(TickingClock()), Gateway(keycloak, sync_tag=f"{TEAM}|1"))
     with running(_Watched(found, create_gateway(found.store, found.gateway))) as url:
         found.url = url
         yield found

@@ -1,6 +1,7 @@
 """The house's rules of import, held to the code: data flows one way, and so do the imports."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / "opensrp_dhis2"
 TOP = {
+    "clock",
     "errors",
     "deadline",
     "plain_text",
@@ -30,28 +32,29 @@ TOP = {
     "replay",
 }
 ALLOWED = {
+    "clock": set(),
     "plain_text": set(),
     "errors": {"plain_text"},
     "deadline": set(),
     "network": {"deadline", "errors"},
     "unanswered": {"deadline", "network"},
     "odd_answer": set(),
-    "http": {"deadline", "network", "unanswered", "errors"},
+    "http": {"clock", "deadline", "network", "unanswered", "errors"},
     "oauth": {"http", "deadline", "errors"},
     "project": {"errors"},
-    "settings": {"errors", "project"},
+    "settings": {"clock", "errors", "project"},
     "token_refusal": {"oauth"},
-    "fhir": {"http", "deadline", "oauth", "token_refusal", "network", "unanswered", "odd_answer", "errors"},
-    "dhis2": {"http", "deadline", "oauth", "token_refusal", "network", "unanswered", "odd_answer", "errors"},
+    "fhir": {"clock", "http", "deadline", "oauth", "token_refusal", "network", "unanswered", "odd_answer", "errors"},
+    "dhis2": {"clock", "http", "deadline", "oauth", "token_refusal", "network", "unanswered", "odd_answer", "errors"},
     "warehouse": {"errors"},
     "views": {"warehouse", "errors", "project", "dhis2.periods"},
     "long_number": set(),
     "scan": {"long_number", "warehouse", "errors"},
-    "extract": {"fhir", "warehouse", "errors"},
+    "extract": {"fhir", "warehouse", "clock", "errors"},
     "lookup": {"warehouse", "views", "errors", "dhis2.client", "dhis2.models", "dhis2.metadata", "dhis2.periods"},
-    "outbox": {"warehouse", "lookup", "views", "dhis2", "errors", "plain_text"},
+    "outbox": {"warehouse", "lookup", "views", "dhis2", "clock", "errors", "plain_text"},
     "sources": {"settings", "network", "fhir", "dhis2", "warehouse", "extract", "errors"},
-    "sandbox": {"errors", "project", "dhis2.models", "dhis2.periods", "fhir.models"},
+    "sandbox": {"clock", "errors", "project", "dhis2.models", "dhis2.periods", "fhir.models"},
     "recording": {"errors", "dhis2.models", "sandbox.dhis2"},
     "replay": {"recording", "dhis2", "sandbox.dhis2"},
     "defs": None,
@@ -96,3 +99,11 @@ def test_only_defs_imports_dagster() -> None:
 def test_only_resources_and_cli_read_the_environment() -> None:
     guilty = [p.relative_to(PACKAGE).as_posix() for p in modules() if "os.environ" in p.read_text()]
     assert {name.split("/")[0] if name.startswith("cli") else name for name in guilty} == {"cli", "defs/resources.py"}
+
+
+def test_only_one_module_asks_the_machine_what_time_it_is() -> None:
+    """Of the tests too, but for those of a real server, which has the machine's clock."""
+    asks = re.compile(r"datetime\.(now|utcnow|today)\(|date\.today\(|\btime\.(time|time_ns|localtime|gmtime)\(")
+    tests = [path for path in (ROOT / "tests").rglob("*.py") if path.parent.name != "hapi" and path != Path(__file__)]
+    guilty = [path.relative_to(ROOT).as_posix() for path in [*modules(), *tests] if asks.search(path.read_text())]
+    assert guilty == ["opensrp_dhis2/clock.py"]

@@ -5,7 +5,7 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,11 @@ def registered_clients(export: Export) -> Totals:
             if each["period"]["start"][:10] <= end and group and unit:
                 totals[period, unit, *group, "clients"] += 1
     return totals
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime.combine(TODAY, datetime.min.time(), UTC)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from opensrp_dhis2.fhir.ndjson import NdjsonFolder
 from opensrp_dhis2.sandbox.fhir.folder import load_folder as fill_store
 from opensrp_dhis2.warehouse import watermark
 from opensrp_dhis2.warehouse.database import Warehouse
+from tests.clock import AFTER_RECORDINGS, START
 from tests.fhir_server import FhirServer, fhir_server
 
 HOW = Extraction(lag_seconds=600, overlap_seconds=3600, threads=4, validate_share=0)
@@ -194,7 +195,7 @@ def test_a_crash_between_the_last_row_and_the_watermark_loses_nothing(server: Fh
 def test_a_watermark_ahead_of_the_servers_clock_is_not_believed(server: FhirServer, warehouse: Warehouse) -> None:
     server.put(10, stamp_ms=server.now_ms - 48 * HOUR_MS)
     with warehouse.connect() as connection:
-        watermark.move(connection, server.url, "Flag", datetime.now(UTC) + timedelta(days=30))
+        watermark.move(connection, server.url, "Flag", START + timedelta(days=30))
     result = run(server, warehouse)
     assert (result.inserted, read_to(server, warehouse)) == (10, result.window_to)
 
@@ -248,18 +249,24 @@ def test_11_a_resource_that_is_deleted_and_made_again_arrives_with_its_later_ver
     assert landed(warehouse) == server.truth() == {"f00000": 4}
 
 
+@pytest.fixture
+def after_recordings() -> Iterator[FhirServer]:
+    with fhir_server(AFTER_RECORDINGS) as running:
+        yield running
+
+
 def test_files_and_the_server_that_serves_them_give_the_same_rows(
-    shared: Path, server: FhirServer, warehouse: Warehouse
+    shared: Path, after_recordings: FhirServer, warehouse: Warehouse
 ) -> None:
     folder = shared / "data" / "hapi-export"
-    fill_store(server.store, folder)
+    fill_store(after_recordings.store, folder)
     every = "select id, version_id, last_updated, resource from raw.{} order by id"
     for resource_type, table in (("Location", "location"), ("QuestionnaireResponse", "questionnaire_response")):
         from_files = load_folder(NdjsonFolder(folder), warehouse, resource_type, HOW)
         rows_of_files = rows(warehouse, every.format(table))
         with warehouse.connect() as connection:
             connection.execute(f"truncate raw.{table}")
-        with FhirClient(server.url) as client:
+        with FhirClient(after_recordings.url) as client:
             from_server = extract(client, warehouse, resource_type, HOW)
         assert from_files.inserted == from_server.inserted == len(rows_of_files) > 100
         assert rows(warehouse, every.format(table)) == rows_of_files

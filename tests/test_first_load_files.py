@@ -1,7 +1,7 @@
 """The files of a first load: cut off, broken, expired, refused, deleted and error ones; none is lost in silence."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -113,7 +113,7 @@ def test_error_files_are_counted_and_deleted_ones_become_tombstones(site: Site, 
             return None
         site.exports.fill(job, site.store)
         manifest = {
-            "transactionTime": (datetime.now(UTC) + timedelta(minutes=1)).isoformat(), "request": job.request_url,
+            "transactionTime": (site.clock() + timedelta(minutes=1)).isoformat(), "request": job.request_url,
             "requiresAccessToken": True,
             "output": [{"type": name, "url": f"{site.url}/Binary/{one}"} for one, (name, _) in job.files.items()],
             "deleted": [{"type": "Bundle", "url": f"{site.url}/Binary/gone"}],

@@ -1,6 +1,7 @@
 """Settings: every one is documented, and a wrong one is named without its value."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,23 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
 def test_a_secret_file_that_is_missing_is_named() -> None:
     with pytest.raises(ConfigurationError, match="DHIS2_TOKEN_FILE"):
         Settings.from_mapping({"DHIS2_TOKEN_FILE": "/nowhere/token"})
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8181", "http://localhost:8181/api", "http://[::1]:8080"])
+def test_a_day_is_rehearsed_against_a_dhis2_on_this_machine(url: str) -> None:
+    settings = Settings.from_mapping({"DHIS2_BASE_URL": url, "REPORT_NOW": "2026-12-31T23:30Z"})
+    assert settings.now() == datetime(2026, 12, 31, 23, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("url", ["https://dhis2.example.org", "http://10.0.0.7:8080", "http://localhost.example.org"])
+def test_no_day_is_rehearsed_against_any_other(url: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match="REPORT_NOW is for rehearsals, and DHIS2_BASE_URL names a server beyond"
+    ):
+        Settings.from_mapping({"DHIS2_BASE_URL": url, "REPORT_NOW": "2026-12-31T23:30Z"})
+
+
+@pytest.mark.parametrize("text", ["2026-12-31", "2026-12-31T23:30", "2026", "tomorrow"])
+def test_an_instant_has_its_zone(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="REPORT_NOW must be an instant with its zone: write for example 2026"):
+        Settings.from_mapping({"REPORT_NOW": text})

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from opensrp_dhis2.sandbox.server import serve_forever
-from opensrp_dhis2.sandbox.start import DISTRICT_METADATA, dhis2_app, fhir_app
+from opensrp_dhis2.sandbox.start import DISTRICT_METADATA, dhis2_app, fhir_app, standing_clock
 
 
 @click.group()
@@ -29,4 +29,4 @@ def sandbox_fhir(port: int, data: Path) -> None:
 @click.option("--store", type=click.Path(dir_okay=False, path_type=Path), help="SQLite file for its state.")
 def sandbox_dhis2(port: int, version: str, metadata: Path, clock: str | None, store: Path | None) -> None:
     """Serve DHIS2's Web API, with the import engine of 2.41 or of 2.43."""
-    serve_forever(dhis2_app(metadata, store, version, clock), port)
+    serve_forever(dhis2_app(metadata, store, version, standing_clock(clock)), port)

@@ -1,10 +1,11 @@
 """Asset checks: the data tests of the views, unmapped places, refused values, members left out, freshness."""
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import dagster as dg
 
+from opensrp_dhis2.clock import machine_clock
 from opensrp_dhis2.defs.failures import dagster_failures
 from opensrp_dhis2.defs.lookup import lookup_key
 from opensrp_dhis2.defs.relations import relation_key
@@ -50,7 +51,9 @@ def _fresh(resource_type: str, stale_after: timedelta) -> dg.AssetChecksDefiniti
             with warehouse.connect() as connection:
                 read_to = watermark.read_to(connection, source, resource_type)
                 read_to = read_to or loaded_file.newest_at(connection, source, resource_type)
-        is_fresh = read_to is not None and datetime.now(UTC) - read_to < stale_after
+        settings = read_settings()
+        now = settings.now() if settings.reads_fhir_server else machine_clock()  # loads bear the machine's time, always
+        is_fresh = read_to is not None and now - read_to < stale_after
         return dg.AssetCheckResult(passed=is_fresh, severity=WARN, metadata={"read_to": str(read_to)})
 
     return fresh

@@ -1,7 +1,5 @@
 """Assets `lookup/*`: DHIS2's metadata, the calendar, places, and what each total is called in DHIS2."""
 
-from datetime import UTC, datetime
-
 import dagster as dg
 
 from opensrp_dhis2.defs.failures import dagster_failures
@@ -56,8 +54,7 @@ def _period_asset(catalog: Catalog) -> dg.AssetsDefinition:
         """The calendar: every period of the data sets' period types, with its first and last day."""
         settings = read_settings()
         with dagster_failures(context.retry_number), warehouse.connect() as connection:
-            today = datetime.now(UTC).astimezone(settings.zone).date()
-            rows = fill_periods(connection, catalog.data_sets.period_types, report_start(settings), today)
+            rows = fill_periods(connection, catalog.data_sets.period_types, report_start(settings), settings.today())
         return dg.MaterializeResult(metadata={"dagster/row_count": rows})
 
     return period

@@ -31,7 +31,7 @@ def end_lost_runs(instance: dg.DagsterInstance, message: str = LOST) -> list[str
 def _is_lost(instance: dg.DagsterInstance, run: dg.DagsterRun, created_at: datetime) -> bool:
     pids = set(_pids(instance, run))
     if not pids:
-        return datetime.now(UTC) - created_at.astimezone(UTC) > TIME_TO_START
+        return machine_clock() - created_at.astimezone(UTC) > TIME_TO_START
     return not any(_runs_since(pid, created_at) for pid in pids)
 
 

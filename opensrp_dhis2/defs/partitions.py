@@ -3,10 +3,12 @@
 It knows Dagster's time windows; what DHIS2 calls the period is asked of dhis2/periods.py.
 """
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 
+from opensrp_dhis2.clock import machine_clock
 from opensrp_dhis2.dhis2.periods import Period, period_of
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.settings import Settings
@@ -41,7 +43,7 @@ _STARTS = {
 
 def report_start(settings: Settings) -> date:
     """Give the first day that may be reported: REPORT_START, else 1 January two years ago."""
-    return settings.report_start or date(datetime.now(UTC).year - 2, 1, 1)
+    return settings.report_start or date(settings.today().year - 2, 1, 1)
 
 
 def partitions_for(period_type: str, settings: Settings) -> dg.TimeWindowPartitionsDefinition:
@@ -56,8 +58,21 @@ def partitions_for(period_type: str, settings: Settings) -> dg.TimeWindowPartiti
         )
     start = datetime.combine(report_start(settings), datetime.min.time())
     return dg.TimeWindowPartitionsDefinition(
-        start=start, fmt=KEY_FORMAT, cron_schedule=cron, timezone=settings.report_timezone
+        start=start,
+        fmt=KEY_FORMAT,
+        cron_schedule=cron,
+        timezone=settings.report_timezone,
+        **_rehearsed(period_type, settings),
     )
+
+
+def _rehearsed(period_type: str, settings: Settings) -> dict[str, Any]:
+    """Let the partitions end at REPORT_NOW, before the machine's clock or beyond it; nothing where it is not set."""
+    if settings.report_now is None:
+        return {}
+    shortest = timedelta(days=1 if period_type == "Daily" else 7)
+    periods_ahead = (settings.report_now - machine_clock()) // shortest + 2
+    return {"end": settings.now().astimezone(settings.zone), "end_offset": max(0, periods_ahead)}
 
 
 def why_no_partition(period: Period, period_type: str, settings: Settings) -> str | None:

@@ -8,6 +8,7 @@ from opensrp_dhis2.defs.failures import dagster_failures
 from opensrp_dhis2.defs.partitions import partitions_for, periods_of_run
 from opensrp_dhis2.defs.reports import SINGLE_RUN, asset_name
 from opensrp_dhis2.defs.resources import read_settings
+from opensrp_dhis2.defs.schedules import played_at
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.outbox.discrepancy import HARMLESS, Reconciliation
 from opensrp_dhis2.outbox.reconcile import count_standing, reconcile_period
@@ -43,7 +44,7 @@ def reconcile_schedule(code: str, data_set: DataSet, job: Any, settings: Setting
         name=f"{job.name}_weekly", job=job, cron_schedule=SUNDAY_MORNING, execution_timezone=partitions.timezone
     )
     def reconcile(context: dg.ScheduleEvaluationContext) -> Any:
-        now = context.scheduled_execution_time
+        now = played_at(context)
         keys = partitions.get_partition_keys(current_time=now)[-max(1, data_set.open_periods) :]
         if not keys:
             return dg.SkipReason(f"{code}: no period has ended since REPORT_START")

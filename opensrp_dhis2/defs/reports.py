@@ -57,6 +57,7 @@ def _reporter(
         hours=SubmissionHours.parse(settings.dhis2_submission_hours, settings.zone),
         is_async=settings.dhis2_async_import,
         say=context.log.info,
+        clock=settings.now,
     )
 
 

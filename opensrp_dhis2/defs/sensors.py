@@ -1,12 +1,13 @@
 """The sensor for late data: it asks for past periods whose totals differ from the ledger, or whose values wait."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import zip_longest
 from typing import Any
 
 import dagster as dg
 
+from opensrp_dhis2.clock import machine_clock
 from opensrp_dhis2.defs.partitions import PARTITION_TAGS, report_start, why_no_partition
 from opensrp_dhis2.defs.resources import read_settings
 from opensrp_dhis2.outbox.late import DuePeriod, due_periods
@@ -32,10 +33,10 @@ def late_data_sensor(catalog: Catalog, jobs: dict[str, Any]) -> dg.SensorDefinit
     @dg.sensor(name="late_data", jobs=list(jobs.values()), minimum_interval_seconds=EVERY_SECONDS)
     def late_data(context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.SensorResult:
         settings = read_settings()
-        now, hours = datetime.now(UTC), SubmissionHours.parse(settings.dhis2_submission_hours, settings.zone)
-        if not hours.is_open(now):
+        hours = SubmissionHours.parse(settings.dhis2_submission_hours, settings.zone)
+        if not hours.is_open(settings.now()):
             return dg.SensorResult(skip_reason=f"DHIS2_SUBMISSION_HOURS are {hours}: asked again when they begin")
-        today, due_by_job, passed_over = now.astimezone(settings.zone).date(), list[list[dg.RunRequest]](), list[str]()
+        today, due_by_job, passed_over = settings.today(), list[list[dg.RunRequest]](), list[str]()
         asked = [mark for mark in (context.cursor or "").splitlines() if mark.endswith(f":{today}")]
         scope = {"start_on": report_start(settings), "today": today}
         for code, job in jobs.items():
@@ -85,6 +86,7 @@ def _in_progress(context: dg.SensorEvaluationContext, job_name: str) -> list[tup
     except dg.DagsterInvariantViolationError:  # a tick by hand, without Dagster's records
         return []
     statuses = [status for status in dg.DagsterRunStatus if status not in _DONE]
-    wanted = dg.RunsFilter(job_name=job_name, statuses=statuses, created_after=datetime.now(UTC) - LONGEST_RUN)
+    since = machine_clock() - LONGEST_RUN  # Dagster stamps its records by the machine's clock, always
+    wanted = dg.RunsFilter(job_name=job_name, statuses=statuses, created_after=since)
     asked = [[run.tags[name] for name in PARTITION_TAGS if name in run.tags] for run in instance.get_runs(wanted)]
     return [(min(keys), max(keys)) for keys in asked if keys]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+from opensrp_dhis2.clock import machine_clock
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.import_summary import read_json_object
 from opensrp_dhis2.dhis2.models import Reply
@@ -49,7 +50,7 @@ def read_token_expiry(client: Dhis2Client) -> TokenExpiry | None:
         reply = client.send("GET", "apiToken", params={"fields": "expire", "paging": "false"})
     except Dhis2Error:
         return None
-    return token_expiry(reply, datetime.now(UTC))
+    return token_expiry(reply, machine_clock())
 
 
 def token_expiry(reply: Reply, now: datetime) -> TokenExpiry | None:

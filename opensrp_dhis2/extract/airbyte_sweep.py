@@ -5,8 +5,8 @@ A table tells no deletion, so that silence is all there is: more of it at once t
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
+from opensrp_dhis2.clock import machine_clock
 from opensrp_dhis2.errors import IncompleteExtractError
 from opensrp_dhis2.extract.airbyte import lock_name, pages_of
 from opensrp_dhis2.extract.deletes import HARMLESS_COUNT, MAX_SHARE, DeleteResult, SweepResult
@@ -35,7 +35,7 @@ def sweep_airbyte(
     Args: `max_share` of the type that may be gone at once.
     Raises: IncompleteExtractError (terminal) beyond it. Others as `AirbyteSchema.table` and the warehouse.
     """
-    started, until = time.monotonic(), datetime.now(UTC)
+    started, until = time.monotonic(), machine_clock()
     with (
         warehouse.lock(lock_name(schema, resource_type)),
         schema.table(resource_type) as table,

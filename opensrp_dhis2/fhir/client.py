@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
+from opensrp_dhis2.clock import machine_clock
 from opensrp_dhis2.deadline import Limits, TooLargeError
 from opensrp_dhis2.errors import (
     ConfigurationError,
@@ -205,7 +206,7 @@ class FhirClient:
             where = f"{where}, a redirect to a login page"
         if status in (401, 403) or 300 <= status < 400:
             token = response.request.headers.get("Authorization", "").partition(" ")[2]
-            remedy = sign_in_remedy(self.auth, status, token, datetime.now(UTC))
+            remedy = sign_in_remedy(self.auth, status, token, machine_clock())
             return FhirAuthenticationError(f"{where}: the server does not let us in; {remedy}", url=url, status=status)
         if status in RETRIED_STATUS or status >= 500:
             return FhirUnavailableError(f"{where}: {said}; try again later", url=url, status=status)

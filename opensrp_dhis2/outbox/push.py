@@ -6,7 +6,6 @@ It knows when to stop; how large a request is stands in pace.py, what became of 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from opensrp_dhis2.dhis2.codes import Reason, explain
 from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2UnavailableError, ImportRejectedError
@@ -15,7 +14,6 @@ from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.outbox.pace import Pace
 from opensrp_dhis2.outbox.proof import prove
 from opensrp_dhis2.outbox.request import ACCEPTED, Answer, Sender
-from opensrp_dhis2.outbox.submission_hours import SubmissionHours
 from opensrp_dhis2.warehouse.database import Connection
 
 FIRST_BATCH_SIZE = 100  # into a period that DHIS2 has never seen
@@ -55,7 +53,7 @@ def push(
     sender: Sender,
     of: Slice,
     pace: Pace,
-    hours: SubmissionHours,
+    may_send: Callable[[], bool],
     progress: Callable[[Delivery], None] = lambda _: None,
     *,
     into: Delivery | None = None,
@@ -63,7 +61,8 @@ def push(
 ) -> Delivery:
     """Send what is pending for one data set and period, one request after the other, and read it back in the end.
 
-    What the answers said untruly is sent again. The caller has settled what was open, and has planned.
+    What the answers said untruly is sent again. The caller has settled what was open, and has planned; `may_send` is asked
+    before each request.
 
     Args: `into` what was done before, to be added to; `most_in_vain` requests of it that may be taken nothing of.
 
@@ -76,7 +75,7 @@ def push(
     with sender.lease.connect() as connection:
         pace.begin(None if ledger.is_period_known(connection, of) else FIRST_BATCH_SIZE)
     for _ in range(MAX_ROUNDS):
-        _send_pending(sender, of, pace, hours, delivery, progress, most_in_vain)
+        _send_pending(sender, of, pace, may_send, delivery, progress, most_in_vain)
         if prove(sender.lease, sender.client, sender.run_id, of) == 0 or delivery.waiting:
             return delivery
     raise Dhis2UnavailableError(
@@ -91,7 +90,7 @@ def _send_pending(
     sender: Sender,
     of: Slice,
     pace: Pace,
-    hours: SubmissionHours,
+    may_send: Callable[[], bool],
     delivery: Delivery,
     progress: Callable[[Delivery], None],
     most_in_vain: int | None,
@@ -99,7 +98,7 @@ def _send_pending(
     found_guilty = list[int]()
     while most_in_vain is None or delivery.in_vain < most_in_vain:
         with sender.lease.connect() as connection:
-            if not hours.is_open(datetime.now(UTC)):
+            if not may_send():
                 delivery.waiting = _keep_waiting(connection, of, sender.run_id)
                 return
             size, skip = pace.next_cut(ledger.count_next(connection, of))

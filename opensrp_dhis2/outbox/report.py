@@ -12,6 +12,7 @@ from functools import cached_property
 
 from psycopg.rows import dict_row
 
+from opensrp_dhis2.clock import Clock, machine_clock
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.exemption import reopened_units
 from opensrp_dhis2.dhis2.periods import Period
@@ -81,9 +82,11 @@ class Reporter:
         hours: SubmissionHours = ANY_HOUR,
         is_async: bool = False,
         say: Callable[[str], None] = lambda _: None,
+        clock: Clock = machine_clock,
     ) -> None:
         self._warehouse, self._client, self._code, self._policy = warehouse, client, code, data_set
-        self._run_id, self._pace, self._hours, self._say = run_id, Pace(batch_size), hours, say
+        self._run_id, self._pace, self._say = run_id, Pace(batch_size), say
+        self._hours, self._clock = hours, clock
         self.target = client.base_url
         info = client.system_info()
         self._version, self._today = info.version, date.fromisoformat(info.server_date[:10])
@@ -127,9 +130,9 @@ class Reporter:
             await_late_writes(lease, of, say=self._say)
             sender = Sender(lease, self._client, self._version, self._run_id, self._is_async)
             try:
-                delivery = push(sender, of, self._pace, self._hours, progress)
+                delivery = push(sender, of, self._pace, self._may_send, progress)
                 if not delivery.waiting:
-                    delivery.merge(retry(sender, of, self._pace, self._hours, progress))
+                    delivery.merge(retry(sender, of, self._pace, self._may_send, progress))
                 self._close_discrepancies(lease, of)
                 completed = Completed() if delivery.waiting else self._complete(lease, period)
             except OpenSrpDhis2Error:
@@ -138,6 +141,9 @@ class Reporter:
             with lease.connect() as connection:
                 scored = score(connection, of, self._run_id)
             return replace(self._keep(of, started), score=scored, completed=completed)
+
+    def _may_send(self) -> bool:
+        return self._hours.is_open(self._clock())
 
     def _keep(self, of: Slice, started: float) -> Report:
         """Keep what the run did so far, in all its tries, and give it."""

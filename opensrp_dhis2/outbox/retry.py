@@ -12,7 +12,6 @@ from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.outbox.pace import Pace
 from opensrp_dhis2.outbox.push import Delivery, push
 from opensrp_dhis2.outbox.request import Sender
-from opensrp_dhis2.outbox.submission_hours import SubmissionHours
 from opensrp_dhis2.warehouse.database import Connection
 
 MOST_IN_VAIN = 20  # requests of which nothing was taken: 2.43 names some causes one org unit a request
@@ -32,7 +31,7 @@ def end_retry(connection: Connection, of: Slice, run_id: str) -> None:
 
 
 def retry(
-    sender: Sender, of: Slice, pace: Pace, hours: SubmissionHours, progress: Callable[[Delivery], None]
+    sender: Sender, of: Slice, pace: Pace, may_send: Callable[[], bool], progress: Callable[[Delivery], None]
 ) -> Delivery:
     """Send what is due once more, what was not tried for the longest time first.
 
@@ -42,7 +41,7 @@ def retry(
     delivery = Delivery()
     try:
         while delivery.in_vain < MOST_IN_VAIN and _release(sender, of):
-            push(sender, of, pace, hours, progress, into=delivery, most_in_vain=MOST_IN_VAIN)
+            push(sender, of, pace, may_send, progress, into=delivery, most_in_vain=MOST_IN_VAIN)
             if delivery.waiting:
                 break
     except ImportRejectedError:

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from opensrp_dhis2.clock import machine_clock
 from opensrp_dhis2.errors import ConfigurationError
+from opensrp_dhis2.sandbox.dated import Dated
 
 HOST = "127.0.0.1"
 STOP_SECONDS = 10.0
@@ -44,7 +46,14 @@ def serve_forever(app: ASGIApp, port: int) -> None:
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
-    return uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=2)
+    return uvicorn.Config(
+        Dated(app, machine_clock),
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=2,
+        date_header=False,
+    )
 
 
 def check_free(port: int, setting: str) -> None:

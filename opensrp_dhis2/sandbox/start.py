@@ -4,13 +4,13 @@ It knows files; what the servers answer stands in the modules beside it.
 """
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 
+from opensrp_dhis2.clock import Clock, machine_clock
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.project import Project
 from opensrp_dhis2.sandbox.dhis2.app import create_app as create_dhis2
@@ -23,7 +23,7 @@ from opensrp_dhis2.sandbox.fhir.store import FhirStore
 DISTRICT_METADATA = Path(__file__).parent / "district" / "metadata.json"
 
 
-def fhir_app(data: Path | None, district_dir: Path) -> Starlette:
+def fhir_app(data: Path | None, district_dir: Path, clock: Clock = machine_clock) -> Starlette:
     """Serve a folder of FHIR files; without one, the generated district, written once and kept.
 
     The district's server names itself by the address that some of the district's references carry.
@@ -32,19 +32,17 @@ def fhir_app(data: Path | None, district_dir: Path) -> Starlette:
     if data is None:
         data = district_dir
         if not any(district_dir.glob("*.ndjson")):
-            write_district(district_dir, today=datetime.now(UTC).date())
-    store = FhirStore()
+            write_district(district_dir, today=clock().date())
+    store = FhirStore(clock)
     load_folder(store, data)
     return create_fhir(store, server_address=address)
 
 
 def dhis2_app(
-    metadata_file: Path, store_path: Path | None, version: str = "2.43", clock: str | None = None
+    metadata_file: Path, store_path: Path | None, version: str = "2.43", clock: Clock = machine_clock
 ) -> Starlette:
     """Serve DHIS2 with metadata as contracts/dhis2/metadata.json has them, its values kept in an SQLite file."""
-    return create_dhis2(
-        read_sandbox_metadata(metadata_file), version=version, clock=_clock(clock), store_path=store_path
-    )
+    return create_dhis2(read_sandbox_metadata(metadata_file), version=version, clock=clock, store_path=store_path)
 
 
 def metadata_file(project: Project) -> Path:
@@ -63,9 +61,10 @@ def read_sandbox_metadata(path: Path) -> dict[str, Any]:
     return found
 
 
-def _clock(instant: str | None) -> Callable[[], datetime]:
+def standing_clock(instant: str | None) -> Clock:
+    """Make a clock that stands still at an instant; the machine's where none is given. Raises: ConfigurationError."""
     if instant is None:
-        return lambda: datetime.now(UTC)
+        return machine_clock
     try:
         fixed = datetime.fromisoformat(instant)
     except ValueError:

@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import psycopg
@@ -31,12 +32,14 @@ LOCK_LIMIT = f"-c lock_timeout={LOCK_WAIT_SECONDS:.0f}s"  # of every table, row 
 class Warehouse:
     """A pool of psycopg connections to one warehouse, cut to the country's time zone.
 
-    Every connection carries the setting `opensrp.report_timezone`, which `fhir.local_date` reads in SQL.
+    Every connection carries the setting `opensrp.report_timezone`, which `fhir.local_date` reads in SQL, and where a day
+    is rehearsed `opensrp.report_now`, which `fhir.today` reads.
     """
 
-    def __init__(self, url: str, *, report_timezone: str = "UTC") -> None:
+    def __init__(self, url: str, *, report_timezone: str = "UTC", report_now: datetime | None = None) -> None:
         self.report_timezone = report_timezone
         self._url = _checked_url(url)
+        now = f" -c opensrp.report_now={report_now.isoformat()}" if report_now else ""
         self.engine: Engine = create_engine(
             self._url,
             pool_size=8,
@@ -44,7 +47,7 @@ class Warehouse:
             connect_args={
                 **{name: limit for name, limit in CONNECT_LIMITS.items() if name not in self._url.query},
                 "client_encoding": "UTF8",
-                "options": f"-c opensrp.report_timezone={report_timezone} -c timezone=UTC -c jit=off {LOCK_LIMIT}",
+                "options": f"-c opensrp.report_timezone={report_timezone} -c timezone=UTC -c jit=off {LOCK_LIMIT}{now}",
             },
         )
 

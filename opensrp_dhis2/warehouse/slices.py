@@ -5,7 +5,7 @@ It knows the rows and what stands in raw tables; it refuses to know how a server
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -81,10 +81,8 @@ def standing(connection: Connection, source: str, resource_type: str) -> Standin
         " order by window_to desc, slice_id desc limit 1",
         (source, resource_type),
     ).fetchone() or (None, None)
-    (warehouse_at,) = connection.execute("select clock_timestamp()").fetchone() or (None,)
-    return Standing(
-        watermark.read_to(connection, source, resource_type), planned_to, clock_ahead, warehouse_at or datetime.now(UTC)
-    )
+    [(warehouse_at,)] = connection.execute("select clock_timestamp()").fetchall()
+    return Standing(watermark.read_to(connection, source, resource_type), planned_to, clock_ahead, warehouse_at)
 
 
 def forget(connection: Connection, source: str, resource_type: str) -> None:

@@ -84,10 +84,12 @@ begin
   return case length(value) when 4 then 'year' when 7 then 'month' else 'day' end;
 end $$;
 
--- Give today in the country; a session without our setting (psql) takes UTC.
+-- Give today in the country, by the session's own clock where it has one (REPORT_NOW); a session without our settings
+-- (psql) takes the server's clock and UTC.
 create or replace function fhir.today()
 returns date language sql stable parallel safe as $$
-  select (now() at time zone coalesce(nullif(current_setting('opensrp.report_timezone', true), ''), 'UTC'))::date
+  select (coalesce(nullif(current_setting('opensrp.report_now', true), '')::timestamptz, now())
+    at time zone coalesce(nullif(current_setting('opensrp.report_timezone', true), ''), 'UTC'))::date
 $$;
 
 -- Give the completed years between birth and a day; null before birth.

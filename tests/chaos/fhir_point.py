@@ -3,7 +3,6 @@
 It knows the product's public functions; what is written and what goes wrong is the script's.
 """
 
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -17,6 +16,7 @@ from opensrp_dhis2.sandbox.fhir.store import FhirStore
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.chaos.fhir_agreement import Evidence, read_evidence
 from tests.chaos.fhir_script import RUNS, STEP_MS, Play
+from tests.clock import TickingClock
 
 MARGIN_MS = 5_000  # the server's clock has whole seconds
 FORGET = "do $$ begin execute (select string_agg(format('delete from raw.%I', table_name), ';') \
@@ -27,6 +27,7 @@ from information_schema.tables where table_schema = 'raw' and table_type = 'BASE
 class FhirArena:
     """A running sandbox, its faults, a client of it and a warehouse; one play after another."""
 
+    clock: TickingClock
     app: Starlette
     faults: Faults
     client: FhirClient
@@ -52,11 +53,11 @@ class FhirArena:
         return read_evidence(self.warehouse, play)
 
     def _begin(self, seed: int) -> Play:
-        store = self.app.state.server.store = FhirStore()
+        store = self.app.state.server.store = FhirStore(self.clock)
         self.app.state.server.cursors.forget_all()
         with self.warehouse.connect() as connection:
             connection.execute(FORGET)
-        return Play(seed, store, round(time.time() * 1000) - MARGIN_MS)
+        return Play(seed, store, self.clock.ms() - MARGIN_MS)
 
     def _run(self, play: Play, run: int) -> None:
         lag_seconds, overlap_seconds = play.lag_ms(run) / 1000, 1.1 * STEP_MS / 1000

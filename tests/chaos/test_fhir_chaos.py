@@ -18,6 +18,7 @@ from opensrp_dhis2.warehouse.database import Warehouse
 from tests.chaos.fhir_agreement import false_alarms, undetected
 from tests.chaos.fhir_point import FhirArena
 from tests.chaos.fhir_script import RUNS
+from tests.clock import TickingClock
 
 PLAYS = 50 * int(os.environ.get("CHAOS_POINTS", "4"))
 SEEDS = [int(os.environ["CHAOS_SEED"])] if "CHAOS_SEED" in os.environ else list(range(1, PLAYS + 1))
@@ -25,10 +26,10 @@ SEEDS = [int(os.environ["CHAOS_SEED"])] if "CHAOS_SEED" in os.environ else list(
 
 @pytest.fixture
 def arena(warehouse: Warehouse) -> Iterator[FhirArena]:
-    faults = Faults()
-    app = create_app(FhirStore(), faults=faults)
+    clock, faults = TickingClock(), Faults()
+    app = create_app(FhirStore(clock), faults=faults)
     with running(app) as url, FhirClient(f"{url}/fhir", page_size=20) as client:
-        yield FhirArena(app, faults, client, warehouse)
+        yield FhirArena(clock, app, faults, client, warehouse)
 
 
 def test_at_rest_nothing_is_lost_unsaid_and_nothing_is_said_for_nothing(arena: FhirArena) -> None:

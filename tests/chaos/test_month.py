@@ -4,18 +4,13 @@
 """
 
 import os
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from email.utils import format_datetime
 from typing import Any
 
 import pytest
-import uvicorn
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opensrp_dhis2.extract import Extraction, extract, resweep
 from opensrp_dhis2.extract.deletes import find_deletes, sweep
@@ -23,6 +18,7 @@ from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.project import Project
 from opensrp_dhis2.sandbox.fhir.app import create_app
 from opensrp_dhis2.sandbox.fhir.faults import Faults, Plan
+from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.views.build import build_staging
 from opensrp_dhis2.views.catalog import Catalog, load_catalog
 from opensrp_dhis2.warehouse.database import Warehouse
@@ -73,30 +69,9 @@ class Deployment:
 
 @contextmanager
 def source(month: Month, faults: Faults) -> Iterator[str]:
-    """Serve a month's store with its clock in the Date of every answer."""
-    app = _Dated(month, create_app(month.store, faults=faults))
-    config = uvicorn.Config(app, log_level="warning", access_log=False, date_header=False, timeout_graceful_shutdown=2)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/fhir"
-        server.should_exit = True
-        thread.join()
-
-
-class _Dated:
-    def __init__(self, month: Month, app: ASGIApp) -> None:
-        self._month, self._app = month, app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def dated(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                at = format_datetime(self._month.now.replace(microsecond=0), usegmt=True)
-                message["headers"] = [*message.get("headers", ()), (b"date", at.encode())]
-            await send(message)
-
-        await self._app(scope, receive, dated)
+    """Serve a month's store, with its clock."""
+    with running(create_app(month.store, faults=faults)) as url:
+        yield f"{url}/fhir"
 
 
 @pytest.fixture

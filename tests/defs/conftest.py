@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,15 +24,17 @@ from opensrp_dhis2.sandbox.fhir.store import FhirStore
 from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.sandbox.start import DISTRICT_METADATA, read_sandbox_metadata
 from opensrp_dhis2.warehouse.database import Warehouse
+from tests.clock import START, TickingClock
+from tests.conftest import REPORT_TIMEZONE
 
-NOW = datetime.now(UTC)  # what is past and what still open depends on Dagster's clock, which is the real one
-TODAY = NOW.astimezone(ZoneInfo("Africa/Kampala")).date()
+NOW, ZONE = START, ZoneInfo(REPORT_TIMEZONE)
+TODAY = NOW.astimezone(ZONE).date()
 
 
-def closed(period_type: str, count: int) -> list[str]:
+def closed(period_type: str, count: int, today: date = TODAY) -> list[str]:
     """Give the partition keys of the last closed periods, oldest first."""
     keys: list[date] = []
-    period = period_of(period_type, TODAY)
+    period = period_of(period_type, today)
     while len(keys) < count:
         period = period_of(period_type, period.start_on - timedelta(days=1))
         keys.insert(0, period.start_on)
@@ -120,12 +122,16 @@ def chain(
 
 @contextmanager
 def chain_over(
-    folder: Path, database_url: str, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+    folder: Path, database_url: str, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, now: datetime = NOW
 ) -> Iterator[Chain]:
-    """Serve a folder of FHIR resources and the district's DHIS2, and name them in the environment."""
-    store = FhirStore()
+    """Serve a folder of FHIR resources and the district's DHIS2 at an instant, and name all three in the environment.
+
+    DHIS2 tells the country's time, as ministries set it up.
+    """
+    store = FhirStore(TickingClock(now))
     load_folder(store, folder)
-    dhis2 = create_dhis2(read_sandbox_metadata(DISTRICT_METADATA), version="2.43", clock=lambda: NOW)
+    local = now.astimezone(ZONE).replace(tzinfo=None)
+    dhis2 = create_dhis2(read_sandbox_metadata(DISTRICT_METADATA), version="2.43", clock=lambda: local)
     with running(create_fhir(store, server_address=OWN_ADDRESS)) as fhir_url, running(dhis2) as dhis2_url:
         for name, value in {
             "FHIR_BASE_URL": f"{fhir_url}/fhir",
@@ -133,7 +139,8 @@ def chain_over(
             "DHIS2_BASE_URL": dhis2_url,
             "DHIS2_REQUEST_SECONDS": "0",
             "WAREHOUSE_URL": database_url,
-            "REPORT_TIMEZONE": "Africa/Kampala",
+            "REPORT_TIMEZONE": REPORT_TIMEZONE,
+            "REPORT_NOW": now.isoformat(),
             "REPORT_START": "2025-01-01",
             "RETRY_WAIT_SECONDS": "0",
         }.items():

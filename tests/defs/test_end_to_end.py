@@ -146,7 +146,8 @@ def test_of_a_range_that_fails_the_periods_that_were_sent_are_recorded(chain: Ch
     assert chain.query("select count(*) from outbox.batch where state = 'sending'") == [(1,)]
 
 
-def test_a_schedule_asks_for_the_last_closed_period(chain: Chain) -> None:
+def test_a_schedule_asks_for_the_last_closed_period(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REPORT_NOW")
     definitions = defs()
     context = dg.build_schedule_context(
         instance=chain.instance, scheduled_execution_time=datetime(2026, 11, 5, 2, tzinfo=UTC),

@@ -3,7 +3,7 @@
 import csv
 import io
 import os
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -24,8 +24,9 @@ where end_on < '2026-11-21' order by 1, 2, 3, 4, 5"""
 def test_the_districts_totals_are_those_of_the_golden_file(
     tmp_path: Path, database_url: str, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_district(tmp_path, today=date(2026, 11, 21))
-    with chain_over(tmp_path, database_url, warehouse, monkeypatch) as chain:
+    now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    write_district(tmp_path, today=now.date())
+    with chain_over(tmp_path, database_url, warehouse, monkeypatch, now) as chain:
         assert chain.run("extract").success
         written = io.StringIO()
         csv.writer(written, lineterminator="\n").writerows([COLUMNS, *chain.query(TOTALS)])

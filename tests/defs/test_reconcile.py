@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 import httpx
+import pytest
 
 from opensrp_dhis2.defs.partitions import partitions_for
 from opensrp_dhis2.defs.reconcile import (
@@ -80,7 +81,10 @@ def test_the_check_runs_after_the_reconciliation_and_sends_nothing(chain: Chain)
     assert chain.query("select count(*) from outbox.batch") == [(batches,)]
 
 
-def test_the_schedule_asks_once_a_week_for_the_past_periods_that_are_open(chain: Chain) -> None:
+def test_the_schedule_asks_once_a_week_for_the_past_periods_that_are_open(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REPORT_NOW")
     made = definitions()
     schedule = made.resolve_schedule_def("reconcile_chw_m_weekly")
     assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED

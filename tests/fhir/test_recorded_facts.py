@@ -27,6 +27,7 @@ from opensrp_dhis2.sandbox.fhir.faults import Faults, Plan
 from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.raw_pages import Load
+from tests.clock import AFTER_RECORDINGS, START
 from tests.fhir.script import R4, Answer, scripted
 from tests.fhir_server import FhirServer, fhir_server
 from tests.sandbox.conftest import MovingClock
@@ -40,7 +41,7 @@ PAST_MS = 1_790_000_000_000
 
 @pytest.fixture
 def server() -> Iterator[FhirServer]:
-    with fhir_server() as started:
+    with fhir_server(AFTER_RECORDINGS) as started:
         yield started
 
 
@@ -165,7 +166,7 @@ def test_04f_expiry_extension_a_slice_takes_minutes_and_one_that_took_an_hour_is
         "age 59.5 min: status / expiry set to now + s"][1])  # fmt: skip
     measured = msgspec.json.decode((shared / "contracts" / "hapi" / "measurements.json").read_bytes())
     assert SLICE_SIZE / min(one["per_s"] for one in measured["extraction"] if "per_s" in one) < expiry_seconds / 10
-    clock, faults, calls = MovingClock(datetime.now(UTC)), Faults(), list[int]()
+    clock, faults, calls = MovingClock(START), Faults(), list[int]()
     server.put(120, stamp_ms=server.now_ms - DAY_MS)
 
     def sleep_once() -> None:

@@ -21,6 +21,7 @@ from opensrp_dhis2.fhir.window import BEGINNING, Window, next_window
 from opensrp_dhis2.sandbox.fhir.app import create_app
 from opensrp_dhis2.sandbox.fhir.faults import Faults, Plan
 from opensrp_dhis2.sandbox.server import running
+from tests.clock import AFTER_RECORDINGS
 from tests.fhir.script import Answer, scripted
 from tests.fhir_server import FhirServer, fhir_server
 from tests.sandbox.fhir_recording import read_recording
@@ -33,7 +34,7 @@ PAST_MS = 1_790_000_000_000
 
 @pytest.fixture
 def server() -> Iterator[FhirServer]:
-    with fhir_server() as started:
+    with fhir_server(AFTER_RECORDINGS) as started:
         yield started
 
 

@@ -72,10 +72,10 @@ class Hapi:
     def stamps(self, resource_type: str) -> set[str]:
         return {one["meta"]["lastUpdated"] for one in self.resources(resource_type)}
 
-    def wait_until_past(self, url: str = "") -> None:
-        """Wait until a window that ends now holds all that is written: servers tell their time in whole seconds."""
+    def wait_until_past(self, url: str = "", *, instant: datetime | None = None) -> None:
+        """Wait until a window that ends now holds all that is written, or an instant: servers tell whole seconds."""
         clock = f"{url or self.url}/metadata?_summary=true"
-        while parsedate_to_datetime(self.get(clock).headers["Date"]) <= self._written_at:
+        while parsedate_to_datetime(self.get(clock).headers["Date"]) <= (instant or self._written_at):
             time.sleep(0.05)
 
     def _transaction(self, entries: Iterable[dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -68,3 +69,20 @@ def test_14c_a_superuser_may_do_so_too(version: str, warehouse: Warehouse, set_t
     with expired(warehouse, version, "ALL") as here:
         set_totals(totals_of([CLOSED]))
         assert here.report().accepted == 1
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_month_that_has_ended_here_and_not_yet_at_dhis2_waits_for_dhis2s_midnight(
+    version: str, warehouse: Warehouse, set_totals: SetTotals
+) -> None:
+    """In the first hours of a month in Kampala it is still the last day of the old one for a DHIS2 that tells UTC."""
+    clock = [datetime(2025, 9, 30, 23, 30, tzinfo=UTC)]
+    with running(create_app(metadata(), version=version, clock=lambda: clock[0])) as url:
+        here = Dhis2Site(url, warehouse)
+        with here.client:
+            set_totals(totals_of([REOPENED]))
+            assert here.report().sent == 0
+            assert states(here) == {REOPENED: ("withheld", "E8030")}
+            clock[0] += timedelta(minutes=40)
+            assert here.report("run-2").accepted == 1
+            assert here.stored() == {("DeVisits001", REOPENED): "1"}

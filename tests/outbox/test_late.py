@@ -1,7 +1,7 @@
 """Which periods are due again: those whose totals are not what was planned, and those whose values wait, whatever for."""
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import pytest
 
@@ -10,13 +10,12 @@ from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.late import changed_periods, due_periods
 from opensrp_dhis2.outbox.reconcile import reconcile_period
 from opensrp_dhis2.outbox.report import Reporter
-from opensrp_dhis2.outbox.submission_hours import SubmissionHours
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.conftest import SetTotals
 from tests.outbox.foreign import Foreign
 from tests.outbox.test_closed_periods import expired
-from tests.outbox.test_push import MONTHLY, NOW, SEPTEMBER, Dhis2Site, site
+from tests.outbox.test_push import MONTHLY, NIGHT, NOW, SEPTEMBER, Dhis2Site, site
 
 EARLY, TODAY = date(2024, 1, 1), NOW.date()
 NARROW = DataSet(period_type="Monthly", open_periods=3)
@@ -94,9 +93,9 @@ def leave_without_an_answer(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
 
 def leave_outside_the_hours(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
     set_totals({("visits", "OuFacility1"): 6})
-    hour = datetime.now(UTC).hour
-    hours = SubmissionHours((hour + 2) % 24, (hour + 3) % 24, UTC)
-    reporter = Reporter(dhis2.warehouse, dhis2.client, "DS_M", MONTHLY, run_id="2", batch_size=100, hours=hours)
+    reporter = Reporter(
+        dhis2.warehouse, dhis2.client, "DS_M", MONTHLY, run_id="2", batch_size=100, hours=NIGHT, clock=lambda: NOW
+    )
     reporter.plan(SEPTEMBER)
     assert reporter.deliver(SEPTEMBER).waiting == 1
 

@@ -12,7 +12,7 @@ from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.completions import Country, country
 from tests.outbox.conftest import SetTotals
-from tests.outbox.test_push import SEPTEMBER, VERSIONS, Dhis2Site
+from tests.outbox.test_push import NIGHT, NOW, SEPTEMBER, VERSIONS, Dhis2Site
 
 KAMPALA = ZoneInfo("Africa/Kampala")  # three hours ahead of UTC
 
@@ -38,13 +38,10 @@ def test_hours_that_are_none_say_how_to_write_them(text: str) -> None:
         SubmissionHours.parse(text, UTC)
 
 
-def hours_that_are_over() -> SubmissionHours:
-    hour = datetime.now(UTC).hour
-    return SubmissionHours((hour + 2) % 24, (hour + 3) % 24, UTC)
-
-
 def report(here: Country, run_id: str, policy: DataSet, hours: SubmissionHours) -> Report:
-    of = Reporter(here.warehouse, here.client, "DS_M", policy, run_id=run_id, batch_size=100, hours=hours)
+    of = Reporter(
+        here.warehouse, here.client, "DS_M", policy, run_id=run_id, batch_size=100, hours=hours, clock=lambda: NOW
+    )
     of.plan(SEPTEMBER)
     return of.deliver(SEPTEMBER)
 
@@ -59,7 +56,7 @@ def test_completions_wait_with_the_values(
         set_totals({("visits", "OuFacility1"): 5})
         assert report(here, "run-1", rules, ANY_HOUR).completed.registered == 1
         set_totals({("visits", "OuFacility1"): 6})
-        asked = here.asked_by(lambda: report(here, "run-2", rules, hours_that_are_over()))
+        asked = here.asked_by(lambda: report(here, "run-2", rules, NIGHT))
         assert (asked, here.units()) == ([], ["OuFacility1"])
         assert report(here, "run-3", rules, ANY_HOUR).accepted == 1
         assert here.units() == ["OuFacility1"]

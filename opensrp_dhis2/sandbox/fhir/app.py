@@ -16,6 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from opensrp_dhis2.clock import Clock
+from opensrp_dhis2.sandbox.dated import Dated
 from opensrp_dhis2.sandbox.fhir import export, write
 from opensrp_dhis2.sandbox.fhir.auth import TOKEN_PATH, Auth, ClientCredentials, is_allowed, token_handler
 from opensrp_dhis2.sandbox.fhir.bundle import bundle, match_entry
@@ -34,7 +36,7 @@ from opensrp_dhis2.sandbox.fhir.reply import (
     server_of,
 )
 from opensrp_dhis2.sandbox.fhir.search import Pairs, Search, integer, is_pretty, parse_search, refuse, select
-from opensrp_dhis2.sandbox.fhir.store import Clock, FhirStore, Version
+from opensrp_dhis2.sandbox.fhir.store import FhirStore, Version
 from opensrp_dhis2.sandbox.fhir.types import RESOURCE_TYPES
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -62,7 +64,7 @@ def create_app(
     token = []
     if isinstance(auth, ClientCredentials):
         token = [Route(TOKEN_PATH, token_handler(auth, now), methods=["POST"])]
-    middleware = [Middleware(GZipMiddleware, minimum_size=0, compresslevel=1)]
+    middleware = [Middleware(Dated, now), Middleware(GZipMiddleware, minimum_size=0, compresslevel=1)]
     if faults is not None:
         token.append(Route("/sandbox/faults", faults_door(faults), methods=["POST"]))
         middleware.append(Middleware(FaultyAnswers, faults))

@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from opensrp_dhis2.clock import Clock
 from opensrp_dhis2.sandbox.fhir.app import create_app
 from opensrp_dhis2.sandbox.fhir.auth import (
     APP_ID_CLAIM,
@@ -23,7 +24,7 @@ from opensrp_dhis2.sandbox.fhir.auth import (
     token_handler,
 )
 from opensrp_dhis2.sandbox.fhir.bundle import outcome
-from opensrp_dhis2.sandbox.fhir.store import Clock, FhirStore
+from opensrp_dhis2.sandbox.fhir.store import FhirStore
 
 PREFIX = "/gateway/fhir"
 INNER_BASE = "http://hapi.internal:8080/fhir"

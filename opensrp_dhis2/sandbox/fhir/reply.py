@@ -14,11 +14,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from opensrp_dhis2.clock import Clock
 from opensrp_dhis2.sandbox.fhir.bundle import Links, outcome
 from opensrp_dhis2.sandbox.fhir.cursor import Cursors
 from opensrp_dhis2.sandbox.fhir.instant import to_ms
 from opensrp_dhis2.sandbox.fhir.search import Pairs, is_pretty, refuse
-from opensrp_dhis2.sandbox.fhir.store import Clock, FhirStore
+from opensrp_dhis2.sandbox.fhir.store import FhirStore
 from opensrp_dhis2.sandbox.fhir.types import RESOURCE_TYPES
 
 POWERED_BY = {"X-Powered-By": "HAPI FHIR 8.8.0 REST Server (FHIR Server; FHIR 4.0.1/R4)"}

@@ -5,17 +5,16 @@ It knows a resource's id, version, stamp and tags and keeps the rest as the byte
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any
 
 import msgspec
 
+from opensrp_dhis2.clock import Clock, machine_clock
 from opensrp_dhis2.sandbox.fhir.instant import instant_text, to_ms
 
-Clock = Callable[[], datetime]
 Fields = dict[str, msgspec.Raw]
 _decode_fields = msgspec.json.Decoder(Fields).decode
 _by_stamp = attrgetter("last_updated_ms", "id")
@@ -54,7 +53,7 @@ class _Table:
 class FhirStore:
     """What a FHIR server holds. Safe to write from a test while a server thread reads."""
 
-    def __init__(self, clock: Clock = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, clock: Clock = machine_clock) -> None:
         self.clock = clock
         self._tables: dict[str, _Table] = {}
         self._sequence = itertools.count(1)
