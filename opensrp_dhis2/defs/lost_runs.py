@@ -10,6 +10,8 @@ import dagster as dg
 import psutil
 from dagster._core.events import DagsterEventType
 
+from opensrp_dhis2.clock import machine_clock
+
 BEGUN = [
     dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING,

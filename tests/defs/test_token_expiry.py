@@ -1,7 +1,5 @@
 """A personal access token that ends: each run warns of it, a check shows it, and an expired one is called expired."""
 
-import time
-
 import dagster as dg
 import httpx
 import pytest
@@ -13,7 +11,7 @@ DAY = 86_400_000
 
 def use_token(chain: Chain, monkeypatch: pytest.MonkeyPatch, expires_in_days: float) -> None:
     """Make a token of the pipeline's own account; it ends by the sandbox's clock."""
-    expire = int(max(NOW.timestamp(), time.time()) * 1000 + expires_in_days * DAY)
+    expire = int(max(NOW.timestamp(), machine_clock().timestamp()) * 1000 + expires_in_days * DAY)
     made = httpx.post(f"{chain.dhis2_url}/api/apiToken", json={"expire": expire}, auth=("pipeline", "district"))
     monkeypatch.setenv("DHIS2_AUTH", "pat")
     monkeypatch.setenv("DHIS2_TOKEN", made.json()["response"]["key"])
