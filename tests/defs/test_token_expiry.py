@@ -4,6 +4,7 @@ import dagster as dg
 import httpx
 import pytest
 
+from opensrp_dhis2.clock import machine_clock
 from tests.defs.conftest import MONTHS, NOW, Chain
 
 DAY = 86_400_000
