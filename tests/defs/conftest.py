@@ -130,8 +130,7 @@ def chain_over(
     """
     store = FhirStore(TickingClock(now))
     load_folder(store, folder)
-    local = now.astimezone(ZONE).replace(tzinfo=None)
-    dhis2 = create_dhis2(read_sandbox_metadata(DISTRICT_METADATA), version="2.43", clock=lambda: local)
+    dhis2 = create_dhis2(read_sandbox_metadata(DISTRICT_METADATA), version="2.43", clock=lambda: now, zone=ZONE)
     with running(create_fhir(store, server_address=OWN_ADDRESS)) as fhir_url, running(dhis2) as dhis2_url:
         for name, value in {
             "FHIR_BASE_URL": f"{fhir_url}/fhir",

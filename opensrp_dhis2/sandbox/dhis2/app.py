@@ -6,7 +6,7 @@ It knows paths; the answers are made in the rooms.
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -16,7 +16,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
+from opensrp_dhis2.clock import Clock
 from opensrp_dhis2.errors import ConfigurationError
+from opensrp_dhis2.sandbox.dated import Dated
 from opensrp_dhis2.sandbox.dhis2 import auth, completions, objects, routes, values
 from opensrp_dhis2.sandbox.dhis2.faults import Faults, header_map, read_body, sandbox_doors, send_faulty, send_reply
 from opensrp_dhis2.sandbox.dhis2.http import VERSIONS, Call, Dhis2, Reply, envelope_reply
@@ -31,27 +33,31 @@ UID_SHAPE = re.compile(r"[A-Za-z][A-Za-z0-9]{10}")
 
 
 def create_app(
-    metadata: dict[str, Any], *, version: str, clock: Callable[[], datetime], store_path: Path | None = None
+    metadata: dict[str, Any], *, version: str, clock: Clock, zone: tzinfo = UTC, store_path: Path | None = None
 ) -> Starlette:
-    """Build a sandbox DHIS2 over a metadata document; with a store path its state outlives it.
+    """Build a sandbox DHIS2 over a metadata document, on a machine of some zone; with a store path its state outlives it.
 
     Raises ConfigurationError for an unknown version or a document without data sets (terminal).
     """
     if version not in VERSIONS:
         raise ConfigurationError(f"DHIS2 sandbox version {version!r} is not known: give one of {', '.join(VERSIONS)}")
-    server = Dhis2(Metadata(metadata), Store(store_path), version, lambda: _utc(clock()))
+    server = Dhis2(Metadata(metadata), Store(store_path), version, lambda: _local(clock(), zone), zone)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
         server.store.close()
 
-    return Starlette(routes=[Mount("/", app=_Application(server))], lifespan=lifespan)
+    return Starlette(routes=[Mount("/", app=Dated(_Application(server), lambda: _instant(clock())))], lifespan=lifespan)
 
 
-def _utc(instant: datetime) -> datetime:
-    """Tell DHIS2's time, which is UTC and carries no zone; a clock without a zone is taken to be UTC."""
-    return (instant.astimezone(UTC) if instant.tzinfo else instant).replace(tzinfo=None)
+def _local(told: datetime, zone: tzinfo) -> datetime:
+    """Tell DHIS2's time, which is that of its machine and carries no zone."""
+    return _instant(told).astimezone(zone).replace(tzinfo=None)
+
+
+def _instant(told: datetime) -> datetime:
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
 
 
 class _Application:
@@ -200,8 +206,8 @@ def system_info(server: Dhis2, call: Call) -> Json:
         "calendar": "iso8601",
         "dateFormat": "yyyy-mm-dd",
         "serverDate": now,
-        "serverTimeZoneId": "Etc/UTC",
-        "serverTimeZoneDisplayName": "Coordinated Universal Time",
+        "serverTimeZoneId": "Etc/UTC" if server.zone is UTC else str(server.zone),
+        "serverTimeZoneDisplayName": "Coordinated Universal Time" if server.zone is UTC else str(server.zone),
         **({"sessionTimeout": 3600} if server.is_new else {}),
         "databaseInfo": {"spatialSupport": True, "time": now},
         "version": version,

@@ -6,7 +6,7 @@ It knows shapes; which path leads to which room is the application's affair.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from random import Random
 from string import ascii_letters, digits
 from typing import Any
@@ -27,7 +27,8 @@ class Dhis2:
     metadata: Metadata
     store: Store
     version: str
-    clock: Callable[[], datetime]
+    clock: Callable[[], datetime]  # of its zone, which it does not tell
+    zone: tzinfo = UTC
     random: Random = field(default_factory=Random)
 
     @property
@@ -39,7 +40,7 @@ class Dhis2:
 
     def epoch_millis(self) -> int:
         """Give the clock's instant as DHIS2 writes it in tokens and job names."""
-        return round(self.clock().replace(tzinfo=UTC).timestamp() * 1000)
+        return round(self.clock().replace(tzinfo=self.zone).timestamp() * 1000)
 
     def new_id(self) -> str:
         """Make up an identifier of DHIS2's shape."""
