@@ -7,6 +7,7 @@ import pytest
 from starlette.responses import JSONResponse
 
 from opensrp_dhis2.defs.certificates import certificate_metadata, complete_checks, resweep_job, resweep_schedule
+from opensrp_dhis2.defs.source import raw_key
 from opensrp_dhis2.extract import Extraction, TypeResult, extract
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.sandbox.fhir.app import create_app
@@ -34,11 +35,12 @@ def proxy(server: FhirServer) -> Iterator[Proxy]:
         yield started
 
 
-def check(warehouse: Warehouse, client: FhirClient) -> dg.AssetCheckResult:
-    [complete] = complete_checks(SETTINGS)
-    result = complete(warehouse=warehouse, fhir=client)
-    assert isinstance(result, dg.AssetCheckResult)
-    return result
+def check(warehouse: Warehouse, client: FhirClient) -> dg.AssetCheckEvaluation:
+    flags = dg.AssetsDefinition(specs=[dg.AssetSpec(raw_key("Flag"))])
+    resources = {"warehouse": warehouse, "fhir": client}
+    made = dg.Definitions(assets=[flags], asset_checks=complete_checks(SETTINGS), resources=resources)
+    [found] = made.resolve_implicit_global_asset_job_def().execute_in_process().get_asset_check_evaluations()
+    return found
 
 
 def read(client: FhirClient, warehouse: Warehouse, resource_type: str = "Flag") -> TypeResult:
