@@ -11,6 +11,7 @@ from datetime import datetime
 from psycopg.rows import class_row
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.errors import Dhis2Error
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.lease import Lease
 from opensrp_dhis2.outbox.ledger import Slice
@@ -46,15 +47,25 @@ class UnprovenValue:
 def prove(lease: Lease, client: Dhis2Client, run_id: str, of: Slice | None = None) -> int:
     """Read back what rests on answers alone, of one slice or of the whole server; give how many values were otherwise.
 
-    These are pending again. One read of a data set and period serves all requests that carried its values.
-    Raises: Dhis2UnavailableError (transient): what is not proven is read by the next run.
+    These are pending again. One read of a data set and period serves all requests that carried its values. What another
+    data set holds that the account may no longer read stays unproven, and stops nothing.
+    Raises: Dhis2UnavailableError (transient): what is not proven is read by the next run; of the slice asked for, another
+        Dhis2Error (terminal) when the account may read nothing of it.
     """
     with lease.connect() as connection:
         row = connection.execute("select clock_timestamp()").fetchone()
         assert row is not None
         found = connection.execute("select * from outbox.unproven_slice(%s, %s)", (lease.target, row[0])).fetchall()
-    slices = [Slice(lease.target, data_set_id, period) for data_set_id, period in found]
-    return sum(_prove_slice(lease, client, run_id, each, row[0]) for each in slices if of in (None, each))
+    wrong = 0
+    for each in [Slice(lease.target, data_set_id, period) for data_set_id, period in found]:
+        if of not in (None, each):
+            continue
+        try:
+            wrong += _prove_slice(lease, client, run_id, each, row[0])
+        except Dhis2Error as error:
+            if error.is_transient or of is not None:
+                raise
+    return wrong
 
 
 def _prove_slice(lease: Lease, client: Dhis2Client, run_id: str, of: Slice, until: datetime) -> int:
