@@ -31,10 +31,18 @@ chaos: install      ## the push killed at 200 points, FHIR lying in 10,000 plays
 test-hapi: install  ## the extraction against a real HAPI FHIR 8.8 from Maven's artifacts; needs Java 17 and Maven
 	@HAPI_TESTS=1 $(PY) -m pytest -q -rs tests/hapi && $(PY) -m bench hapi
 
-lock:               ## write requirements.lock anew from pyproject.toml, with the hash of every file; UPGRADE=1: the newest of all
+docs: install .venv/docs ## the documentation site, into site/; a warning is an error
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet && echo "site/index.html"
+.venv/docs: requirements-docs.lock .venv/installed
+	@$(PIP) -q --require-hashes -r requirements-docs.lock && touch $@
+
+lock:               ## write both locks anew from pyproject.toml, with the hash of every file; UPGRADE=1: the newest of all
 	@test -x .venv-lock/bin/uv || ($(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install -q uv==0.13.9)
-	@.venv-lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-annotate \
-		--custom-compile-command "make lock" --all-extras $(if $(UPGRADE),--upgrade) -o requirements.lock pyproject.toml
+	@$(COMPILE) --extra dev -o requirements.lock pyproject.toml
+	@.venv-lock/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"], sep="\n")' \
+		| $(COMPILE) -c requirements.lock -o requirements-docs.lock -
+COMPILE = .venv-lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras \
+	--no-annotate --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 bench: install
 	@$(PY) -m bench
@@ -52,4 +60,4 @@ COUNTED = { all=$$(grep -c == requirements.lock); n=0; printf 'Installing into .
 	Collecting|Requirement) n=$$((n+1)); test $$((n%10)) -ne 0 || printf '%s of %s packages ... ' $$n $$all;; \
 	Installing) printf 'unpacking ... ';; Failed) echo 'failed'; exit 1;; esac; done; echo 'done'; }
 
-.PHONY: run test test-clocks check dev golden chaos test-hapi bench lock install
+.PHONY: run test test-clocks check dev golden chaos test-hapi docs bench lock install

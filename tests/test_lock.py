@@ -1,39 +1,57 @@
-"""requirements.lock: every file that is installed is named by its hash, and whoever serves it by nothing."""
+"""The locks: every file that is installed is named by its hash, and whoever serves it by nothing."""
 
 import re
 import tomllib
 
+import pytest
+
 from tests.conftest import ROOT
 
 LOCK = (ROOT / "requirements.lock").read_text()
-PINS = re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==((?:[^\n]*\\\n)*[^\n]*)", LOCK, re.MULTILINE)
+DOCS_LOCK = (ROOT / "requirements-docs.lock").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def pins(lock: str) -> list[tuple[str, str]]:
+    return re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==((?:[^\n]*\\\n)*[^\n]*)", lock, re.MULTILINE)
 
 
 def plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def test_every_pin_has_a_hash() -> None:
-    assert len(PINS) > 50
-    assert [name for name, rest in PINS if not re.search(r"--hash=sha256:[0-9a-f]{64}\b", rest)] == []
-    assert len(PINS) == len(re.findall("==", re.sub("(?m);.*", "", LOCK)))
+def names(requirements: list[str]) -> set[str]:
+    return {plain(re.split(r"[<>=\[; ]", requirement)[0]) for requirement in requirements}
+
+
+@pytest.mark.parametrize("lock", [LOCK, DOCS_LOCK], ids=["requirements.lock", "requirements-docs.lock"])
+def test_every_pin_has_a_hash(lock: str) -> None:
+    assert len(pins(lock)) > 20
+    assert [name for name, rest in pins(lock) if not re.search(r"--hash=sha256:[0-9a-f]{64}\b", rest)] == []
+    assert len(pins(lock)) == len(re.findall("==", re.sub("(?m);.*", "", lock)))
 
 
 def test_every_dependency_of_the_project_is_pinned() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    extras = project["project"]["optional-dependencies"].values()
-    wanted = [
-        *project["project"]["dependencies"],
-        *project["build-system"]["requires"],
-        *(one for e in extras for one in e),
-    ]
-    names = {plain(re.split(r"[<>=\[; ]", one)[0]) for one in wanted}
-    assert names - {plain(name) for name, _ in PINS} == set()
+    extras = PROJECT["project"]["optional-dependencies"]
+    docs = extras.pop("docs")
+    wanted = [*PROJECT["project"]["dependencies"], *PROJECT["build-system"]["requires"], *sum(extras.values(), [])]
+    assert names(wanted) - {plain(name) for name, _ in pins(LOCK)} == set()
+    assert names(docs) - {plain(name) for name, _ in pins(DOCS_LOCK)} == set()
 
 
-def test_the_lock_names_no_host_and_no_file() -> None:
-    assert not re.search(r"//|@ |--index|--find|file:", LOCK)
+def test_the_documentation_site_changes_no_version_of_what_runs() -> None:
+    """Both locks are installed into one .venv."""
+    versions = [dict(re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==([^\s;]+)", lock, re.M)) for lock in (LOCK, DOCS_LOCK)]
+    both = versions[0].keys() & versions[1].keys()
+    assert "click" in both
+    assert {name: versions[1][name] for name in both} == {name: versions[0][name] for name in both}
 
 
-def test_what_is_installed_is_held_to_the_hashes() -> None:
-    assert "--require-hashes -r requirements.lock" in (ROOT / "Makefile").read_text()
+@pytest.mark.parametrize("lock", [LOCK, DOCS_LOCK], ids=["requirements.lock", "requirements-docs.lock"])
+def test_the_lock_names_no_host_and_no_file(lock: str) -> None:
+    assert not re.search(r"//|@ |--index|--find|file:", lock)
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-docs.lock"])
+def test_what_is_installed_is_held_to_the_hashes(lock: str) -> None:
+    assert f"--require-hashes -r {lock}" in (ROOT / "Makefile").read_text()

@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 SCRIPT = """
+from importlib.metadata import metadata
 from importlib.resources import files
 import opensrp_dhis2
 from opensrp_dhis2.definitions import defs
@@ -17,6 +18,9 @@ assert sorted(path.name for path in Project().sql_dir.glob("tables/*.sql"))[0] =
 assert Project().sql_dir.joinpath("functions", "outbox_plan.sql").is_file()
 assert str(Project().sql_dir).startswith({target!r})
 assert len(load_catalog(Project()).indicators) >= 6
+assert files("opensrp_dhis2").joinpath("py.typed").is_file()
+about = metadata("opensrp_dhis2")
+assert (about["License-Expression"], about["License-File"]) == ("Apache-2.0", "LICENSE")
 assert files("opensrp_dhis2.outbox").joinpath("page.html").is_file()
 assert "extract" in [job.name for job in defs().jobs]
 print("the wheel works")
