@@ -19,13 +19,29 @@ class DataSet(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    period_type: PeriodType
-    open_periods: Annotated[int, Field(ge=0)] = 3  # past periods that late data may still change
-    completion: Literal["never", "when_complete", "in_step"] = "never"  # in_step also takes a completion back
-    zeros: Literal["none", "reported", "assigned"] = "none"
-    vanished: Literal["delete", "zero"] = "delete"  # what becomes of a delivered value that is no longer counted
-    foreign_edits: Literal["report", "overwrite", "accept"] = "report"  # a value that somebody else changed in DHIS2
-    attribute_options: dict[str, str] = {}  # category code -> option code
+    period_type: PeriodType = Field(description="the data set's own period type in DHIS2")
+    open_periods: Annotated[int, Field(ge=0)] = Field(
+        3, description="how many past periods late data may still change; a later change is kept and shown, not sent"
+    )
+    completion: Literal["never", "when_complete", "in_step"] = Field(
+        "never",
+        description="`when_complete`: a unit is registered as complete once DHIS2 has every value of it; `in_step`: and "
+        "taken back when that is no longer so (only what we registered ourselves)",
+    )
+    zeros: Literal["none", "reported", "assigned"] = Field(
+        "none",
+        description="`none`: a total of 0 is not sent; `reported`: 0 for every cell of a unit that reported anything in the "
+        "period; `assigned`: 0 for every cell of every unit that the data set is assigned to",
+    )
+    vanished: Literal["delete", "zero"] = Field(
+        "delete", description="what becomes of a delivered value that is no longer counted"
+    )
+    foreign_edits: Literal["report", "overwrite", "accept"] = Field(
+        "report", description="what reconcile does with a value that somebody else changed in DHIS2"
+    )
+    attribute_options: dict[str, str] = Field(
+        {}, description="category code: option code, when the data set has an attribute category combo"
+    )
 
 
 class DataSets(RootModel[dict[str, DataSet]]):

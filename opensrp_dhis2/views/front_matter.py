@@ -25,10 +25,10 @@ class _Strict(BaseModel):
 class Measure(_Strict):
     """One number: it counts rows, or the distinct values of a column, or sums one; `where` keeps the true rows."""
 
-    data_element: Code
-    distinct: Column | None = None
-    sum: Column | None = None
-    where: Column | None = None
+    data_element: Code = Field(description="the DHIS2 code of the data element")
+    distinct: Column | None = Field(None, description="count the distinct values of this column, not the rows")
+    sum: Column | None = Field(None, description="add up this column of numbers, not the rows")
+    where: Column | None = Field(None, description="only the rows where this boolean column is true")
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -44,31 +44,43 @@ class Measure(_Strict):
 class Disaggregation(_Strict):
     """A column whose values are options of a DHIS2 category."""
 
-    category: Code
-    options: Annotated[dict[str, Code], Field(min_length=1)]
+    category: Code = Field(description="the DHIS2 code of the category")
+    options: Annotated[dict[str, Code], Field(min_length=1)] = Field(
+        description="value of the column: the DHIS2 code of its category option"
+    )
 
 
 class DataTests(_Strict):
     """What must hold of the rows; every test is a query for the rows that break it."""
 
-    not_null: list[Column] = []
-    unique: list[Column | list[Column]] = []
-    accepted_values: dict[Column, list[bool | int | str]] = {}
-    relationships: dict[Column, RelationColumn] = {}
+    not_null: list[Column] = Field([], description="columns that are never null")
+    unique: list[Column | list[Column]] = Field(
+        [], description="columns, or lists of columns, that have no value twice"
+    )
+    accepted_values: dict[Column, list[bool | int | str]] = Field(
+        {}, description="column: the values that it may have; null passes"
+    )
+    relationships: dict[Column, RelationColumn] = Field(
+        {}, description="column: the `schema.relation.column` in which its values must stand"
+    )
 
 
 class FrontMatter(_Strict):
     """The front matter of one view."""
 
-    description: str
-    grain: str
-    source: str = ""
-    key: Column = "id"
-    indexes: list[list[Column]] = []
-    data_set: Code | list[Code] = []
-    measures: dict[Column, Measure] = {}
-    disaggregation: dict[Column, Disaggregation] = {}
-    tests: DataTests | None = None
+    description: str = Field(description="what the rows are, in one sentence")
+    grain: str = Field(description="what one row is")
+    source: str = Field("", description="the page of the standard that the view rests on")
+    key: Column = Field("id", description="the unique column of a staging view, by which it is kept up to date")
+    indexes: list[list[Column]] = Field([], description="more indexes of a staging view, each a list of columns")
+    data_set: Code | list[Code] = Field(
+        [], description="the DHIS2 code of the data set that the indicator feeds, or several"
+    )
+    measures: dict[Column, Measure] = Field({}, description="name: one number of the indicator")
+    disaggregation: dict[Column, Disaggregation] = Field(
+        {}, description="column: the DHIS2 category that its values belong to"
+    )
+    tests: DataTests | None = Field(None, description="what must hold of the rows")
 
     @model_validator(mode="after")
     def _distinct_names(self) -> Self:
