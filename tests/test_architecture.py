@@ -32,6 +32,7 @@ TOP = {
     "replay",
 }
 ALLOWED = {
+    "__init__": {"errors", "settings"},
     "clock": set(),
     "plain_text": set(),
     "errors": {"plain_text"},
@@ -54,7 +55,7 @@ ALLOWED = {
     "lookup": {"warehouse", "views", "errors", "dhis2.client", "dhis2.models", "dhis2.metadata", "dhis2.periods"},
     "outbox": {"warehouse", "lookup", "views", "dhis2", "clock", "errors", "plain_text"},
     "sources": {"settings", "network", "fhir", "dhis2", "warehouse", "extract", "errors"},
-    "sandbox": {"clock", "errors", "project", "dhis2.models", "dhis2.periods", "fhir.models"},
+    "sandbox": {"clock", "errors", "project", "dhis2.models", "dhis2.periods"},
     "recording": {"errors", "dhis2.models", "sandbox.dhis2"},
     "replay": {"recording", "dhis2", "sandbox.dhis2"},
     "defs": None,
