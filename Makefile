@@ -32,7 +32,7 @@ test-hapi: install  ## the extraction against a real HAPI FHIR 8.8 from Maven's 
 	@HAPI_TESTS=1 $(PY) -m pytest -q -rs tests/hapi && $(PY) -m bench hapi
 
 docs: install .venv/docs ## the documentation site, into site/; a warning is an error
-	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet && echo "site/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 .venv/docs: requirements-docs.lock .venv/installed
 	@$(PIP) -q --require-hashes -r requirements-docs.lock && touch $@
 
