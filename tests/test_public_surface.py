@@ -15,8 +15,10 @@ from opensrp_dhis2.project import Project
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.views.build import build_all
 from opensrp_dhis2.views.catalog import load_catalog
-from opensrp_dhis2.views.data_sets import DataSet
-from opensrp_dhis2.views.front_matter import FrontMatter
+from opensrp_dhis2.views.contract import MEMBER_COLUMNS
+from opensrp_dhis2.views.data_sets import DataSet, DataSets
+from opensrp_dhis2.views.front_matter import FrontMatter, read_front_matter
+from opensrp_dhis2.views.yaml_document import read_yaml
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.conftest import ROOT
 from tests.golden_part import part
@@ -122,3 +124,20 @@ def test_every_command_is_in_the_reference(reference: ModuleType) -> None:
 def test_every_mark_of_a_page_has_a_part(reference: ModuleType) -> None:
     pages = "".join(page.read_text() for page in (ROOT / "docs" / "reference").glob("*.md"))
     assert set(re.findall(r"<!-- generated: (\w+) -->", pages)) == set(reference.PARTS)
+
+
+def example(page: str, language: str) -> str:
+    """Return the first example of a page."""
+    return (ROOT / "docs" / "reference" / page).read_text().partition(f"```{language}\n")[2].partition("```")[0]
+
+
+def test_the_examples_of_the_reference_are_read_without_an_error() -> None:
+    front = read_front_matter(example("indicator-file.md", "sql"), path="indicator-file.md")
+    assert {"screened", "severe"} == set(front.measures)
+    data_sets = read_yaml(DataSets, example("data-sets.md", "yaml"), path="data-sets.md")
+    assert data_sets.codes == front.data_set_codes
+
+
+def test_the_reference_names_every_column_that_an_indicator_owes() -> None:
+    page = (ROOT / "docs" / "reference" / "indicator-file.md").read_text()
+    assert [name for name in MEMBER_COLUMNS if not re.search(rf"^\| indicator \|.*`{name}`", page, re.MULTILINE)] == []
