@@ -85,7 +85,7 @@ def outbox_completions(data_set: str | None, period: str | None, as_json: bool) 
     elif rows:
         print_table(value_table.completions(rows))
     else:
-        click.echo("No completion is kept: `completion` in data_sets.yaml says whether DHIS2 is told")
+        say("No completion is kept: `completion` in data_sets.yaml says whether DHIS2 is told")
 
 
 @outbox.command("show")

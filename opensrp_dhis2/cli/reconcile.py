@@ -50,7 +50,7 @@ def outbox_reconcile(
         for each in periods:
             if accept_strangers:
                 count = accept(warehouse, client.base_url, data_set, each, org_unit=org_unit, run_id=who)
-                click.echo(f"{data_set} {each}: {count:,} values that others entered are let stand", err=True)
+                say(f"{data_set} {each}: {count:,} values that others entered are let stand", err=True)
             made = reconcile_period(warehouse, client, data_set, each, foreign_edits=policy.foreign_edits, run_id=who)
             if as_json:
                 say(json_line(_document(data_set, made)))

@@ -39,21 +39,30 @@ RAW = "select id, version_id, last_updated::text, resource::text from raw.{} whe
 class Deployment:
     """A client of the source and a warehouse; what its jobs would do in a night and in a week."""
 
-    client: FhirClient
+    url: str
     warehouse: Warehouse
     catalog: Catalog
+    page_size: int = 500
+
+    @contextmanager
+    def opened(self) -> Iterator[FhirClient]:
+        """Open a client of one run's own: it reckons on with the clock that the server told it."""
+        with FhirClient(self.url, page_size=self.page_size) as client:
+            yield client
 
     def night(self) -> None:
-        for resource_type in TYPES:
-            extract(self.client, self.warehouse, resource_type, HOW)
-            find_deletes(self.client, self.warehouse, resource_type, lag_seconds=LAG_SECONDS)
+        with self.opened() as client:
+            for resource_type in TYPES:
+                extract(client, self.warehouse, resource_type, HOW)
+                find_deletes(client, self.warehouse, resource_type, lag_seconds=LAG_SECONDS)
         for name in STAGING:
             build_staging(self.warehouse, self.catalog, f"staging.{name}")
 
     def week(self) -> None:
-        for resource_type in TYPES:
-            resweep(self.client, self.warehouse, resource_type, HOW)
-            sweep(self.client, self.warehouse, resource_type)
+        with self.opened() as client:
+            for resource_type in TYPES:
+                resweep(client, self.warehouse, resource_type, HOW)
+                sweep(client, self.warehouse, resource_type)
         for name in STAGING:
             build_staging(self.warehouse, self.catalog, f"staging.{name}")
 
@@ -126,12 +135,12 @@ def test_after_a_month_raw_and_staging_are_what_a_clean_load_gives(
     seed: int, warehouse: Warehouse, clean: Warehouse
 ) -> None:
     month, faults, catalog = Month(seed), Faults(), load_catalog(Project())
-    with source(month, faults) as url, FhirClient(url, page_size=20) as client:
-        kept = Deployment(client, warehouse, catalog)
+    with source(month, faults) as url:
+        kept = Deployment(url, warehouse, catalog, page_size=20)
         kept.night()
         problems = play(month, kept, faults)
         kept.night()
-        anew = Deployment(client, clean, catalog)
+        anew = Deployment(url, clean, catalog, page_size=20)
         anew.night()
     print(f"\nseed {seed}: {dict(sorted(month.happened.items()))}")
     assert not problems, f"CHAOS_SEED={seed}: {len(problems)} problems\n" + "\n".join(problems[:20])
@@ -141,8 +150,8 @@ def test_after_a_month_raw_and_staging_are_what_a_clean_load_gives(
 
 def test_a_resource_lost_behind_our_back_is_noticed(warehouse: Warehouse) -> None:
     month = Month(1)
-    with source(month, Faults()) as url, FhirClient(url) as client:
-        kept = Deployment(client, warehouse, load_catalog(Project()))
+    with source(month, Faults()) as url:
+        kept = Deployment(url, warehouse, load_catalog(Project()))
         month.pass_to(month.now + timedelta(hours=1))
         kept.night()
     assert [differences(month, kept, name, odd_too=True) for name in TYPES] == [[], []]

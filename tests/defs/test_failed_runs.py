@@ -8,12 +8,13 @@ import dagster as dg
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from opensrp_dhis2.defs.runs import Run, run_job
 from opensrp_dhis2.sandbox.server import running
 from tests.defs.conftest import MONTHS, Chain
+from tests.fhir.script import R4
 from tests.test_bad_input import overlay
 
 
@@ -34,9 +35,11 @@ def failures(chain: Chain, job: str) -> list[str]:
 
 @contextmanager
 def answering(body: str, status: int = 200, content_type: str = "text/html") -> Iterator[str]:
-    """Serve one answer to everything."""
+    """Serve one answer to everything, but for /metadata, where it says that it is a FHIR server."""
 
-    async def answer(_: Request) -> Response:
+    async def answer(request: Request) -> Response:
+        if request.url.path.endswith("/metadata"):
+            return JSONResponse(R4)
         return PlainTextResponse(body, status, media_type=content_type)
 
     with running(Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])) as url:

@@ -61,7 +61,7 @@ class Relay:
         self.received.append(f"{request.url} {plain.decode()}")
         headers = {name: value for name, value in request.headers.items() if name in ("authorization", "content-type")}
         async with httpx.AsyncClient(base_url=self.to, timeout=60) as client:
-            reply = await client.request(request.method, str(request.url.path), params=request.query_params,
+            reply = await client.request(request.method, str(request.url.path), params=request.query_params.multi_items(),
                                           content=plain, headers=headers)  # fmt: skip
         return Response(reply.content, reply.status_code, media_type=reply.headers.get("content-type"))
 

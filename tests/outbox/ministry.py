@@ -41,7 +41,7 @@ class Ministry:
         with running(app, self.port) as url:
             self.port = int(url.rsplit(":", 1)[1])
             account = {"username": "pusher", "password": "secret"}
-            with Dhis2Client(url, auth=make_auth(read_auth("basic", account), url)) as client:
+            with Dhis2Client(url, auth=make_auth(read_auth("basic", account), url), request_seconds=0) as client:
                 yield client
 
     def read(self) -> None:

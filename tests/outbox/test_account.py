@@ -38,7 +38,11 @@ def partly_given(warehouse: Warehouse, version: str, outside: list[str]) -> Iter
     user = next(one for one in document["stages"][0]["users"] if one["username"] == "pusher")
     user |= {"organisationUnits": [{"id": "OuProvince1"}], "dataViewOrganisationUnits": [{"id": "OuCountry01"}]}
     with running(create_app(document, version=version, clock=lambda: NOW)) as url:
-        client = Dhis2Client(url, auth=make_auth(read_auth("basic", {"username": "pusher", "password": PASSWORD}), url))
+        client = Dhis2Client(
+            url,
+            auth=make_auth(read_auth("basic", {"username": "pusher", "password": PASSWORD}), url),
+            request_seconds=0,
+        )
         with client, warehouse.connect() as connection:
             replace_metadata(connection, read_metadata(client, ["PERF"]), client.base_url)
             connection.execute("create schema if not exists indicator")
@@ -136,7 +140,11 @@ def test_32g_an_option_that_the_account_may_not_write_concerns_its_combos(wareho
     options = document["stages"][0]["categoryOptions"]
     options[0]["sharing"] = READ_ONLY
     with running(create_app(document, version=version, clock=lambda: NOW)) as url:
-        client = Dhis2Client(url, auth=make_auth(read_auth("basic", {"username": "pusher", "password": PASSWORD}), url))
+        client = Dhis2Client(
+            url,
+            auth=make_auth(read_auth("basic", {"username": "pusher", "password": PASSWORD}), url),
+            request_seconds=0,
+        )
         with client, warehouse.connect() as connection:
             replace_metadata(connection, read_metadata(client, ["PERF"]), client.base_url)
             connection.execute("update lookup.category_option set can_write = true")  # as it was last night
