@@ -168,9 +168,9 @@ def outbox_requeue(data_set: str | None, period: str | None, code: str | None, a
     target, who = _target(), f"requeue by {getuser()}"
     with opened_warehouse() as warehouse, warehouse.connect() as connection:
         held_back = inquiry.count_values(connection, target, Wanted(data_set, period, "withheld", code))
-        asked = {"data_set_code": data_set, "period": period, "code": code}
-        count = ledger.requeue(connection, target, **asked, run_id=who)
-        completions = ledger.requeue_completions(connection, target, **asked, run_id=who)
+        count, completions = ledger.requeue(
+            connection, target, data_set_code=data_set, period=period, code=code, run_id=who
+        )
     if as_json:
         print_json([{"requeued": count, "completions": completions, "held_back": held_back}])
         return

@@ -223,28 +223,16 @@ def requeue(
     data_set_code: str | None = None,
     period: str | None = None,
     code: str | None = None,
-) -> int:
-    """Put refused values back to pending, once their cause is mended; give how many."""
-    row = connection.execute(
-        "select outbox.requeue(%s, %s, %s, %s, %s)", (target, data_set_code, period, code, run_id)
-    ).fetchone()
-    return int(row[0]) if row else 0
+) -> tuple[int, int]:
+    """Put refused values back to pending, and let refused completions be asked for again, once their cause is mended.
 
-
-def requeue_completions(
-    connection: Connection,
-    target: str,
-    *,
-    run_id: str,
-    data_set_code: str | None = None,
-    period: str | None = None,
-    code: str | None = None,
-) -> int:
-    """Let the next report ask again for completions that DHIS2 refused; give how many."""
+    Returns: how many values, how many completions.
+    """
+    asked = (target, data_set_code, period, code, run_id)
     row = connection.execute(
-        "select outbox.requeue_completion(%s, %s, %s, %s, %s)", (target, data_set_code, period, code, run_id)
+        "select outbox.requeue(%s, %s, %s, %s, %s), outbox.requeue_completion(%s, %s, %s, %s, %s)", (*asked, *asked)
     ).fetchone()
-    return int(row[0]) if row else 0
+    return (int(row[0]), int(row[1])) if row else (0, 0)
 
 
 def status(connection: Connection, target: str | None = None) -> list[dict[str, Any]]:

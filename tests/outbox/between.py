@@ -11,6 +11,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opensrp_dhis2.sandbox.dhis2.app import create_app
+from opensrp_dhis2.sandbox.dhis2.faults import read_body
 from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.test_push import NOW, Dhis2Site, metadata
@@ -55,7 +56,7 @@ class Between:
         if scope["type"] != "http" or scope["path"] != VALUES:
             await self.app(scope, receive, send)
             return
-        body = await _body(receive)
+        body = await read_body(receive)
 
         async def ask() -> Answer:
             answer = await _ask(self.app, scope, body)
@@ -83,14 +84,6 @@ class Between:
             return answer
 
         self.handler = handler
-
-
-async def _body(receive: Receive) -> bytes:
-    body, is_whole = b"", False
-    while not is_whole:
-        message = await receive()
-        body, is_whole = body + message.get("body", b""), not message.get("more_body", False)
-    return body
 
 
 async def _ask(app: ASGIApp, scope: Scope, body: bytes) -> Answer:

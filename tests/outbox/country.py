@@ -199,9 +199,10 @@ def country(
     store: Path | None = None,
     user: str = "pusher",
     sharing: dict[str, Any] = OPEN,
+    document: dict[str, Any] | None = None,
 ) -> Iterator[Country]:
-    """Start the sandbox, read its metadata, and set up the targets."""
-    app = create_app(metadata(sharing), version=version, clock=lambda: NOW, store_path=store)
+    """Start the sandbox, on the country's metadata or other ones, read these, and set up the targets."""
+    app = create_app(document or metadata(sharing), version=version, clock=lambda: NOW, store_path=store)
     with running(app) as url:
         auth = make_auth(read_auth("basic", {"username": user, "password": PASSWORD}), url)
         client = Dhis2Client(url, auth=auth, request_seconds=0)

@@ -5,16 +5,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from opensrp_dhis2.dhis2.auth import make_auth, read_auth
-from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.metadata import read_metadata
 from opensrp_dhis2.errors import Dhis2AuthenticationError
-from opensrp_dhis2.lookup.metadata import replace_metadata
-from opensrp_dhis2.sandbox.dhis2.app import create_app
-from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.conftest import SetTotals
-from tests.outbox.country import COMBOS, DATA_SET, ELEMENTS, NOW, PASSWORD, READ_ONLY, TABLES, TARGETS, Country
+from tests.outbox.country import COMBOS, ELEMENTS, READ_ONLY, Country, country
 from tests.outbox.country import UNITS as ALL_UNITS
 from tests.outbox.country import metadata as country_metadata
 from tests.outbox.country import named as named_member
@@ -37,21 +31,9 @@ def partly_given(warehouse: Warehouse, version: str, outside: list[str]) -> Iter
     units.append(named_member("OuProvince1", openingDate="2015-01-01", parent={"id": "OuCountry01"}))
     user = next(one for one in document["stages"][0]["users"] if one["username"] == "pusher")
     user |= {"organisationUnits": [{"id": "OuProvince1"}], "dataViewOrganisationUnits": [{"id": "OuCountry01"}]}
-    with running(create_app(document, version=version, clock=lambda: NOW)) as url:
-        client = Dhis2Client(
-            url,
-            auth=make_auth(read_auth("basic", {"username": "pusher", "password": PASSWORD}), url),
-            request_seconds=0,
-        )
-        with client, warehouse.connect() as connection:
-            replace_metadata(connection, read_metadata(client, ["PERF"]), client.base_url)
-            connection.execute("create schema if not exists indicator")
-            connection.execute(TABLES)
-            connection.execute(TARGETS, {"data_set": DATA_SET, "elements": ELEMENTS, "combos": COMBOS})
-            connection.commit()
-            opened = Country(url, client, warehouse)
-            opened.fill(units=UNITS)
-            yield opened
+    with country(warehouse, version, document=document) as opened:
+        opened.fill(units=UNITS)
+        yield opened
 
 
 @pytest.mark.parametrize("is_known", [True, False], ids=["known", "found out"])
@@ -139,27 +121,15 @@ def test_32g_an_option_that_the_account_may_not_write_concerns_its_combos(wareho
     document = country_metadata()
     options = document["stages"][0]["categoryOptions"]
     options[0]["sharing"] = READ_ONLY
-    with running(create_app(document, version=version, clock=lambda: NOW)) as url:
-        client = Dhis2Client(
-            url,
-            auth=make_auth(read_auth("basic", {"username": "pusher", "password": PASSWORD}), url),
-            request_seconds=0,
-        )
-        with client, warehouse.connect() as connection:
-            replace_metadata(connection, read_metadata(client, ["PERF"]), client.base_url)
-            connection.execute("update lookup.category_option set can_write = true")  # as it was last night
-            connection.execute("create schema if not exists indicator")
-            connection.execute(TABLES)
-            connection.execute(TARGETS, {"data_set": DATA_SET, "elements": ELEMENTS, "combos": COMBOS})
-            connection.commit()
-            here = Country(url, client, warehouse)
-            here.fill(units=UNITS[:10])
-            report = here.report()
-            assert (report.accepted, report.refused) == (600, 200)
-            connection.commit()
-            rows = connection.execute(
-                "select distinct category_option_combo_id, code from outbox.value where state = 'refused' order by 1"
-            ).fetchall()
+    with country(warehouse, version, document=document) as here:
+        here.pretend("update lookup.category_option set can_write = true")  # as it was last night
+        here.fill(units=UNITS[:10])
+        report = here.report()
+        assert (report.accepted, report.refused) == (600, 200)
+    with warehouse.connect() as connection:
+        rows = connection.execute(
+            "select distinct category_option_combo_id, code from outbox.value where state = 'refused' order by 1"
+        ).fetchall()
     assert rows == [(COMBOS[0], "E8012"), (COMBOS[1], "E8012")]
     assert report.request_count <= 5
 

@@ -155,7 +155,7 @@ def test_nothing_is_tried_for_ever(ministry: Ministry) -> None:
     assert ministry.states()[BAD] == ("refused", "E8033")
     with ministry.warehouse.connect() as connection:
         target = f"http://127.0.0.1:{ministry.port}"
-        assert ledger.requeue(connection, target, run_id="somebody", code="E7642") == 1
+        assert ledger.requeue(connection, target, run_id="somebody", code="E7642") == (1, 0)
     withdraw_approval(ministry)
     assert ministry.report().accepted == 1
 

@@ -161,7 +161,7 @@ def test_a_refused_value_waits_for_a_person_and_not_for_the_next_run(
     send(warehouse, "refused", "E8122")
     assert plan(warehouse) == {"refused": 1}
     with warehouse.connect() as connection:
-        assert ledger.requeue(connection, OF.target, run_id="a person") == 1
+        assert ledger.requeue(connection, OF.target, run_id="a person") == (1, 0)
     assert plan(warehouse) == {"pending": 1}
 
 

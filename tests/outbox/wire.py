@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opensrp_dhis2.sandbox.dhis2.app import create_app
+from opensrp_dhis2.sandbox.dhis2.faults import read_body
 from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.test_push import NOW, Dhis2Site, metadata
@@ -27,7 +28,7 @@ class Wire:
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != "/api/dataValueSets":
             await self._app(scope, receive, send)
             return
-        body = await _whole_body(receive)
+        body = await read_body(receive)
         text = gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body
         self.imports.append((parse_qs(scope["query_string"].decode()), json.loads(text)))
         self._under_way += 1
@@ -43,14 +44,6 @@ class Wire:
     @property
     def rows(self) -> list[dict[str, Any]]:
         return [row for _, body in self.imports for row in body["dataValues"]]
-
-
-async def _whole_body(receive: Receive) -> bytes:
-    body, is_whole = b"", False
-    while not is_whole:
-        message = await receive()
-        body, is_whole = body + message.get("body", b""), not message.get("more_body", False)
-    return body
 
 
 @contextmanager
