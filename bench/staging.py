@@ -118,7 +118,7 @@ def _totals(warehouse: Warehouse, catalog: Catalog, count: int) -> dict[str, Any
 def _period_seconds(
     warehouse: Warehouse, catalog: Catalog, views: list[View], schema: str, rounds: int
 ) -> tuple[float, list[Any]]:
-    """Give the median seconds of counting one month, and the counts."""
+    """Return the median seconds of counting one month, and the counts."""
     seconds, rows = [], list[Any]()
     with warehouse.connect() as connection:
         for view in views:

@@ -99,7 +99,7 @@ def _write_files(folder: Path, canned: Canned, packed: bool) -> None:
 
 
 def _lines(canned: Canned, number: int) -> Iterator[bytes]:
-    """Give the lines of one of the files: every fourth block."""
+    """Yield the lines of one of the files: every fourth block."""
     for block in range(number, canned.block_count, FILES):
         yield from (one + b"\n" for one in canned.resources(block))
 

@@ -10,5 +10,5 @@ Clock = Callable[[], datetime]
 
 
 def machine_clock() -> datetime:
-    """Give the instant, in UTC."""
+    """Return the instant, in UTC."""
     return datetime.now(UTC)

@@ -195,7 +195,7 @@ def _is_address(host: str) -> bool:
 
 
 def _left(timeout: float | None, kind: type[Exception]) -> float | None:
-    """Give the smaller of a time-out and what is left of the running request. Raises: `kind` when nothing is left."""
+    """Return the smaller of a time-out and what is left of the running request. Raises: `kind` when nothing is left."""
     deadline = _running.get()
     if deadline is None:
         return timeout

@@ -83,7 +83,7 @@ def demo_environment(data: Path | None, environment: Mapping[str, str]) -> dict[
 
 
 def data_home(environment: Mapping[str, str]) -> Path:
-    """Give the folder in which each data folder of `--data` has one of its own."""
+    """Return the folder in which each data folder of `--data` has one of its own."""
     return Path(environment.get("DATA_DIR") or Settings.model_fields["data_dir"].default)
 
 

@@ -81,7 +81,7 @@ def read_whole(response: httpx.Response, request: httpx.Request, most_bytes: int
 
 
 def wait_seconds(attempt: int, retry_after: str | None = None) -> float:
-    """Give the pause in seconds before the attempt after this one: Retry-After if said, else 0.5, 1, 2 s with jitter."""
+    """Return the pause in seconds before the attempt after this one: Retry-After if said, else 0.5, 1, 2 s with jitter."""
     asked = _retry_after_seconds(retry_after) if retry_after else None
     if asked is not None:
         return min(max(asked, 0.0), MAX_WAIT_SECONDS)

@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"(?<![\w.,/#+-])[(+]{0,2}(?:(?<=\+)\d|\d\d)\d*(?:\)?[ \xa0
 
 
 def long_numbers(text: str) -> Iterator[str]:
-    """Give the digits of each long number in a text."""
+    """Yield the digits of each long number in a text."""
     for found in _NUMBER.finditer(_NO_NUMBER.sub(" x ", text)):
         digits = re.sub(r"\D", "", found[0])
         if SHORTEST <= len(digits) <= LONGEST:

@@ -30,7 +30,7 @@ class Network:
     no_proxy: str = ""
 
     def proxy_for(self, url: httpx.URL) -> str:
-        """Give the proxy for a request, or none: an address of this machine is always asked directly."""
+        """Return the proxy for a request, or none: an address of this machine is always asked directly."""
         proxy = {"http": self.http_proxy, "https": self.https_proxy}.get(url.scheme, "")
         return "" if not proxy or _is_loopback(url.host) or _is_exempt(url, self.no_proxy) else proxy
 
@@ -93,14 +93,14 @@ def _is_loopback(host: str) -> bool:
 
 
 def _is_exempt(url: httpx.URL, no_proxy: str) -> bool:
-    """Tell whether NO_PROXY names the host, its domain, or the network of its address."""
+    """Return whether NO_PROXY names the host, its domain, or the network of its address."""
     named = [one.strip().lower() for one in no_proxy.split(",") if one.strip()]
     hosts = (url.host, f"{url.host}:{url.port or {'http': 80, 'https': 443}.get(url.scheme)}")
     return any(_covers(one.removeprefix("*").removeprefix("."), hosts) for one in named)
 
 
 def _covers(named: str, hosts: tuple[str, str]) -> bool:
-    """Tell whether one entry of NO_PROXY covers a host, given without and with its port; an empty one covers all."""
+    """Return whether one entry of NO_PROXY covers a host, given without and with its port; an empty one covers all."""
     if "/" in named:
         return _holds(named, hosts[0])
     return not named or any(host == named or host.endswith(f".{named}") for host in hosts)

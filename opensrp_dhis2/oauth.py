@@ -158,7 +158,7 @@ def _is_passing(response: httpx.Response) -> bool:
 
 
 def _refusal(response: httpx.Response) -> tuple[str, str]:
-    """Give the error code of RFC 6749, and the words beside it; a code that is none is not repeated."""
+    """Return the error code of RFC 6749, and the words beside it; a code that is none is not repeated."""
     try:
         found = msgspec.json.decode(response.content, type=_Refusal)
     except (msgspec.MsgspecError, RecursionError):

@@ -22,7 +22,7 @@ def is_login_page(content_type: str, body: bytes) -> bool:
 
 
 def is_login_address(location: str) -> bool:
-    """Tell whether a redirect goes to where people log in: pure."""
+    """Return whether a redirect goes to where people log in: pure."""
     return _LOGIN_ADDRESS.search(urlsplit(location).path) is not None
 
 

@@ -36,7 +36,7 @@ class Project:
 
     @cached_property
     def view_files(self) -> dict[str, Path]:
-        """Give each view's relative path (`staging/patient.sql`) and the file it comes from; the country's wins."""
+        """Return each view's relative path (`staging/patient.sql`) and the file it comes from; the country's wins."""
         found = {}
         for root in self._view_dirs():
             found.update({path.relative_to(root).as_posix(): path for path in sorted(root.glob("*/*.sql"))})

@@ -127,7 +127,7 @@ def _cell(row: Json, body: Json, options: ImportOptions, server: Server) -> Key 
 
 
 def _given(row: Json, body: Json) -> dict[str, tuple[str | None, str | None]]:
-    """Give each part of a cell as the row has it and as the header has it."""
+    """Return each part of a cell as the row has it and as the header has it."""
     return {name: (text_or_none(row, name), text_or_none(body, name) if name in _SHARED else None) for name in _PARTS}
 
 
@@ -160,7 +160,7 @@ def _sent(row: Any, body: Json, wanted: Wanted, server: Server) -> SentValue:
 
 
 def forecast_state(case: Case, options: ImportOptions | None, server: Server) -> State | None:
-    """Give the state that the rules foresee from metadata, state before, user and clock.
+    """Return the state that the rules foresee from metadata, state before, user and clock.
 
     None where the rules do not reach: an unknown user, or a body of another kind than plain rows.
     """

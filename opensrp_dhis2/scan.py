@@ -106,7 +106,7 @@ class Needles:
             self.counts[kind] += 1
 
     def found_in(self, text: str) -> Iterator[tuple[str, str]]:
-        """Give kind and digest of each private word in a text."""
+        """Yield kind and digest of each private word in a text."""
         text = _plain(text)
         for kind, pattern in _PATTERNS.items():
             yield from ((kind, _digest(match)) for match in pattern.findall(text))
@@ -270,14 +270,14 @@ def _phrase(kind: str, word: str) -> Phrase:
 
 
 def _phone_forms(digits: str) -> set[str]:
-    """Give a number without its leading zeros, and without the code of its country: 256772000111 is 0772000111 at home."""
+    """Return a number without its leading zeros, and without the code of its country: 256772000111 is 0772000111 at home."""
     plain = digits.lstrip("0")
     national = {plain[length:] for length in COUNTRY_CODE_LENGTHS if len(plain) - length >= SHORTEST_NATIONAL}
     return {plain, *national} if len(plain) > LONGEST_NATIONAL else {plain}
 
 
 def _grouped_numbers(text: str) -> Iterator[str]:
-    """Give the numbers that stand in groups, such as +256 772 000-111, as one row of digits each."""
+    """Yield the numbers that stand in groups, such as +256 772 000-111, as one row of digits each."""
     for found in _NUMBERS.findall(text):
         groups = _DIGITS.findall(found)
         for start in range(len(groups)):
@@ -288,7 +288,7 @@ def _grouped_numbers(text: str) -> Iterator[str]:
 
 
 def _is_telling(kind: str, word: str, phrase: Phrase) -> bool:
-    """Say whether a word is long enough to be nobody's count, year or rounded position."""
+    """Return whether a word is long enough to be nobody's count, year or rounded position."""
     letters = "".join(phrase)
     if kind == "position":
         return len(word.partition(".")[2]) >= POSITION_DECIMALS

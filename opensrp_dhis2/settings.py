@@ -200,11 +200,11 @@ class Settings(BaseModel):
         return ZoneInfo(self.report_timezone)
 
     def now(self) -> datetime:
-        """Give the instant that decides what day it is: the machine's, unless REPORT_NOW sets another."""
+        """Return the instant that decides what day it is: the machine's, unless REPORT_NOW sets another."""
         return (self.report_now or machine_clock()).astimezone(UTC)
 
     def today(self) -> date:
-        """Give the day in the country."""
+        """Return the day in the country."""
         return self.now().astimezone(self.zone).date()
 
 

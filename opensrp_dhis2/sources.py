@@ -76,7 +76,7 @@ def open_fhir(settings: Settings, judge: Judge | None = None) -> FhirClient:
 
 
 def open_way(settings: Settings, warehouse: Warehouse, client: FhirClient, progress: Progress = unseen) -> Way:
-    """Give the way in that FHIR_SOURCE names; nothing is read yet, and `client` is used only by search and export.
+    """Return the way in that FHIR_SOURCE names; nothing is read yet, and `client` is used only by search and export.
 
     Raises: ConfigurationError when the setting that this way needs is missing or wrong.
     """

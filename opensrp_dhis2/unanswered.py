@@ -24,7 +24,7 @@ _NO_WAY = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH})
 
 
 def is_lasting(error: Exception) -> bool:
-    """Tell whether it stays so until a person acts: certificates, another protocol, a proxy's refusal; pure."""
+    """Return whether it stays so until a person acts: certificates, another protocol, a proxy's refusal; pure."""
     if isinstance(error, httpx.ProxyError):
         return 400 <= _proxy_status(error) < 500
     if isinstance(error, httpx.RemoteProtocolError) and _TLS_RECORD.search(str(error)):
@@ -35,7 +35,7 @@ def is_lasting(error: Exception) -> bool:
 
 
 def why_unanswered(error: httpx.HTTPError, network: Network, setting: str) -> str:
-    """Say why a request got no answer, and what to do: pure. Args: `setting` names where its address stands."""
+    """Return why a request got no answer, and what to do: pure. Args: `setting` names where its address stands."""
     url = error.request.url
     proxy = network.proxy_for(url)
     if isinstance(error, httpx.ProxyError):

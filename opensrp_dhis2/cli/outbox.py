@@ -187,7 +187,7 @@ def outbox_requeue(data_set: str | None, period: str | None, code: str | None, a
 
 
 def _target() -> str:
-    """Give the server as the ledger names it."""
+    """Return the server as the ledger names it."""
     return read_settings().dhis2_base_url.removesuffix("/api")
 
 

@@ -51,7 +51,7 @@ def scan(paths: tuple[Path, ...]) -> None:
 
 
 def _secrets(settings: Settings) -> dict[str, str]:
-    """Give the secrets of the settings by name, but for defaults, which are public."""
+    """Return the secrets of the settings by name, but for defaults, which are public."""
     fields = {name: field.default for name, field in Settings.model_fields.items()}
     found = {
         name.upper(): str(getattr(settings, name))
@@ -68,7 +68,7 @@ def _secrets(settings: Settings) -> dict[str, str]:
 
 
 def _passwords(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Give the passwords that stand in URLs, as they are without percent-encoding."""
+    """Yield the passwords that stand in URLs, as they are without percent-encoding."""
     if settings.warehouse_url:
         url = make_url(settings.warehouse_url)
         yield "WAREHOUSE_URL", url.password or str(url.query.get("password", ""))
@@ -80,7 +80,7 @@ def _passwords(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _program(settings: Settings) -> Iterator[Path]:
-    """Give the files whose words are this program's own; the sandbox's made-up people are not among them."""
+    """Yield the files whose words are this program's own; the sandbox's made-up people are not among them."""
     package = Path(__file__).parent.parent
     yield from (path for path in package.rglob("*.py") if "sandbox" not in path.parts)
     yield from package.rglob("*.html")

@@ -73,7 +73,7 @@ def completions(rows: list[Row]) -> Table:
 
 
 def total(rows: list[Row]) -> str:
-    """Say how many values there are, and how many stand where."""
+    """Return how many values there are, and how many stand where."""
     by_state = {name: sum(row["value_count"] for row in rows if row["state"] == name) for name in STANDINGS}
     said = ", ".join(f"{name} {count:,}" for name, count in by_state.items() if count)
     return f"{sum(by_state.values()):,} values" + (f" ({said})" if said else "")
@@ -146,7 +146,7 @@ def _combos(row: Row) -> str:
 
 
 def _wanted(row: Row) -> str | None:
-    """Give what is wanted; a deletion that DHIS2 has not confirmed is called one."""
+    """Return what is wanted; a deletion that DHIS2 has not confirmed is called one."""
     is_deletion = row["wanted"] is None and row["state"] != "withdrawn"
     return "(to be deleted)" if is_deletion else row["wanted"]
 

@@ -46,7 +46,7 @@ def _weekly_types(settings: Settings) -> dg.AssetSelection:
 
 
 def report_jobs(catalog: Catalog) -> dict[str, Any]:
-    """Give each data set's job by its code: plan one period or a range of them, and deliver."""
+    """Return each data set's job by its code: plan one period or a range of them, and deliver."""
     return {code: _report_job(code) for code in catalog.data_sets.codes}
 
 

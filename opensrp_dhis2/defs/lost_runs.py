@@ -38,7 +38,7 @@ def _is_lost(instance: dg.DagsterInstance, run: dg.DagsterRun, created_at: datet
 
 
 def _pids(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[int]:
-    """Give the processes that the run has told of: by its tag, and by Dagster's own events."""
+    """Yield the processes that the run has told of: by its tag, and by Dagster's own events."""
     if PID_TAG in run.tags:
         yield int(run.tags[PID_TAG])
     for entry in instance.all_logs(run.run_id, of_type=DagsterEventType.ENGINE_EVENT):
@@ -49,7 +49,7 @@ def _pids(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[int]:
 
 
 def _runs_since(pid: int, created_at: datetime) -> bool:
-    """Say whether a process lives and is a run's own: a number is given again, to a process that began later."""
+    """Return whether a process lives and is a run's own: a number is given again, to a process that began later."""
     try:
         began_at = datetime.fromtimestamp(psutil.Process(pid).create_time(), UTC)
     except psutil.Error:

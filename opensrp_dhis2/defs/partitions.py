@@ -42,7 +42,7 @@ _STARTS = {
 
 
 def report_start(settings: Settings) -> date:
-    """Give the first day that may be reported: REPORT_START, else 1 January two years ago."""
+    """Return the first day that may be reported: REPORT_START, else 1 January two years ago."""
     return settings.report_start or date(settings.today().year - 2, 1, 1)
 
 
@@ -76,7 +76,7 @@ def _rehearsed(period_type: str, settings: Settings) -> dict[str, Any]:
 
 
 def why_no_partition(period: Period, period_type: str, settings: Settings) -> str | None:
-    """Say why a period is no partition of a data set of some type, and what to do about it; None when it is one."""
+    """Return why a period is no partition of a data set of some type, and what to do about it; None when it is one."""
     if period.period_type != period_type:
         return (
             f"data_sets.yaml says {period_type}, and this is a {period.period_type} period: mend the one that is wrong"
@@ -90,7 +90,7 @@ def why_no_partition(period: Period, period_type: str, settings: Settings) -> st
 
 
 def periods_of_run(context: dg.AssetExecutionContext, period_type: str) -> list[Period]:
-    """Give the periods that a run was asked for.
+    """Return the periods that a run was asked for.
 
     The tags are read before Dagster reads them: of a key that is not one of ours it makes the next one that is.
     Raises: ConfigurationError when a key is not ours, or when the run has none.

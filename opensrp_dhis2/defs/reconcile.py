@@ -32,7 +32,7 @@ def reconcile_checks(catalog: Catalog) -> list[dg.AssetChecksDefinition]:
 
 
 def reconcile_jobs(catalog: Catalog) -> dict[str, Any]:
-    """Give each data set's job by its code: one period or a range of them, and the check after it."""
+    """Return each data set's job by its code: one period or a range of them, and the check after it."""
     return {code: _reconcile_job(code) for code in catalog.data_sets.codes}
 
 

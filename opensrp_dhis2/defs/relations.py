@@ -21,7 +21,7 @@ def relation_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
 
 
 def relation_key(name: str) -> dg.AssetKey:
-    """Give the asset key of a relation: `staging.patient` is `staging/patient`."""
+    """Return the asset key of a relation: `staging.patient` is `staging/patient`."""
     return dg.AssetKey(name.split("."))
 
 
@@ -73,6 +73,6 @@ def _metadata(result: BuildResult) -> dict[str, Any]:
 
 
 def touched_metadata(periods: Sequence[str]) -> dict[str, Any]:
-    """Give the past periods that a run touched: how many, and the newest twelve of them."""
+    """Return the past periods that a run touched: how many, and the newest twelve of them."""
     listed = ", ".join(periods[-MOST_LISTED:])
     return {"touched past periods": len(periods)} | ({"touched periods": listed} if periods else {})

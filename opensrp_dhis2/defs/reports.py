@@ -28,7 +28,7 @@ SINGLE_RUN = dg.BackfillPolicy.single_run()
 
 
 def asset_name(data_set_code: str) -> str:
-    """Give the name that Dagster allows for a data set: letters, digits and underscores, in lower case."""
+    """Return the name that Dagster allows for a data set: letters, digits and underscores, in lower case."""
     return re.sub(r"\W", "_", data_set_code).lower()
 
 

@@ -70,7 +70,7 @@ def patiently(opened: Callable[[], Opened], waits: Sequence[float]) -> Opened:
 
 
 def _waits(settings: Settings) -> list[float]:
-    """Give the patience of a step."""
+    """Return the patience of a step."""
     return [settings.retry_wait_seconds * 2**number for number in range(MAX_RETRIES)]
 
 
@@ -88,5 +88,5 @@ class Dhis2Resource(dg.ConfigurableResource[Dhis2Client]):
 
 
 def read_secrets() -> Mapping[str, str]:
-    """Give the environment to what names its secrets by variable, such as routes.yaml."""
+    """Return the environment to what names its secrets by variable, such as routes.yaml."""
     return os.environ

@@ -101,7 +101,7 @@ def _is_interruption(event: DagsterEvent) -> bool:
 
 
 def _failure(event: DagsterEvent) -> str | None:
-    """Give our own words for a failed step, or for a run that failed before its first step."""
+    """Return our own words for a failed step, or for a run that failed before its first step."""
     if event.event_type is DagsterEventType.STEP_FAILURE:
         data = event.step_failure_data
         if data.user_failure_data and data.user_failure_data.description:

@@ -29,12 +29,12 @@ def extract_weekly_schedule(job: Any, settings: Settings) -> dg.ScheduleDefiniti
 
 
 def report_hour(settings: Settings) -> int:
-    """Give the hour at which reports are sent: five, or when DHIS2_SUBMISSION_HOURS begin where five is outside."""
+    """Return the hour at which reports are sent: five, or when DHIS2_SUBMISSION_HOURS begin where five is outside."""
     return SubmissionHours.parse(settings.dhis2_submission_hours, settings.zone).nearest(REPORT_HOUR)
 
 
 def played_at(context: dg.ScheduleEvaluationContext) -> datetime:
-    """Give the instant of a tick, in the country's zone: the schedule's own, unless REPORT_NOW rehearses another."""
+    """Return the instant of a tick, in the country's zone: the schedule's own, unless REPORT_NOW rehearses another."""
     settings = read_settings()
     return (settings.report_now or context.scheduled_execution_time).astimezone(settings.zone)
 

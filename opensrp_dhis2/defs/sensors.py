@@ -67,7 +67,7 @@ def in_turn(due_by_job: Sequence[Sequence[dg.RunRequest]]) -> list[dg.RunRequest
 
 
 def _obstacle(due: DuePeriod, data_set: DataSet, settings: Settings) -> str | None:
-    """Say why a period cannot be asked for, and the remedy; None when it can. Dagster fails a whole tick at a wrong key."""
+    """Return why a period cannot be asked for, and the remedy; else None. At a wrong key Dagster fails a whole tick."""
     why = why_no_partition(due.period, data_set.period_type, settings)
     if why is None and due.is_beyond:
         why = f"its values wait beyond open_periods: report the partition {due.period.start_on} by hand"
@@ -80,7 +80,7 @@ def _request(job_name: str, key: str, due: DuePeriod) -> dg.RunRequest:
 
 
 def _in_progress(context: dg.SensorEvaluationContext, job_name: str) -> list[tuple[str, str]]:
-    """Give the first and the last partition of each run of a job that is queued or running."""
+    """Return the first and the last partition of each run of a job that is queued or running."""
     try:
         instance = context.instance
     except dg.DagsterInvariantViolationError:  # a tick by hand, without Dagster's records

@@ -57,7 +57,7 @@ def _raw_asset(resource_type: str, stale_after: timedelta) -> dg.AssetsDefinitio
 
 
 def way_in(warehouse: Warehouse, fhir: FhirClient) -> Way:
-    """Give the way in that the settings of this process name."""
+    """Return the way in that the settings of this process name."""
     return open_way(read_settings(), warehouse, fhir)
 
 
@@ -99,7 +99,7 @@ def _metadata(result: TypeResult) -> dict[str, Any]:
 
 
 def certificate_metadata(result: TypeResult) -> dict[str, Any]:
-    """Give what a run's certificates say, for the metadata of raw/<type>."""
+    """Return what a run's certificates say, for the metadata of raw/<type>."""
     names = ("slices", "short", "repaired", "late", "changed", "missing")
     counts = {name: getattr(result, name) for name in names}
     return counts | (

@@ -176,7 +176,7 @@ def _delete(client: Dhis2Client, one: Completion, combo: str | None, options: Se
 
 
 def read_registrations(client: Dhis2Client, completions: Iterable[Completion]) -> dict[Completion, str]:
-    """Give those of the completions that stand in DHIS2, with the user name of who registered each.
+    """Return those of the completions that stand in DHIS2, with the user name of who registered each.
 
     Raises: as `Dhis2Client.get_json`.
     """

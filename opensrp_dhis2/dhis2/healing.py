@@ -81,10 +81,10 @@ def then(code: str, *, is_known: bool) -> Then:
 
 
 def rules() -> tuple[list[str], list[str], int]:
-    """Give what the ledger must know of codes: those that our metadata judge, those that pass unseen, and how long."""
+    """Return what the ledger must know of codes: those that our metadata judge, those that pass unseen, and how long."""
     return sorted(JUDGED), sorted(PASSING), MOST_TRIES
 
 
 def older_words(code: str) -> list[str]:
-    """Give what the engine before 2.43 calls the cause of this word."""
+    """Return what the engine before 2.43 calls the cause of this word."""
     return sorted(old for old, word in WORDS.items() if word == code)

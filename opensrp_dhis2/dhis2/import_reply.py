@@ -111,7 +111,7 @@ def _settle(
 
 
 def _is_believable(summary: ImportSummary) -> bool:
-    """Tell whether counters may speak for the rows that no conflict names: an import that failed counts nothing right.
+    """Return whether counters may speak for the rows that no conflict names: an import that failed counts nothing right.
 
     Its zeros are what an old server counts when it drops zeros, and some of its rows may be stored all the same.
     Source: recordings 49n, and in all of them a WARNING has its conflicts.

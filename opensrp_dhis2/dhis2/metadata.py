@@ -301,7 +301,7 @@ def _category_options(combo: Json) -> Iterable[CategoryOption]:
 
 
 def _code(found: Json) -> str | None:
-    """Give the code without the blanks that DHIS2 keeps around it and nobody sees."""
+    """Return the code without the blanks that DHIS2 keeps around it and nobody sees."""
     return (found.get("code") or "").strip() or None
 
 

@@ -88,7 +88,7 @@ def list_ways(rows: Sequence[SentValue], rules: Rules) -> set[Way]:
 
 
 def _steps(row: SentValue, standing: _Standing, rules: Rules) -> Iterator[_Step]:
-    """Give what one row may do; a row that the strategy leaves out is not among those asked about."""
+    """Yield what one row may do; a row that the strategy leaves out is not among those asked about."""
     if row.is_droppable_zero and (rules.is_create_only or standing.kind in {_Kind.ABSENT, *_FLUSHED}):
         yield NOTHING, standing
     elif standing.kind is _Kind.LIVE:
@@ -145,7 +145,7 @@ def is_blank(value: str | None) -> bool:
 
 
 def _may_equal(one: str | None, another: str | None) -> bool:
-    """Tell whether two texts may be one value to DHIS2, which spells booleans its own way and trims blanks."""
+    """Return whether two texts may be one value to DHIS2, which spells booleans its own way and trims blanks."""
     if is_blank(one) or is_blank(another):
         return is_blank(one) and is_blank(another)
     first, second = str(one).lower(), str(another).lower()

@@ -106,7 +106,7 @@ def rows_by_cell(indexes: Sequence[int], sent: Sequence[SentValue]) -> dict[Valu
 
 
 def _add_up(ways: Sequence[set[Way]], total: Count) -> list[set[Count]]:
-    """Give what the first cells may count together, for none of them, one, two and so on; nothing if it is too much."""
+    """Return what the first cells may count together, for none of them, one, two and so on; nothing if it is too much."""
     sums = [{NOTHING}]
     for options in ways:
         counts = {way.counted for way in options}

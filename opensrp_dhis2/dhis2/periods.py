@@ -152,12 +152,12 @@ def parse_period_of_type(period_type: PeriodType | str, text: str) -> Period:
 
 
 def is_period(text: str | None) -> bool:
-    """Tell whether DHIS2 can read this as a period of some type."""
+    """Return whether DHIS2 can read this as a period of some type."""
     return text is not None and any(_parse(period_type, text) for period_type in PeriodType)
 
 
 def next_period(period: Period) -> Period:
-    """Give the period of the same type that follows."""
+    """Return the period of the same type that follows."""
     of_last_day = period_of(period.period_type, period.end_on)  # another one only for BiWeekly 27
     return of_last_day if of_last_day != period else period_of(period.period_type, period.end_on + timedelta(1))
 
@@ -216,13 +216,13 @@ def _period_of_months(period_type: PeriodType, months: _Months, day: date) -> Pe
 
 
 def _month(count: int) -> date:
-    """Give the first day of a month counted from January of year 0."""
+    """Return the first day of a month counted from January of year 0."""
     year, month = divmod(count, 12)
     return date(year, month + 1, 1)
 
 
 def _year_start(weeks: _Weeks, year: int) -> date:
-    """Give the first day of week 1: the week that holds 4 January, with the type's own first day."""
+    """Return the first day of week 1: the week that holds 4 January, with the type's own first day."""
     fourth = date(year, 1, 4)
     return fourth - timedelta((fourth.weekday() - weeks.first_weekday) % 7)
 

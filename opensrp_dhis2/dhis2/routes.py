@@ -95,7 +95,7 @@ class Route(_Model):
     sharing: dict[str, Any] | None = None
 
     def to_wire(self) -> Json:
-        """Give the JSON that DHIS2 wants, secrets included."""
+        """Return the JSON that DHIS2 wants, secrets included."""
         body = self.model_dump(by_alias=True, exclude_none=True)
         return {name: _reveal(value) for name, value in body.items()}
 

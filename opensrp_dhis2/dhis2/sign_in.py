@@ -20,7 +20,7 @@ _SAID = {  # a part of its message -> the reason
 
 
 def refused_sign_in(reply: Reply) -> Reason | None:
-    """Give the reason why a request was not let in; None when that is not what the answer says.
+    """Return the reason why a request was not let in; None when that is not what the answer says.
 
     A personal access token that is not well formed is a 400 that names the scheme.
     """

@@ -22,7 +22,7 @@ _ZERO = re.compile(r"0(\.0*)?")
 
 
 def is_droppable_zero(value: str | None, *, value_type: str, aggregation_type: str, is_zero_significant: bool) -> bool:
-    """Tell whether an old server would drop this value, and delete what stands in its cell.
+    """Return whether an old server would drop this value, and delete what stands in its cell.
 
     Source: FINDINGS of the recordings, section 2.3; 2.43 stores the zero in every case.
     """
@@ -44,7 +44,7 @@ class Absence(StrEnum):
 
 
 def is_zero_sent(policy: str, absence: Absence) -> bool:
-    """Tell whether the policy of data_sets.yaml (none, reported, assigned) sends a zero; outbox.desired does so."""
+    """Return whether the policy of data_sets.yaml (none, reported, assigned) sends a zero; outbox.desired does so."""
     sent = {
         "none": set[Absence](),
         "reported": {Absence.COUNTED_ZERO, Absence.UNIT_REPORTED},

@@ -59,7 +59,7 @@ def sweep_airbyte(
 
 
 def _compare(connection: Connection, table: AirbyteTable, resource_type: str) -> tuple[int, Differences]:
-    """Give how many ids the table has, and of each id that differs the version here and the difference."""
+    """Return how many ids the table has, and of each id that differs the version here and the difference."""
     name = table_name(resource_type)
     connection.execute("select raw.ensure_table(%s), raw.begin_delete_search()", (name,))
     with connection.cursor().copy("copy seen (id, version_id, last_updated) from stdin") as copy:

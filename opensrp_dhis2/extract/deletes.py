@@ -82,7 +82,7 @@ def find_deletes(
 
 
 def _begun_anew(client: FhirClient, warehouse: Warehouse, resource_type: str, told: Sequence[Deleted]) -> list[Deleted]:
-    """Give those told as deleted whose number here is higher, and that are not there: they were expunged and made again."""
+    """Return those told as deleted whose number is higher here, and that are gone: they were expunged and made again."""
     with warehouse.connect() as connection:
         later = dict(
             connection.execute(
@@ -199,7 +199,7 @@ def _told(client: FhirClient, resource_type: str, since: datetime) -> list[Delet
 
 
 def _compare(client: FhirClient, warehouse: Warehouse, resource_type: str) -> tuple[int, dict[str, tuple[int, str]]]:
-    """Give how many ids the source has, and of each id that differs the version here and the difference."""
+    """Return how many ids the source has, and of each id that differs the version here and the difference."""
     for _ in range(MAX_ATTEMPTS):
         try:
             with warehouse.connect() as connection:

@@ -53,12 +53,12 @@ class FirstLoad:
 
     @property
     def state(self) -> str:
-        """Give loaded, refused, failed or lost; not_needed when no type waited for its first load."""
+        """Return loaded, refused, failed or lost; not_needed when no type waited for its first load."""
         return str(self.export["state"]) if self.export else "not_needed"
 
     @property
     def reason(self) -> str:
-        """Say why the search reads everything, or why a file did not come; empty when all went well."""
+        """Return why the search reads everything, or why a file did not come; empty when all went well."""
         return str((self.export or {}).get("reason") or (self.export or {}).get("file_reason") or "")
 
 

@@ -29,7 +29,7 @@ class Listing:
 
 
 def digest_of(ids: Iterable[str]) -> str:
-    """Give the md5 of ids in order, as raw.compare_landed does; it guards against mistakes, not against people."""
+    """Return the md5 of ids in order, as raw.compare_landed does; it guards against mistakes, not against people."""
     return hashlib.md5(",".join(sorted(ids)).encode(), usedforsecurity=False).hexdigest()
 
 

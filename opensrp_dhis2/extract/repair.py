@@ -120,7 +120,7 @@ def _outstanding(reading: Reading) -> list[str]:
 
 
 def count_late(counted_before: int, listed: int, absent: int, left: int) -> int:
-    """Say how many of the absent ids came into the window after it was counted: pure.
+    """Return how many of the absent ids came into the window after it was counted: pure.
 
     Of those counted before, so many have left; whoever is listed beyond the rest has come since.
     """
@@ -188,7 +188,7 @@ def _pages_by_id(reading: Reading, ids: Sequence[str]) -> Iterator[tuple[Sequenc
 
 
 def _named(asked: Iterable[str], rejected: Iterable[Rejected]) -> set[str]:
-    """Give the ids that came and were rejected; one too broken for its id to be read still bears it in its text.
+    """Return the ids that came and were rejected; one too broken for its id to be read still bears it in its text.
 
     A text that bears several is a page of somebody else's: it tells of none of them.
     """

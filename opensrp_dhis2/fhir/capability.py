@@ -43,7 +43,7 @@ def read_capability(body: bytes) -> Capability:
 
 
 def refusal(capability: Capability, base_url: str) -> str | None:
-    """Say why this server must not be read; none when it is R4: pure."""
+    """Return why this server must not be read; none when it is R4: pure."""
     if capability.resource_type not in ("CapabilityStatement", "Conformance"):
         return (
             f"{base_url}/metadata answered with no CapabilityStatement: it is no FHIR server; check that FHIR_BASE_URL ends "

@@ -76,7 +76,7 @@ class FhirClient:
         self._http.close()
 
     def server_now(self) -> datetime:
-        """Give the server's time: windows are cut by its clock, not by ours.
+        """Return the server's time: windows are cut by its clock, not by ours.
 
         What it said minutes ago is reckoned on, in whole seconds as it tells them: never later than it would say now.
         """
@@ -125,14 +125,14 @@ class FhirClient:
         return total
 
     def search_pages(self, resource_type: str, window: Window, page_size: int | None = None) -> Iterator[Page]:
-        """Give every page of a type in a window. Raises: as `bundles`."""
+        """Yield every page of a type in a window. Raises: as `bundles`."""
         size = page_size or self.page_size
         parameters = [*window.parameters(), ("_count", str(size)), ("_sort", "_lastUpdated,_id")]
         for bundle in self.bundles(resource_type, parameters):
             yield page_of(resource_type, bundle)
 
     def bundles(self, path: str, parameters: Sequence[tuple[str, str]]) -> Iterator[Bundle]:
-        """Give every Bundle of a search or a history, by the server's own next links, until there is none.
+        """Yield every Bundle of a search or a history, by the server's own next links, until there is none.
 
         Raises: CursorExpiredError when the server has forgotten the search: begin the window again.
             IncompleteExtractError when its links go in a circle. PageTooLargeError. Others as for any request.

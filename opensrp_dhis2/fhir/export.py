@@ -112,7 +112,7 @@ class BulkExport:
     def pages(
         self, resource_type: str, url: str, planned_count: int | None, requires_access_token: bool | None
     ) -> Generator[Page]:
-        """Give the lines of a file of one type as pages. Raises: as `lines`."""
+        """Yield the lines of a file of one type as pages. Raises: as `lines`."""
         page = Page()
         with closing(self.lines(url, planned_count, requires_access_token)) as lines:
             for line in lines:
@@ -123,7 +123,7 @@ class BulkExport:
         yield page
 
     def lines(self, url: str, planned_count: int | None, requires_access_token: bool | None) -> Generator[bytes]:
-        """Give the lines of a file that are not empty.
+        """Yield the lines of a file that are not empty.
 
         Raises: IncompleteExtractError for a file that ends before its end, or holds another number of lines than the
             manifest tells. ExportLostError when it has expired, ExportRefusedError when we may not have it,
@@ -202,7 +202,7 @@ class BulkExport:
 
 
 def pause_seconds(headers: Mapping[str, str], polled: int) -> float:
-    """Give the seconds to wait before the next poll: Retry-After in seconds or as a date of the server's clock: pure."""
+    """Return the seconds to wait before the next poll: Retry-After in seconds or as a date of the server's clock: pure."""
     said = headers.get("Retry-After", "").strip()
     asked = min(FIRST_PAUSE_SECONDS * 2.0 ** min(polled, 10), USUAL_PAUSE_SECONDS)
     if said.isdigit():
@@ -221,7 +221,7 @@ def inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _begun(chunks: Iterable[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
-    """Give at least so many bytes of the beginning, where there are, and what follows."""
+    """Return at least so many bytes of the beginning, where there are, and what follows."""
     rest = iter(chunks)
     head = b""
     while len(head) < size and (chunk := next(rest, None)) is not None:
@@ -244,7 +244,7 @@ def _gunzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def split_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Give the lines that are not empty, without a byte order mark before the first; of one that is too long a part: pure.
+    """Yield the lines that are not empty, without a byte order mark before the first; of one that is too long a part: pure.
 
     Raises: msgspec.DecodeError for an end that no line break proves.
     """
@@ -265,7 +265,7 @@ def split_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def deleted_ids(line: bytes) -> Iterator[tuple[str, str]]:
-    """Give type and id of what a line of deletions names, a Bundle of DELETE requests: pure. Raises: MsgspecError."""
+    """Yield type and id of what a line of deletions names, a Bundle of DELETE requests: pure. Raises: MsgspecError."""
     for entry in BUNDLE.decode(line).entry:
         path, _, query = entry.request.url.partition("?")
         resource_type, _, resource_id = path.rpartition("/")

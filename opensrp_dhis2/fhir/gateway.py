@@ -45,7 +45,7 @@ class Access:
         return any(role.startswith("GET_") or role in (ANDROID_CLIENT, WEB_CLIENT) for role in self.roles)
 
     def role_for(self, resource_type: str) -> str | None:
-        """Give the role by which the gateway lets us read a type."""
+        """Return the role by which the gateway lets us read a type."""
         return next((role for role in _roles_for(resource_type) if role in self.roles), None)
 
 
@@ -88,7 +88,7 @@ def judge_token(token: str, resource_types: Sequence[str]) -> None:
 
 
 def refusals(access: Access, resource_types: Sequence[str]) -> list[str]:
-    """Say why a token must not be used for these types: pure."""
+    """Return why a token must not be used for these types: pure."""
     reasons = []
     if ANDROID_CLIENT in access.roles:
         reasons.append(

@@ -34,7 +34,7 @@ class Deleted(msgspec.Struct, frozen=True, gc=False):
 
 
 def deletions(client: FhirClient, resource_type: str, since: datetime) -> Iterator[list[Deleted]]:
-    """Give what was deleted since an instant of the server's clock and has not come back, some at a time.
+    """Yield what was deleted since an instant of the server's clock and has not come back, some at a time.
 
     The whole history is read before the first list: a deleted id can come back, and order by time is no order within a
     transaction, so that only the highest version of an id counts. Memory: one number an id that changed since.

@@ -71,7 +71,7 @@ def file_url_of(url: str, base_url: str, request: str) -> str:
 
 
 def sends_token(url: str, base_url: str, requires_access_token: bool | None) -> bool:
-    """Say whether our token goes with a request: pure.
+    """Return whether our token goes with a request: pure.
 
     To the host of the FHIR base always, unless the manifest says that files need none (a signed URL refuses one); to
     another host only if the manifest requires it, and never over a weaker scheme.

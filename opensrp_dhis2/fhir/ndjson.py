@@ -86,7 +86,7 @@ class NdjsonFolder:
         return sorted({_type_of(name) for name in self._paths})
 
     def files(self, resource_type: str) -> list[NdjsonFile]:
-        """Give the files of a type, in order of name."""
+        """Return the files of a type, in order of name."""
         names = [name for name in self._paths if _type_of(name) == resource_type]
         return [NdjsonFile(name, resource_type, self.fingerprint(name)) for name in names]
 
@@ -97,7 +97,7 @@ class NdjsonFolder:
 
     @contextmanager
     def fetched(self, file: NdjsonFile) -> Iterator[Path]:
-        """Give a file as one of this machine; from elsewhere it is fetched whole, so that no line comes before the last."""
+        """Yield a file as one of this machine; from elsewhere it is fetched whole, so that no line comes before the last."""
         if self.is_local:
             yield Path(self._paths[file.name])
             return
@@ -108,13 +108,13 @@ class NdjsonFolder:
             yield path
 
     def pages(self, resource_type: str) -> Iterator[Page]:
-        """Give the lines of a type's files, a page at a time. Raises: as `read_pages`."""
+        """Yield the lines of a type's files, a page at a time. Raises: as `read_pages`."""
         for file in self.files(resource_type):
             with self.fetched(file) as path:
                 yield from self.file_pages(path, resource_type)
 
     def file_pages(self, path: Path, resource_type: str, content: Content | None = None) -> Iterator[Page]:
-        """Give the lines of one file, a page at a time; the last may be empty.
+        """Yield the lines of one file, a page at a time; the last may be empty.
 
         Args: `content` is told all that was read.
         Raises: ConfigurationError (terminal) for a file that cannot be read to its end.
@@ -174,7 +174,7 @@ def measure(path: Path) -> Content:
 
 
 def _blocks(lines: IO[bytes], content: Content | None) -> Iterator[list[bytes]]:
-    """Give some lines at a time, and of one that is too long its beginning; `content` is told all of them."""
+    """Yield some lines at a time, and of one that is too long its beginning; `content` is told all of them."""
     block, size = list[bytes](), 0
     while line := lines.readline(MOST_BYTES + 1):
         block.append(line)

@@ -100,7 +100,7 @@ class Bundle(msgspec.Struct):
 
     @property
     def is_short(self) -> bool:
-        """Tell whether there are fewer entries than the next link counts with: rows were deleted meanwhile, or left out."""
+        """Return whether there are fewer entries than the next link counts with: rows were deleted or left out."""
         count = _COUNT.search(self.next_url or "")
         return count is not None and len(self.entry) < int(count[1])
 
@@ -222,7 +222,7 @@ def is_outcome(body: bytes) -> bool:
 
 
 def outcome_text(body: Any) -> str:
-    """Give HAPI's number and the issue code of an OperationOutcome; never its words, which may quote a person."""
+    """Return HAPI's number and the issue code of an OperationOutcome; never its words, which may quote a person."""
     issues = body.get("issue") if isinstance(body, dict) else None
     first = issues[0] if isinstance(issues, list) and issues and isinstance(issues[0], dict) else {}
     number = _HAPI_NUMBER.search(str(first.get("diagnostics", "")))

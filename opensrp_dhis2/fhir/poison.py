@@ -47,7 +47,7 @@ class _Reading:
         self.page_size = self.client.page_size
 
     def pages(self, window: Window) -> Iterator[Page]:
-        """Give the pages of a search, asked for anew with smaller ones when one is too large.
+        """Yield the pages of a search, asked for anew with smaller ones when one is too large.
 
         Raises: IncompleteExtractError also when a page comes again.
         """
@@ -94,7 +94,7 @@ class _Ties:
 
 
 def read_window(client: FhirClient, resource_type: str, window: Window) -> Iterator[Page]:
-    """Give every page of a type in a window; a resource that the server cannot give is a rejected row of some page.
+    """Yield every page of a type in a window; a resource that the server cannot give is a rejected row of some page.
 
     What fails is divided and read again, so a resource may come twice; memory holds one page.
     Raises: as `FhirClient.bundles`, when it is the server that fails and not a resource, or nothing helps.
@@ -123,7 +123,7 @@ def read_ids(client: FhirClient, resource_type: str, ids: Sequence[str]) -> Iter
 
 
 def list_stamps(client: FhirClient, resource_type: str) -> Iterator[list[Stamp]]:
-    """Give the stamp of every resource of a type; one of which the server tells not even the id is left out.
+    """Yield the stamp of every resource of a type; one of which the server tells not even the id is left out.
 
     What fails is divided and listed again, so a resource may be listed twice. Raises: as `read_window`.
     """
@@ -138,7 +138,7 @@ def list_stamps(client: FhirClient, resource_type: str) -> Iterator[list[Stamp]]
 
 
 def list_ties(client: FhirClient, resource_type: str, window: Window) -> Iterator[list[Stamp]]:
-    """Give the stamps of a window that no division by time parts any more, by offset, around what cannot be listed."""
+    """Yield the stamps of a window that no division by time parts any more, by offset, around what cannot be listed."""
     count, size = client.count(resource_type, window), client.page_size
     pending = [(first, min(size, count - first)) for first in range(0, count, size)]
     for _ in range(MOST_PARTS + len(pending)):
@@ -176,7 +176,7 @@ def _list_parts(reading: _Reading, error: FhirError) -> Iterator[list[Stamp]]:
 
 
 def _poison(error: FhirError) -> FhirError:
-    """Give the error back when one resource may be at fault; else it is the server's, and raised again."""
+    """Return the error back when one resource may be at fault; else it is the server's, and raised again."""
     is_internal = isinstance(error, FhirUnavailableError) and error.status == 500
     if is_internal or isinstance(error, UnreadablePageError | IncompleteExtractError | PageTooLargeError):
         return error

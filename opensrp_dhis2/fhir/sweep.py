@@ -33,7 +33,7 @@ class Stamp(msgspec.Struct, frozen=True, gc=False):
 
 
 def read_stamps(client: FhirClient, resource_type: str, window: Window | None = None) -> Iterator[list[Stamp]]:
-    """Give id, version and time of every resource of a type, in a window or at all, a page at a time.
+    """Yield id, version and time of every resource of a type, in a window or at all, a page at a time.
 
     `_elements=id` still brings `meta`, and stays in the next links; `_summary` does not. Raises: as `bundles`.
     """
@@ -44,7 +44,7 @@ def read_stamps(client: FhirClient, resource_type: str, window: Window | None = 
 
 
 def read_stamps_at(client: FhirClient, resource_type: str, window: Window, first: int, count: int) -> list[Stamp]:
-    """Give so many of a window from an offset on, or what the server's maximum allows. Raises: as `bundles`."""
+    """Return so many of a window from an offset on, or what the server's maximum allows. Raises: as `bundles`."""
     asked = [*window.parameters(), ("_elements", "id"), ("_count", str(count)), ("_sort", "_lastUpdated,_id")]
     asked += [("_offset", str(first))] if first else []
     return _stamps(client, resource_type, next(client.bundles(resource_type, asked)))
@@ -62,7 +62,7 @@ def read_by_id(client: FhirClient, resource_type: str, ids: Sequence[str]) -> It
 
 
 def _stamps(client: FhirClient, resource_type: str, bundle: Bundle) -> list[Stamp]:
-    """Give what can be compared: an entry without FHIR id and time is left out, as one that the server does not list."""
+    """Return what can be compared: an entry without FHIR id and time is left out, as one that the server does not list."""
     found = (read_keys(entry.resource) for entry in bundle.entry)
     stamps = [
         Stamp(keys.id, version_of(keys.meta.version, keys.stamp), keys.stamp, _tags_md5(keys.meta.tags))

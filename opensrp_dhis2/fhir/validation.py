@@ -15,12 +15,12 @@ MOST_PROBLEMS = 5
 
 
 def is_sampled(resource_id: str, share: float) -> bool:
-    """Tell whether a resource belongs to the sample: always the same ones, whenever they are read."""
+    """Return whether a resource belongs to the sample: always the same ones, whenever they are read."""
     return zlib.crc32(resource_id.encode()) % 10_000 < share * 10_000
 
 
 def problems_of(resource_type: str, body: bytes) -> list[str]:
-    """Give what is invalid in a resource, as `place: kind`; an empty list says that it is valid."""
+    """Return what is invalid in a resource, as `place: kind`; an empty list says that it is valid."""
     model = _model(resource_type)
     if model is None:
         return []

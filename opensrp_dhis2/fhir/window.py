@@ -18,7 +18,7 @@ class Window:
     end_at: datetime
 
     def parameters(self) -> list[tuple[str, str]]:
-        """Give the search parameters, as full instants with milliseconds: a date alone is fuzzy on HAPI."""
+        """Return the search parameters, as full instants with milliseconds: a date alone is fuzzy on HAPI."""
         return [("_lastUpdated", f"ge{instant(self.start_at)}"), ("_lastUpdated", f"lt{instant(self.end_at)}")]
 
     def halves(self) -> tuple["Window", "Window"] | None:

@@ -61,7 +61,7 @@ def resolve_places(
 
 
 def unmapped_places(connection: Connection) -> list[tuple[str, str | None, str]]:
-    """Give the Locations that are no org unit and lie in none: id, name where it is kept, and why."""
+    """Return the Locations that are no org unit and lie in none: id, name where it is kept, and why."""
     return connection.execute(
         "select location_id, name, reason from lookup.place where org_unit_id is null order by reason, location_id"
     ).fetchall()

@@ -126,7 +126,7 @@ def _data_set(codes: Codes, code: str, settings: DataSet) -> tuple[str, str, str
 
 
 def _cells(disaggregation: Mapping[str, Disaggregation]) -> Iterator[tuple[list[str], list[str]]]:
-    """Give every combination of values, in declared order, with the option codes it stands for."""
+    """Yield every combination of values, in declared order, with the option codes it stands for."""
     columns = [list(column.options.items()) for column in disaggregation.values()]
     for cell in product(*columns):
         yield [value for value, _ in cell], [option for _, option in cell]

@@ -59,7 +59,7 @@ def keep_circumstances(connection: Connection, target: str, now: Circumstances) 
 def find_obstacle(
     connection: Connection, of: Slice, run_id: str, *, can_write: bool
 ) -> Dhis2AuthenticationError | None:
-    """Give the error that stops a slice before anything is sent: the account may write nothing of what waits.
+    """Return the error that stops a slice before anything is sent: the account may write nothing of what waits.
 
     The values stay in the ledger, each with its code.
     """

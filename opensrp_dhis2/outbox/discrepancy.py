@@ -214,5 +214,5 @@ def explain_kind(kind: str, language: str = "en") -> KindText:
 
 
 def shown(value: str | None) -> str:
-    """Give a value as a table shows it: nothing as a dash, and not too much of a long text."""
+    """Return a value as a table shows it: nothing as a dash, and not too much of a long text."""
     return "-" if value is None else value[:LONGEST_SHOWN] + "…" * (len(value) > LONGEST_SHOWN)

@@ -176,7 +176,7 @@ def forecast_period(warehouse: Warehouse, client: Dhis2Client, code: str, period
 
 
 def examples(connection: Connection, of: Slice, at_most: int = 3) -> list[Example]:
-    """Give some values of each reason for which the slice's forecast has them refused or closed."""
+    """Return some values of each reason for which the slice's forecast has them refused or closed."""
     with connection.cursor(row_factory=class_row(Example)) as cursor:
         return cursor.execute(
             "select * from outbox.forecast_example(%s, %s, %s, %s)", (of.target, of.data_set_id, of.period, at_most)
@@ -216,7 +216,7 @@ def _copy_values(connection: Connection, values: Iterable[DataValue]) -> None:
 
 
 def _droppable(connection: Connection, of: Slice, version: ServerVersion) -> list[str]:
-    """Give the elements of which this server throws a zero away."""
+    """Return the elements of which this server throws a zero away."""
     if version.has_group_import:
         return []
     rows = connection.execute(

@@ -36,23 +36,23 @@ def count_values(connection: Connection, target: str, wanted: Wanted) -> int:
 
 
 def find_values(connection: Connection, target: str, wanted: Wanted, limit: int) -> list[Row]:
-    """Give the first values that fit, each with the names that people know."""
+    """Return the first values that fit, each with the names that people know."""
     query = f"select * from outbox.find_named_value({_WANTED}, %s)"  # noqa: S608 - only placeholders
     return _rows(connection, query, (target, *astuple(wanted), limit))
 
 
 def read_value(connection: Connection, value_id: int) -> list[Row]:
-    """Give the one value of this id, of whichever server; or none."""
+    """Return the one value of this id, of whichever server; or none."""
     return _rows(connection, "select * from outbox.named_value where value_id = %s", (value_id,))
 
 
 def read_history(connection: Connection, value_id: int) -> list[Row]:
-    """Give every change of one value, the first one first."""
+    """Return every change of one value, the first one first."""
     return _rows(connection, "select * from outbox.history where value_id = %s order by changed_at", (value_id,))
 
 
 def read_batches(connection: Connection, value_id: int) -> list[Row]:
-    """Give the requests that carried one value."""
+    """Return the requests that carried one value."""
     return _rows(connection, "select * from outbox.batch_of_value(%s)", (value_id,))
 
 

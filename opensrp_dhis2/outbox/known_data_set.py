@@ -38,7 +38,7 @@ def known_data_set(connection: Connection, code: str) -> KnownDataSet:
 
 
 def is_open(period: Period, data_set: KnownDataSet, today: date) -> bool:
-    """Tell whether DHIS2 takes values of a period today, by the data set's future periods and expiry days.
+    """Return whether DHIS2 takes values of a period today, by the data set's future periods and expiry days.
 
     Input periods are left to DHIS2: 2.43.0 and 2.43.1 read them the wrong way round.
     """
@@ -48,7 +48,7 @@ def is_open(period: Period, data_set: KnownDataSet, today: date) -> bool:
 
 
 def is_ahead(period: Period, data_set: KnownDataSet, today: date) -> bool:
-    """Tell whether the period ends after the last one that is open for entry."""
+    """Return whether the period ends after the last one that is open for entry."""
     first_closed = period_of(period.period_type, today)
     for _ in range(data_set.open_future_periods):
         first_closed = period_of(period.period_type, first_closed.end_on + timedelta(days=1))
@@ -62,7 +62,7 @@ def is_expired(period: Period, data_set: KnownDataSet, today: date) -> bool:
 def closing_code(
     period: Period, data_set: KnownDataSet, today: date, *, may_edit_expired: bool, has_group_import: bool
 ) -> str | None:
-    """Give the code with which DHIS2 refuses the period's values today; None: it takes them.
+    """Return the code with which DHIS2 refuses the period's values today; None: it takes them.
 
     An account that may edit expired periods is held back by older servers only where the period lies ahead.
     """

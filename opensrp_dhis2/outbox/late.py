@@ -122,7 +122,7 @@ def _planned(connection: Connection, target: str, code: str) -> list[str]:
 
 
 def first_open_on(data_set: DataSet, today: date) -> date:
-    """Give the first day of the oldest period that late data may still change."""
+    """Return the first day of the oldest period that late data may still change."""
     first = period_of(data_set.period_type, today)
     for _ in range(data_set.open_periods):
         first = period_of(data_set.period_type, first.start_on - timedelta(days=1))

@@ -142,13 +142,13 @@ def payload(connection: Connection, batch: Batch) -> bytes:
 
 
 def sent_rows(connection: Connection, batch: Batch) -> list[SentRow]:
-    """Give the values of a batch in the order in which its payload has them."""
+    """Return the values of a batch in the order in which its payload has them."""
     with connection.cursor(row_factory=class_row(SentRow)) as cursor:
         return cursor.execute("select * from outbox.sent_row(%s)", (batch.batch_id,)).fetchall()
 
 
 def combos_with(connection: Connection, option_ids: Iterable[str]) -> set[str]:
-    """Give the category option combos that have one of these options."""
+    """Return the category option combos that have one of these options."""
     query = "select category_option_combo_id from lookup.category_option_combo where option_ids && %s"
     return {combo for (combo,) in connection.execute(query, (sorted(option_ids),))}
 
@@ -185,7 +185,7 @@ def keep_late_writes(connection: Connection, batch: Batch, life_seconds: float) 
 
 
 def seconds_to_wait(connection: Connection, of: Slice) -> float:
-    """Give the seconds until no request without an answer can overwrite what is pending with another value."""
+    """Return the seconds until no request without an answer can overwrite what is pending with another value."""
     row = connection.execute(
         "select outbox.seconds_to_wait(%s, %s, %s)", (of.target, of.data_set_id, of.period)
     ).fetchone()
@@ -207,7 +207,7 @@ def states(connection: Connection, of: Slice) -> States:
 
 
 def is_period_known(connection: Connection, of: Slice) -> bool:
-    """Tell whether DHIS2 has acknowledged any value of this period: its first request must go alone and small."""
+    """Return whether DHIS2 has acknowledged any value of this period: its first request must go alone and small."""
     row = connection.execute(
         "select exists (select from outbox.value where target = %s and period = %s and acknowledged is not null)",
         (of.target, of.period),

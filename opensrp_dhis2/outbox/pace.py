@@ -63,7 +63,7 @@ class Pace:
         return self.guilty_in_a_row >= (MAX_GUILTY_IN_A_ROW if self.has_accepted else MAX_GUILTY_AT_FIRST)
 
     def next_cut(self, pending: int) -> tuple[int, int]:
-        """Give the size of the next request and how many pending values it passes over."""
+        """Return the size of the next request and how many pending values it passes over."""
         if self.is_sampling:
             return 1, max(0, pending - 1)
         if self.search:

@@ -52,7 +52,7 @@ def write_page(connection: Connection, run_id: str, target: str, directory: Path
 
 
 def report_name(run_id: str, ending: str) -> str:
-    """Give the file name of a run: its id, without what a path must not hold."""
+    """Return the file name of a run: its id, without what a path must not hold."""
     return re.sub(r"[^\w-]", "_", run_id) + ending
 
 
@@ -96,7 +96,7 @@ def draw(run: RunSummary, language: str) -> str:
 
 
 def _shown(value: object) -> object:
-    """Give what a template shows: text without control characters; markup that was made here stays."""
+    """Return what a template shows: text without control characters; markup that was made here stays."""
     return one_line(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 

@@ -34,7 +34,7 @@ class UnprovenValue:
     late_values: list[str | None]
 
     def is_contradicted(self, there: str | None) -> bool:
-        """Tell whether what DHIS2 holds shows that this row is wrong: pure."""
+        """Return whether what DHIS2 holds shows that this row is wrong: pure."""
         if self.state == "dropped":
             return there not in (None, self.wanted)
         if there != self.acknowledged and there in self.late_values:

@@ -91,7 +91,7 @@ def _slice(warehouse: Warehouse, target: str, code: str, period_id: str) -> Slic
 
 
 def standing_rows(connection: Connection, of: Slice, at_most: int = ROWS_SHOWN) -> tuple[Discrepancy, ...]:
-    """Give the first discrepancies of a slice that stand, kind by kind."""
+    """Return the first discrepancies of a slice that stand, kind by kind."""
     with connection.cursor(row_factory=class_row(Discrepancy)) as cursor:
         rows = cursor.execute(
             "select * from outbox.standing_discrepancy(%s, %s, %s, %s)", (of.target, of.data_set_id, of.period, at_most)

@@ -58,7 +58,7 @@ class Report:
     completed: Completed = field(default_factory=Completed)
 
     def counts(self) -> dict[str, int]:
-        """Give the counts of values, and of units told to be complete."""
+        """Return the counts of values, and of units told to be complete."""
         names = ("sent", "accepted", "refused", "unchanged", "withheld", "waiting")
         return {name: getattr(self, name) for name in names} | {"completed": self.completed.registered}
 
@@ -172,7 +172,7 @@ class Reporter:
         )
 
     def _is_open(self, period: Period) -> bool:
-        """Say whether DHIS2 takes values of the period from this account; it is asked only where rules alone say no."""
+        """Return whether DHIS2 takes values of the period from this account; it is asked only where rules alone say no."""
         if is_open(period, self._known, self._today):
             return True
         code = closing_code(

@@ -141,7 +141,7 @@ class Sender:
         return Answer(Outcome.SILENT if is_silent else Outcome.TAKEN, verdicts, foreign=foreign)
 
     def _named_places(self, read: Interpretation, rows: list[SentRow]) -> set[tuple[str, ...]]:
-        """Give the places of a request that DHIS2 names, of category options the combos with one; or its only place."""
+        """Return the places of a request that DHIS2 names, of category options the combos with one; or its only place."""
         if not _is_about_place(read):
             return set()
         places = _places(read, rows)
@@ -154,7 +154,7 @@ class Sender:
     def _verdicts(
         self, batch: Batch, rows: list[SentRow], reply: Reply, read: Interpretation, *, is_about_all: bool
     ) -> list[RowVerdict]:
-        """Give a verdict for each row, from the reply where it speaks, from what DHIS2 holds where it does not."""
+        """Return a verdict for each row, from the reply where it speaks, from what DHIS2 holds where it does not."""
         named = self._named_places(read, rows)
         if named:
             return [_judged_by_place(row, read, named) for row in rows]
@@ -195,7 +195,7 @@ def _sent_value(row: SentRow, batch: Batch, version: ServerVersion) -> SentValue
 
 
 def _is_about_all(read: Interpretation) -> bool:
-    """Tell whether every value fell for the account's rights, or for something that is the same in every request."""
+    """Return whether every value fell for the account's rights, or for something that is the same in every request."""
     if not _is_about_one_cause(read) or read.cause in _PLACE:
         return False
     return read.is_user_cause or level_of(read.cause) is Level.REQUEST or read.cause == Reason.BAD_REQUEST
@@ -210,7 +210,7 @@ def _is_about_place(read: Interpretation) -> bool:
 
 
 def _places(read: Interpretation, rows: list[SentRow]) -> set[tuple[str, ...]]:
-    """Give the org units or the combos of a request, whichever the code is about."""
+    """Return the org units or the combos of a request, whichever the code is about."""
     return {_PLACE[str(read.cause)](row) for row in rows}
 
 

@@ -118,7 +118,7 @@ def _pauses(seconds: float) -> Iterator[float]:
 
 
 def read_back(client: Dhis2Client, data_set_id: str, period: str, rows: Sequence[ReadRow]) -> Reading:
-    """Give the values that DHIS2 holds for the org units of some rows of one data set and period.
+    """Return the values that DHIS2 holds for the org units of some rows of one data set and period.
 
     What is not seen among the values of the data set may still be there: of an element that has left the data set, or
     of a data set that is gone or no longer shared. That is read by data element.
@@ -163,7 +163,7 @@ def _read_by_element(client: Dhis2Client, period: str, rows: Sequence[ReadRow]) 
 
 
 def _may_read(client: Dhis2Client, period: str, elements: list[str]) -> bool:
-    """Tell whether the account may read these elements in its own org units, so that only some places are refused."""
+    """Return whether the account may read these elements in its own org units, so that only some places are refused."""
     units = client.me().org_unit_ids
     try:
         _by_cell(client.read_element_values(elements, period, units))
@@ -175,7 +175,7 @@ def _may_read(client: Dhis2Client, period: str, elements: list[str]) -> bool:
 
 
 def _elements_now(client: Dhis2Client, data_set_id: str) -> set[str]:
-    """Give the elements that DHIS2 has in the data set; none when it has no such data set for this account."""
+    """Return the elements that DHIS2 has in the data set; none when it has no such data set for this account."""
     try:
         found = client.get_json(f"dataSets/{data_set_id}", {"fields": "id,dataSetElements[dataElement[id]]"})
     except Dhis2Error as error:
@@ -186,7 +186,7 @@ def _elements_now(client: Dhis2Client, data_set_id: str) -> set[str]:
 
 
 def _place_code(error: Dhis2Error) -> str | None:
-    """Give DHIS2's code where it refuses to read a place or knows it no more; None: another fault, or the account's.
+    """Return DHIS2's code where it refuses to read a place or knows it no more; None: another fault, or the account's.
 
     Servers before 2.43 refuse with an empty answer (34g).
     """
@@ -210,7 +210,7 @@ def compare(rows: list[SentRow], reading: Reading, version: ServerVersion) -> li
 
 
 def can_be_dropped(row: SentRow, version: ServerVersion) -> bool:
-    """Tell whether this server drops the value: up to 2.42, a zero of an element where zero means nothing."""
+    """Return whether this server drops the value: up to 2.42, a zero of an element where zero means nothing."""
     return not version.has_group_import and is_droppable_zero(
         row.wanted,
         value_type=row.value_type or "",

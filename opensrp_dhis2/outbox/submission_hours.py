@@ -29,11 +29,11 @@ class SubmissionHours:
         return cls(int(found[1]), int(found[2]), zone)
 
     def is_open(self, at: datetime) -> bool:
-        """Tell whether values may be sent at an instant."""
+        """Return whether values may be sent at an instant."""
         return self._has(at.astimezone(self.zone).hour)
 
     def nearest(self, hour: int) -> int:
-        """Give a full hour at which to start what should start at another: the same, else when the hours begin."""
+        """Return a full hour at which to start what should start at another: the same, else when the hours begin."""
         return hour if self._has(hour) else self.start
 
     def _has(self, hour: int) -> bool:

@@ -43,7 +43,7 @@ def _check_view(view: View) -> Iterator[ViewError]:
 
 
 def needed_columns(view: View) -> dict[str, str]:
-    """Give every column that the view must have, and why."""
+    """Return every column that the view must have, and why."""
     front, needed = view.front_matter, dict[str, str]()
     if view.kind == "staging":
         needed[front.key] = "the key"

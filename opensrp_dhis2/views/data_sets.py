@@ -59,7 +59,7 @@ class DataSets(RootModel[dict[str, DataSet]]):
         return self.root.items()
 
     def of(self, code: str) -> DataSet:
-        """Give a data set by code.
+        """Return a data set by code.
 
         Raises: ConfigurationError (terminal) when data_sets.yaml does not have it.
         """

@@ -18,7 +18,7 @@ _VALUES = {exp.Case: ("ifs", "default"), exp.If: ("true", "false"), exp.Filter: 
 
 
 def event_origins(catalog: Catalog, view: View) -> set[Origin]:
-    """Give where an indicator's dates come from; none for one that counts a state at the end of a period."""
+    """Return where an indicator's dates come from; none for one that counts a state at the end of a period."""
     return _output(catalog, view.sql, "event_on")
 
 

@@ -31,7 +31,7 @@ class Relation:
 
 
 def read_relations(connection: Connection) -> dict[str, Relation]:
-    """Give what was built, by name, and is still there."""
+    """Return what was built, by name, and is still there."""
     with connection.cursor(row_factory=class_row(Relation)) as cursor:
         rows = cursor.execute(
             "select name, kind, checksum, load_id, inputs, row_count from warehouse.relation"

@@ -19,7 +19,7 @@ def relation(name: str) -> Identifier:
 
 
 def verbatim(view: View) -> SQL:
-    """Give a view's SQL as it stands in its file."""
+    """Return a view's SQL as it stands in its file."""
     return SQL(view.sql)
 
 

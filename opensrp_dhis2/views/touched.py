@@ -111,5 +111,5 @@ def _days(readers: Sequence[Reader]) -> list[tuple[str, ...]]:
 
 
 def _hashable(column: str, kind: str) -> Composable:
-    """Give a column that Postgres can hash: not every type it can, and text is three times slower."""
+    """Return a column that Postgres can hash: not every type it can, and text is three times slower."""
     return SQL("{}" if kind in HASHED else "{}::text").format(Identifier(column))

@@ -37,7 +37,7 @@ class Upkeep:
 
 
 def high_water(warehouse: Warehouse, view: View) -> int:
-    """Give the highest load number of a view's raw table that no running load can still undercut.
+    """Return the highest load number of a view's raw table that no running load can still undercut.
 
     A short transaction of its own (decision 2): rows loaded after it may be read already, and are read again next time.
     """
@@ -121,6 +121,6 @@ def _count(connection: Connection, name: str) -> int:
 
 
 def _estimate(connection: Connection, table: str) -> int:
-    """Give about how many rows a table has: Postgres's own estimate, counted only where there is none yet."""
+    """Return about how many rows a table has: Postgres's own estimate, counted only where there is none yet."""
     row = connection.execute("select reltuples::bigint from pg_class where oid = to_regclass(%s)", (table,)).fetchone()
     return int(row[0]) if row and row[0] >= 0 else _count(connection, table)

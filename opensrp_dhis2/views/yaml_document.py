@@ -55,7 +55,7 @@ def _repeated_keys(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
 
 
 def _line(node: yaml.Node | None, place: tuple[int | str, ...]) -> int:
-    """Give the line, from 0, of the deepest node that the place names."""
+    """Return the line, from 0, of the deepest node that the place names."""
     line = node.start_mark.line if node else 0
     for part in place:
         if isinstance(node, yaml.MappingNode):

@@ -122,16 +122,16 @@ class AirbyteTable:
         return Tally(*self._rows(_TALLY, start=start_at, end=end_at)[0])
 
     def bodies(self, start_at: datetime, end_at: datetime) -> Iterator[bytes]:
-        """Give the resources of a part."""
+        """Yield the resources of a part."""
         return (body or b"" for (body,) in self._copied(_BODY + _WITHIN, ["bytea"], start=start_at, end=end_at))
 
     def bodies_of(self, ids: Sequence[str]) -> Iterator[bytes]:
-        """Give all versions of these resources; reads the whole table."""
+        """Yield all versions of these resources; reads the whole table."""
         query = _BODY + " where resource ->> 'id' = any({ids})"
         return (body for (body,) in self._copied(query, ["bytea"], ids=list(ids)))
 
     def stamps(self) -> Iterator[tuple[str | None, bytes]]:
-        """Give the id of every row, and its resource with no more than its type, id and meta."""
+        """Yield the id of every row, and its resource with no more than its type, id and meta."""
         return self._copied(_STAMP, ["text", "bytea"])
 
     def _find(self, schema: str, resource_type: str) -> str:

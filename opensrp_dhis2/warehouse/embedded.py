@@ -171,7 +171,7 @@ def _forget_killed(server: Any) -> None:
 
 
 def _servers_path(folder: Path) -> Path:
-    """Give the path by which the server knows its folder: a link to it where a socket cannot have its name."""
+    """Return the path by which the server knows its folder: a link to it where a socket cannot have its name."""
     socket_path = os.fsencode(folder / SOCKET)
     if _PLAIN.fullmatch(str(folder)) and len(socket_path) <= LONGEST_SOCKET_PATH:
         return folder
@@ -210,7 +210,7 @@ def _passable(paths: Iterable[Path]) -> Iterator[None]:
 
 
 def _cause(data_dir: Path, error: Exception) -> str:
-    """Give Postgres's own last word on why it does not start, where it left one; else the error's."""
+    """Return Postgres's own last word on why it does not start, where it left one; else the error's."""
     if isinstance(error, subprocess.SubprocessError):
         with suppress(OSError):
             lines = (data_dir / "log").read_text(errors="replace").splitlines()

@@ -42,7 +42,7 @@ class File:
 
 
 def is_needed(connection: Connection, source: str, resource_type: str) -> bool:
-    """Say whether a type waits for its first load."""
+    """Return whether a type waits for its first load."""
     row = connection.execute("select raw.needs_first_load(%s, %s)", (source, resource_type)).fetchone()
     return bool(row and row[0])
 
@@ -57,7 +57,7 @@ def ask(connection: Connection, source: str, resource_types: Sequence[str]) -> i
 
 
 def alive(connection: Connection, source: str) -> Job | None:
-    """Give the job of a source that has not ended."""
+    """Return the job of a source that has not ended."""
     cursor = connection.cursor(row_factory=class_row(Job))
     return cursor.execute(
         "select export_job_id, resource_types, state, coalesce(status_url, '') as status_url, requires_access_token,"
@@ -103,7 +103,7 @@ def lose(connection: Connection, export_job_id: int, reason: str, most_jobs: int
 
 
 def files_to_read(connection: Connection, export_job_id: int) -> list[File]:
-    """Give the files that are not here yet."""
+    """Return the files that are not here yet."""
     cursor = connection.cursor(row_factory=class_row(File))
     return cursor.execute(
         "select export_file_id, kind, resource_type, url, planned_count, attempt_count from raw.export_file"
@@ -171,7 +171,7 @@ def certify(connection: Connection, export_job_id: int, resource_type: str, coun
 
 
 def latest(connection: Connection, source: str) -> dict[str, Any] | None:
-    """Give the last export of a source as it stands: state, reason, times, counts."""
+    """Return the last export of a source as it stands: state, reason, times, counts."""
     cursor = connection.cursor(row_factory=dict_row)
     query = "select * from raw.export_status where source = %s order by export_job_id desc limit 1"
     return cursor.execute(query, (source,)).fetchone()

@@ -23,7 +23,7 @@ class LoadedFile:
 
 
 def known(connection: Connection, source: str, resource_type: str) -> dict[str, LoadedFile]:
-    """Give the loaded files of a type by name; those loaded before the raw table was emptied are forgotten."""
+    """Return the loaded files of a type by name; those loaded before the raw table was emptied are forgotten."""
     connection.execute(
         "delete from raw.loaded_file where source = %s and resource_type = %s"
         " and (state = 'broken' or table_node is distinct from raw.table_node(%s))",
@@ -77,7 +77,7 @@ def keep_broken(
 
 
 def certificates(connection: Connection, source: str, resource_type: str) -> list[dict[str, Any]]:
-    """Give each file of a type with what became of its lines."""
+    """Return each file of a type with what became of its lines."""
     cursor = connection.cursor(row_factory=dict_row)
     return cursor.execute(
         "select file_name, state, reason, line_count, inserted_count, updated_count, unchanged_count, rejected_count,"
@@ -87,7 +87,7 @@ def certificates(connection: Connection, source: str, resource_type: str) -> lis
 
 
 def newest_at(connection: Connection, source: str, resource_type: str) -> datetime | None:
-    """Give when a file of a type was loaded last; none before the first."""
+    """Return when a file of a type was loaded last; none before the first."""
     row = connection.execute(
         "select max(loaded_at) from raw.loaded_file where source = %s and resource_type = %s and state = 'loaded'",
         (source, resource_type),

@@ -105,7 +105,7 @@ def told_at_connect(error: Exception, place: str) -> OpenSrpDhis2Error:
 
 
 def words_of(error: psycopg.Error) -> str:
-    """Give the message of an error where it names objects and no data, else its kind and SQLSTATE. Pure."""
+    """Return the message of an error where it names objects and no data, else its kind and SQLSTATE. Pure."""
     state = error.sqlstate or ""
     if not state:  # libpq's own words, or psycopg's
         return _first_line(error) if isinstance(error, psycopg.OperationalError) else type(error).__name__

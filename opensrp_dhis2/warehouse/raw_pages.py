@@ -56,7 +56,7 @@ class LoadCounts:
 
 
 def table_name(resource_type: str) -> str:
-    """Give the raw table of a type: QuestionnaireResponse is raw.questionnaire_response."""
+    """Return the raw table of a type: QuestionnaireResponse is raw.questionnaire_response."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", resource_type).lower()
 
 
@@ -87,7 +87,7 @@ class Load:
             self._halve(resources)
 
     def counts(self) -> LoadCounts:
-        """Give the rows of this load so far."""
+        """Return the rows of this load so far."""
         row = self._connection.execute(
             "select load_id, read_count, inserted_count, updated_count, unchanged_count, rejected_count"
             " from raw.load where load_id = %s",

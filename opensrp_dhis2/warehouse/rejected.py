@@ -7,7 +7,7 @@ from opensrp_dhis2.warehouse.raw_pages import table_name
 
 
 def outstanding(connection: Connection, resource_type: str) -> list[tuple[str, str]]:
-    """Give the id of each resource that was rejected and has not come since, and why."""
+    """Return the id of each resource that was rejected and has not come since, and why."""
     return connection.execute(
         "select id, reason from raw.outstanding(%s, %s)", (table_name(resource_type), resource_type)
     ).fetchall()

@@ -92,7 +92,7 @@ def forget(connection: Connection, source: str, resource_type: str) -> None:
 
 
 def unfinished(connection: Connection, source: str, resource_type: str, kind: Kind) -> list[Slice]:
-    """Give what an earlier run planned and did not certify, in order of time."""
+    """Return what an earlier run planned and did not certify, in order of time."""
     connection.execute("select raw.forget_slices_without_watermark(%s, %s)", (source, resource_type))
     cursor = connection.cursor(row_factory=class_row(Slice))
     query = f"select {_COLUMNS} from raw.slice where source = %s and resource_type = %s and kind = %s"  # noqa: S608
@@ -135,7 +135,7 @@ def finish(connection: Connection, slice_id: int, certificate: Certificate) -> N
 
 
 def shortfalls(connection: Connection, source: str, resource_type: str) -> list[dict[str, Any]]:
-    """Give the slices of a type that stayed short, with at most 20 of the ids missing in each."""
+    """Return the slices of a type that stayed short, with at most 20 of the ids missing in each."""
     cursor = connection.cursor(row_factory=dict_row)
     return cursor.execute(
         "select kind, window_from, window_to, cardinality(missing_ids) + unlisted_count as missing_count,"
@@ -146,7 +146,7 @@ def shortfalls(connection: Connection, source: str, resource_type: str) -> list[
 
 
 def status(connection: Connection, source: str, resource_types: Iterable[str] = ()) -> list[dict[str, Any]]:
-    """Give how far each type stands, one row a type and kind."""
+    """Return how far each type stands, one row a type and kind."""
     cursor = connection.cursor(row_factory=dict_row)
     cursor.execute("select * from raw.extract_status where source = %s order by resource_type, kind desc", (source,))
     wanted = set(resource_types)

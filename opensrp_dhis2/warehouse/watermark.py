@@ -6,7 +6,7 @@ from opensrp_dhis2.warehouse.database import Connection
 
 
 def read_to(connection: Connection, source: str, resource_type: str) -> datetime | None:
-    """Give the end of the last window that was read whole; none before the first."""
+    """Return the end of the last window that was read whole; none before the first."""
     row = connection.execute(
         "select read_to from raw.watermark where source = %s and resource_type = %s", (source, resource_type)
     ).fetchone()

@@ -57,7 +57,7 @@ def _session_user(server: Dhis2, cookie: str) -> User | None:
 
 
 def session_cookie(server: Dhis2, user: User) -> str:
-    """Give the cookie of the user's session; one session a user is enough here."""
+    """Return the cookie of the user's session; one session a user is enough here."""
     name = hashlib.sha256(f"session of {user.id}".encode()).hexdigest()[:32].upper()
     if name not in server.store.documents("session"):
         server.store.put_document("session", name, {"username": user.username})

@@ -58,7 +58,7 @@ def _register(server: Dhis2, call: Call, row: Json, summary: Summary) -> None:
 
 
 def _conflict(server: Dhis2, call: Call, row: Json) -> Json | None:
-    """Say why a registration is ignored; expiry, approval and assignment are no reason here."""
+    """Return why a registration is ignored; expiry, approval and assignment are no reason here."""
     metadata = server.metadata
     data_set, unit = metadata.data_sets.get(row["dataSet"]), metadata.org_units.get(row["organisationUnit"])
     if data_set is None:

@@ -132,5 +132,5 @@ async def read_body(receive: Receive) -> bytes:
 
 
 def header_map(scope: Scope) -> dict[str, str]:
-    """Give a request's headers by lower-case name."""
+    """Return a request's headers by lower-case name."""
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}

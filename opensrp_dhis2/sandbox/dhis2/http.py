@@ -39,7 +39,7 @@ class Dhis2:
         return self.clock().isoformat(timespec="milliseconds")
 
     def epoch_millis(self) -> int:
-        """Give the clock's instant as DHIS2 writes it in tokens and job names."""
+        """Return the clock's instant as DHIS2 writes it in tokens and job names."""
         return round(self.clock().replace(tzinfo=self.zone).timestamp() * 1000)
 
     def new_id(self) -> str:
@@ -63,15 +63,15 @@ class Call:
     is_write_lost: bool = False
 
     def one(self, name: str, default: str = "") -> str:
-        """Give the last value of a query parameter."""
+        """Return the last value of a query parameter."""
         return dict(self.query).get(name, default)
 
     def all(self, name: str) -> list[str]:
-        """Give every value of a query parameter, comma-separated ones apart."""
+        """Return every value of a query parameter, comma-separated ones apart."""
         return [part for key, value in self.query if key == name for part in value.split(",") if part]
 
     def raw_query_without(self, *names: str) -> str:
-        """Give the query but for some parameters, ready to be joined to others."""
+        """Return the query but for some parameters, ready to be joined to others."""
         kept = [(name, value) for name, value in self.query if name not in names]
         return f"&{urlencode(kept, safe='*')}" if kept else ""
 

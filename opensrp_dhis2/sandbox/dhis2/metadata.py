@@ -105,7 +105,7 @@ class User:
         return self.is_superuser or not self.authorities.isdisjoint(authorities)
 
     def may(self, sharing: Document, right: int) -> bool:
-        """Say whether sharing grants a right: 0 read, 1 write, 2 data read, 3 data write."""
+        """Return whether sharing grants a right: 0 read, 1 write, 2 data read, 3 data write."""
         if self.is_superuser or sharing.get("owner") == self.id:
             return True
         grants = [sharing.get("public") or "--------"]

@@ -170,7 +170,7 @@ def normalise(value: str | None, value_type: str) -> str | None:
 
 
 def value_conflict(row: Row, value: str | None, element: DataElement) -> tuple[str, str, str] | None:
-    """Give code, text and args of what is wrong with a row's value or comment."""
+    """Return code, text and args of what is wrong with a row's value or comment."""
     index = row.number
     if not value and row.is_deleted:
         return None

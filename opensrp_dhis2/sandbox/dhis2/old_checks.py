@@ -38,7 +38,7 @@ class Cell(NamedTuple):
     row: Json
 
     def sent(self, member: str) -> str | None:
-        """Give what the row itself says; conflicts name that, even where the header wins."""
+        """Return what the row itself says; conflicts name that, even where the header wins."""
         return text_or_none(self.row, member)
 
     @property
@@ -58,7 +58,7 @@ class Checks:
     _combos: dict[str, OptionCombo | None] = field(default_factory=dict)
 
     def check(self, row: Json) -> tuple[Cell, str | None, str | None]:
-        """Give a row's cell, value and comment, or raise Refused with its first conflict."""
+        """Return a row's cell, value and comment, or raise Refused with its first conflict."""
         cell = self._resolve(row)
         self._check_hierarchy(cell)
         value, comment = self._content(cell)

@@ -62,7 +62,7 @@ def import_values(payload: Json, options: ImportOptions, where: Circumstances) -
 
 
 def failed(reason: str) -> ImportResult:
-    """Give the summary of an import that broke down."""
+    """Return the summary of an import that broke down."""
     return ImportResult(Summary("ERROR", f"The import process failed: {reason}"), 409)
 
 
@@ -115,7 +115,7 @@ def _strict_date(text: str) -> date:
 
 
 def _rows(payload: Json) -> Iterator[Json]:
-    """Give the rows as the streaming reader sees them: an object inside a row ends it and begins another."""
+    """Yield the rows as the streaming reader sees them: an object inside a row ends it and begins another."""
     if any(isinstance(value, dict) for name, value in payload.items() if name != "deletion"):
         return
     for row in payload.get("dataValues") or ():

@@ -135,12 +135,12 @@ def parse_period(text: str) -> Period | None:
 
 
 def covering(period_type: str, day: date) -> Period:
-    """Give the period of this type that holds the day."""
+    """Return the period of this type that holds the day."""
     return RULES[period_type].covering(day)
 
 
 def latest_open(period_type: str, today: date, open_future_periods: int) -> Period:
-    """Give the last period that takes data: 0 open future periods close even the running one."""
+    """Return the last period that takes data: 0 open future periods close even the running one."""
     period = covering(period_type, today)
     if open_future_periods <= 0:
         return covering(period_type, period.start_on - DAY)

@@ -62,7 +62,7 @@ def _target(server: Dhis2, call: Call, route: Json, sub_path: str) -> str:
 
 
 def _credentials(server: Dhis2, call: Call, route: Json) -> tuple[dict[str, str], dict[str, str]]:
-    """Give the headers and query parameters of the route's auth; a lost secret sends nothing."""
+    """Return the headers and query parameters of the route's auth; a lost secret sends nothing."""
     auth = route.get("auth") or {}
     kind = auth.get("type")
     if kind == "http-basic" and auth.get("password"):

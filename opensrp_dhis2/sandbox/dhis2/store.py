@@ -91,7 +91,7 @@ class Store:
             self._rows(statement, (wanted,))
 
     def has_period(self, period: str) -> bool:
-        """Say whether any value or completion ever used the period."""
+        """Return whether any value or completion ever used the period."""
         return bool(self._rows("select 1 from document where kind = 'period' and id = ?", (period,)))
 
     def see_periods(self, periods: Iterable[str]) -> None:

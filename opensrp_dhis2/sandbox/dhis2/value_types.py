@@ -33,12 +33,12 @@ def value_problem(value: str, value_type: str) -> str | None:
 
 
 def is_zero(value: str, value_type: str) -> bool:
-    """Say whether a value of a numeric type is zero."""
+    """Return whether a value of a numeric type is zero."""
     return value_type in NUMERIC_TYPES and ZERO.fullmatch(value) is not None
 
 
 def is_uid(text: str) -> bool:
-    """Say whether a text has the shape of a DHIS2 identifier."""
+    """Return whether a text has the shape of a DHIS2 identifier."""
     return UID.fullmatch(text) is not None
 
 

@@ -132,13 +132,13 @@ def _start_job(server: Dhis2, call: Call, payload: Json, options: ImportOptions)
 
 
 def get_task(server: Dhis2, call: Call, job_id: str) -> Reply:
-    """Give a job's messages, newest first; none before it ran."""
+    """Return a job's messages, newest first; none before it ran."""
     job = _advance(server, call, job_id)
     return Reply(job["messages"] if job and "messages" in job else [])
 
 
 def get_task_summary(server: Dhis2, call: Call, job_id: str) -> Reply:
-    """Give a job's bare summary, or an empty body before it ran."""
+    """Return a job's bare summary, or an empty body before it ran."""
     job = _advance(server, call, job_id)
     return Reply(job["summary"] if job and "summary" in job else None)
 
@@ -159,7 +159,7 @@ def _advance(server: Dhis2, call: Call, job_id: str) -> Json | None:
 
 
 def get_single_value(server: Dhis2, call: Call) -> Reply:
-    """Give one value as an array of one text."""
+    """Return one value as an array of one text."""
     stored = server.store.value(_single_key(dict(call.query)))
     if stored is None or stored.is_deleted:
         text = "Data value does not exist"

@@ -224,7 +224,7 @@ def _fever(ledger: Ledger, household: Household, client: Client, day: date) -> N
 
 
 def months(ledger: Ledger) -> Iterator[date]:
-    """Give the first day of every month of the story."""
+    """Yield the first day of every month of the story."""
     day = ledger.first_day
     while day < ledger.last_day:
         yield day

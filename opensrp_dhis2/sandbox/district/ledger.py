@@ -36,21 +36,21 @@ class Ledger:
         return self.rng.random() < probability
 
     def days(self) -> Iterator[date]:
-        """Give every day on which something can happen."""
+        """Yield every day on which something can happen."""
         count = (self.last_day - self.first_day).days
         return (self.first_day + timedelta(days=number) for number in range(count))
 
     def working_hour(self, day: date) -> datetime:
-        """Give a moment of a working day, local time."""
+        """Return a moment of a working day, local time."""
         minutes = self.rng.randrange(8 * 60, 17 * 60)
         return datetime.combine(day, time(minutes // 60, minutes % 60), LOCAL)
 
     def id_of(self, kind: str, name: str) -> str:
-        """Give the id of a client's resource: another seed is another district."""
+        """Return the id of a client's resource: another seed is another district."""
         return named_id(kind, f"{self.seed}/{name}")
 
     def arrival(self, worker: Worker, happened_at: datetime) -> datetime:
-        """Give the upload that brings an event: the worker's next one, sometimes months later."""
+        """Return the upload that brings an event: the worker's next one, sometimes months later."""
         day = (happened_at.astimezone(UTC) + timedelta(hours=6)).date()
         if self.chance(LATE_CHANCE):
             day += timedelta(days=self.rng.randrange(35, 130))

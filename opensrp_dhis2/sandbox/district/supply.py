@@ -49,7 +49,7 @@ VACCINES = (
 
 
 def add_doses(ledger: Ledger, households: list[Household]) -> None:
-    """Give each young child the doses that come due, late for some, and note a few as not done."""
+    """Return each young child the doses that come due, late for some, and note a few as not done."""
     for household in households:
         for client in household.members:
             lateness = 400 if ledger.chance(0.12) else 30

@@ -55,7 +55,7 @@ class ClientCredentials:
         self.ends_at.clear()
 
     def issue(self, now: datetime) -> str:
-        """Give a token that is good for token_seconds."""
+        """Return a token that is good for token_seconds."""
         end = now + timedelta(seconds=self.token_seconds)
         token = secrets.token_urlsafe(24)
         if self.claims is not None:
@@ -104,7 +104,7 @@ def _part(content: Mapping[str, Any]) -> str:
 
 
 def is_allowed(auth: Auth | None, header: str, now: datetime) -> bool:
-    """Say whether an Authorization header opens the server."""
+    """Return whether an Authorization header opens the server."""
     if auth is None:
         return True
     scheme, _, value = header.partition(" ")

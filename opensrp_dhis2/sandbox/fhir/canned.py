@@ -64,12 +64,12 @@ class Canned:
         return [text.encode() for text in made]
 
     def ndjson(self) -> Iterator[bytes]:
-        """Give the same resources as lines, for the measurement beside."""
+        """Yield the same resources as lines, for the measurement beside."""
         for block in range(self.block_count):
             yield from (resource + b"\n" for resource in self.resources(block))
 
     def blocks_within(self, first_ms: int, last_ms: int) -> range:
-        """Give the blocks whose stamp lies in a window."""
+        """Return the blocks whose stamp lies in a window."""
         blocks = [block for block in range(self.block_count) if first_ms <= self.stamp_ms(block) <= last_ms]
         return range(blocks[0], blocks[-1] + 1) if blocks else range(0)
 

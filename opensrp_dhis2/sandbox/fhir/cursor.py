@@ -33,7 +33,7 @@ class Cursor:
         return to_ms(self.created_at)
 
     def page(self, store: FhirStore, offset: int, count: int) -> list[str]:
-        """Give the ids of one page; what is not prefetched yet comes from a search of this moment."""
+        """Return the ids of one page; what is not prefetched yet comes from a search of this moment."""
         while not self.is_complete and len(self.ids) < offset + count:
             self._prefetch(store, count)
         return self.ids[offset : offset + count]
@@ -58,7 +58,7 @@ class Cursors:
         self._reusable: dict[Query, Cursor] = {}
 
     def open(self, store: FhirStore, search: Search, *, may_reuse: bool) -> tuple[Cursor, bool]:
-        """Give a cursor for a search, and whether it is an older one's result."""
+        """Return a cursor for a search, and whether it is an older one's result."""
         now = self._clock()
         self._drop_dead(now)
         young = self._reusable.get(search.query)
@@ -75,7 +75,7 @@ class Cursors:
         return cursor, False
 
     def get(self, cursor_id: str) -> Cursor:
-        """Give a living cursor. Reading one late in its life prolongs it. Raises 410 when it is dead or unknown."""
+        """Return a living cursor. Reading one late in its life prolongs it. Raises 410 when it is dead or unknown."""
         now = self._clock()
         cursor = self._by_id.get(cursor_id)
         if cursor is None or cursor.expires_at < now:

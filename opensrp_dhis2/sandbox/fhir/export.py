@@ -43,7 +43,7 @@ class Job:
 
     @property
     def transaction_time(self) -> datetime:
-        """Give the first tick of the job, some time after it was queued."""
+        """Return the first tick of the job, some time after it was queued."""
         return self.queued_at + (self.ready_at - self.queued_at) / 8
 
 
@@ -61,7 +61,7 @@ class Exports:
     jobs: dict[str, Job] = field(default_factory=dict)
 
     def of(self, job_id: str, now: datetime) -> Job:
-        """Give a job. Raises 404 when it is unknown, cancelled or expired."""
+        """Return a job. Raises 404 when it is unknown, cancelled or expired."""
         job = self.jobs.get(job_id)
         if job and now >= job.ready_at + timedelta(seconds=self.retention_seconds):
             job = None
@@ -71,7 +71,7 @@ class Exports:
         return job
 
     def file(self, file_id: str, now: datetime) -> tuple[Job, bytes] | None:
-        """Give a file that has not expired, and its job."""
+        """Return a file that has not expired, and its job."""
         for job in self.jobs.values():
             if file_id in job.files and now < job.ready_at + timedelta(seconds=self.retention_seconds):
                 return job, job.files[file_id][1]
@@ -100,7 +100,7 @@ def _bodies(store: FhirStore, resource_type: str, job: Job) -> list[bytes]:
 
 
 def exports_of(request: Request) -> Exports:
-    """Give the jobs of the server that was asked. Raises 400 where bulk export is not switched on, as the starter is."""
+    """Return the jobs of the server that was asked. Raises 400 where bulk export is not switched on, as the starter is."""
     exports: Exports | None = request.app.state.exports
     if exports is None:
         operation = request.url.path.rpartition("/")[2]

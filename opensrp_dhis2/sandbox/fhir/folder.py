@@ -81,7 +81,7 @@ def _read(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def bundle_resources(content: bytes) -> list[bytes]:
-    """Give the resources of a Bundle, or the one resource that the content is."""
+    """Return the resources of a Bundle, or the one resource that the content is."""
     bundle = _decode_bundle(relink_bundle(content))
     return [bytes(entry.resource) for entry in bundle.entry] if bundle.resource_type == "Bundle" else [content]
 

@@ -75,7 +75,7 @@ def _window(pairs: Sequence[tuple[str, str]]) -> tuple[int, int]:
 
 
 def _cached_count(server: Server, path: str, count: int) -> int:
-    """Give the total as HAPI knows it: up to a minute old, so that paging ends early on a busy type."""
+    """Return the total as HAPI knows it: up to a minute old, so that paging ends early on a busy type."""
     if path.count("/") > 1:
         return count
     now_ms = server.now_ms()

@@ -55,7 +55,7 @@ def http_date(ms: int) -> str:
 
 
 def date_bounds(text: str) -> Bounds:
-    """Give the span of a date of any precision, as HAPI compares it.
+    """Return the span of a date of any precision, as HAPI compares it.
 
     Raises ValueError when it is no date. Source: contracts/hapi/06a-lastupdated-prefix-matrix.
     """

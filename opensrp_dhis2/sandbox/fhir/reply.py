@@ -53,23 +53,23 @@ class Server:
 
 
 def server_of(request: Request) -> Server:
-    """Give the state of the sandbox that a request came to."""
+    """Return the state of the sandbox that a request came to."""
     server: Server = request.app.state.server
     return server
 
 
 def links_of(request: Request) -> Links:
-    """Give the writer of addresses: the configured one's, else the host asked."""
+    """Return the writer of addresses: the configured one's, else the host asked."""
     return Links(server_of(request).server_address or f"{request.url.scheme}://{request.url.netloc}/fhir")
 
 
 def pairs_of(request: Request) -> Pairs:
-    """Give the query's parameters in order."""
+    """Return the query's parameters in order."""
     return parse_qsl(request.url.query, keep_blank_values=True)
 
 
 def resource_type_of(request: Request) -> str:
-    """Give the resource type in the path. Raises 404 for an unknown one."""
+    """Return the resource type in the path. Raises 404 for an unknown one."""
     name: str = request.path_params["resource_type"]
     if name.startswith("$"):
         raise refuse(

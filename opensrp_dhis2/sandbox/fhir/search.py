@@ -102,7 +102,7 @@ def parse_search(resource_type: str, pairs: Pairs) -> Search:
 
 
 def is_pretty(pairs: Pairs) -> bool:
-    """Say whether bodies are indented: the starter's default, until _pretty=false."""
+    """Return whether bodies are indented: the starter's default, until _pretty=false."""
     return ("_pretty", "false") not in pairs
 
 

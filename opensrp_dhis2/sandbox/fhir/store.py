@@ -64,7 +64,7 @@ class FhirStore:
         return self._lock
 
     def stamp_ms(self) -> int:
-        """Give the instant that a transaction puts on all its rows."""
+        """Return the instant that a transaction puts on all its rows."""
         return to_ms(self.clock())
 
     def counts(self) -> dict[str, int]:
@@ -102,7 +102,7 @@ class FhirStore:
             return list(table.versions.get(resource_id, ())) if table else []
 
     def latest(self, resource_type: str, resource_id: str) -> Version | None:
-        """Give the newest version, which may be a deletion."""
+        """Return the newest version, which may be a deletion."""
         with self._lock:
             table = self._tables.get(resource_type)
             versions = table.versions.get(resource_id) if table else None
@@ -153,7 +153,7 @@ class FhirStore:
             table.current = table.history = None
 
     def new_id(self) -> str:
-        """Give an id that a server makes up for a POST: a number."""
+        """Return an id that a server makes up for a POST: a number."""
         return str(next(self._sequence))
 
     def _add(self, resource_type: str, resource_id: str, version_id: int, stamp_ms: int, body: bytes | None) -> Version:
