@@ -183,7 +183,6 @@ class _Asker:
             asked += [] if found else [unit]
             known += [found] if found else []
         self._settle(known)
-        self.lease.check()
         with self.lease.connect() as connection:
             connection.execute("select outbox.begin_completion(%s, %s, %s, %s)", (*self._slice, self.run_id))
         self._register([unit for unit in asked if unit.is_wanted])
@@ -192,10 +191,12 @@ class _Asker:
     def _register(self, units: list[DueUnit]) -> None:
         for first in range(0, len(units), REGISTRATIONS_PER_REQUEST):
             some = units[first : first + REGISTRATIONS_PER_REQUEST]
+            self.lease.check()
             self._judge(some, register(self.client, [self._completion(unit) for unit in some]))
 
     def _take_back(self, units: list[DueUnit]) -> None:
         asked = [(self._completion(one), one.category_combo_id, one.category_option_ids or ()) for one in units]
+        self.lease.check()
         self._judge(units, take_back(self.client, asked))
 
     def _judge(self, units: Iterable[DueUnit], verdicts: Mapping[Completion, CompletionVerdict]) -> None:

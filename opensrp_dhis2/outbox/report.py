@@ -128,7 +128,7 @@ class Reporter:
             if obstacle:
                 raise obstacle
             await_late_writes(lease, of, say=self._say)
-            sender = Sender(lease, self._client, self._version, self._run_id, self._is_async)
+            sender = Sender(lease, self._client, self._version, self._run_id, self._is_async, self._say)
             try:
                 delivery = push(sender, of, self._pace, self._may_send, progress)
                 if not delivery.waiting:

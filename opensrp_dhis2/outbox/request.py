@@ -65,6 +65,7 @@ class Sender:
     version: ServerVersion
     run_id: str
     is_async: bool = False  # DHIS2 imports in a job of its own
+    say: Callable[[str], None] = lambda _: None
 
     def send(self, batch: Batch) -> Answer:
         """Send one committed batch and settle it.
@@ -134,7 +135,14 @@ class Sender:
         """
         left = max(0.0, self.client.request_seconds - self.client.read_timeout_seconds) if is_timeout else 0.0
         found = settle_by_reading(
-            self.lease, self.client, batch, self.version, self.run_id, wait_seconds=left, note=foreign or "no answer"
+            self.lease,
+            self.client,
+            batch,
+            self.version,
+            self.run_id,
+            wait_seconds=left,
+            say=self.say,
+            note=foreign or "no answer",
         )
         verdicts = Counter(verdict.verdict for verdict in found)
         is_silent = is_timeout or verdicts["lost"] + verdicts["blocked"] > 0

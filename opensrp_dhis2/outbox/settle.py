@@ -69,12 +69,7 @@ def settle_unfinished(
         elif batch.job_id == "":  # DHIS2 may have begun a job and never told us its id
             pause(max(0.0, FORGOTTEN_AFTER_SECONDS - batch.age_seconds))
         left = max(0.0, client.request_seconds - batch.age_seconds) if batch.job_id is None else 0.0
-        if left:
-            say(
-                f"An earlier run left a request of {batch.value_count} values for data set {batch.data_set_id}, period "
-                f"{batch.period} without an answer: it may still be stored, and is waited for up to {left:.0f} s"
-            )
-        settle_by_reading(lease, client, batch, version, run_id, wait_seconds=left, pause=pause)
+        settle_by_reading(lease, client, batch, version, run_id, wait_seconds=left, pause=pause, say=say)
     return len(batches)
 
 
@@ -87,6 +82,7 @@ def settle_by_reading(
     *,
     wait_seconds: float = 0.0,
     pause: Callable[[float], None] = time.sleep,
+    say: Callable[[str], None] = lambda _: None,
     note: str = "no answer",
 ) -> list[RowVerdict]:
     """Settle one batch by what DHIS2 holds, and give the verdicts; what is not there yet is waited for so long.
@@ -95,11 +91,16 @@ def settle_by_reading(
     """
     with lease.connect() as connection:
         rows = ledger.sent_rows(connection, batch)
-    for wait in (*_pauses(wait_seconds), None):
+    for turn, wait in enumerate((*_pauses(wait_seconds), None)):
         verdicts = compare(rows, read_back(client, batch.data_set_id, batch.period, rows), version)
         is_all_there = all(verdict.verdict != "lost" for verdict in verdicts)
         if wait is None or is_all_there:
             break
+        if turn == 0:
+            say(
+                f"A request of {batch.value_count} values for data set {batch.data_set_id}, period {batch.period} has no "
+                f"answer and may still be stored: it is waited for up to {wait_seconds:.0f} s"
+            )
         pause(wait)
     with lease.connect() as connection:
         if not is_all_there:
