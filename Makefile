@@ -38,7 +38,7 @@ docs: install .venv/docs ## the documentation site, into site/; a warning is an 
 
 lock:               ## write both locks anew from pyproject.toml, with the hash of every file; UPGRADE=1: the newest of all
 	@test -x .venv-lock/bin/uv || ($(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install -q uv==0.13.9)
-	@$(COMPILE) --extra dev -o requirements.lock pyproject.toml
+	@$(COMPILE) --extra dev --no-emit-package opensrp-dhis2 -o requirements.lock pyproject.toml sandbox/pyproject.toml
 	@.venv-lock/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"], sep="\n")' \
 		| $(COMPILE) -c requirements.lock -o requirements-docs.lock -
 COMPILE = .venv-lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras \
@@ -48,10 +48,10 @@ bench: install
 	@$(PY) -m bench
 
 install: .venv/installed
-.venv/installed: requirements.lock pyproject.toml
+.venv/installed: requirements.lock pyproject.toml sandbox/pyproject.toml
 	@$(PY) -m pip --version >/dev/null 2>&1 || { echo "Making .venv"; $(PYTHON) -m venv .venv; }
 	@{ $(PIP) --require-hashes -r requirements.lock || echo Failed; } | $(COUNTED)
-	@$(PIP) -q --no-deps --no-build-isolation -e .
+	@$(PIP) -q --no-deps --no-build-isolation -e . -e sandbox
 	@touch $@
 
 # Shows how far pip is, in one line; the exit code is pip's.

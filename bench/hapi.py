@@ -12,12 +12,12 @@ from urllib.parse import urlencode
 
 import httpx
 import msgspec
+from opensrp_dhis2_sandbox.fhir.canned import Canned
 
 from bench.load import RESOURCE_TYPE, empty, fresh_warehouse, result
 from opensrp_dhis2.extract import Extraction, extract
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.window import Window
-from opensrp_dhis2.sandbox.fhir.canned import Canned
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.hapi.loader import Hapi
 from tests.hapi.server import hapi_server, what_is_missing

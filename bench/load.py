@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from opensrp_dhis2_sandbox.fhir.canned import Canned
+
 from opensrp_dhis2.extract import Extraction, load_folder
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder
 from opensrp_dhis2.project import Project
-from opensrp_dhis2.sandbox.fhir.canned import Canned
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.embedded import start_embedded_postgres
 from opensrp_dhis2.warehouse.migrations import migrate

@@ -18,12 +18,12 @@ import httpx
 
 from bench.load import fresh_warehouse, result
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.import_reply import interpret
+from opensrp_dhis2.dhis2.imports.interpret import interpret
 from opensrp_dhis2.dhis2.models import DataValue, SentValue, ServerVersion
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.lease import take_lease
 from opensrp_dhis2.outbox.ledger import Slice
-from opensrp_dhis2.outbox.pace import Pace
+from opensrp_dhis2.outbox.pacing import Pace
 from opensrp_dhis2.outbox.push import push
 from opensrp_dhis2.outbox.request import Sender
 from opensrp_dhis2.warehouse.database import Warehouse

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from opensrp_dhis2_sandbox.fhir.canned import Canned, create_canned_app
+from opensrp_dhis2_sandbox.server import serve_forever
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -19,11 +21,9 @@ from starlette.routing import Mount, Route
 
 from bench.extract import MOST_MEGABYTES, SPAWN, canned_server
 from bench.load import RESOURCE_TYPE, empty, fresh_warehouse, result
+from opensrp_dhis2.connections import open_way
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.sandbox.fhir.canned import Canned, create_canned_app
-from opensrp_dhis2.sandbox.server import serve_forever
 from opensrp_dhis2.settings import Settings
-from opensrp_dhis2.sources import open_way
 from opensrp_dhis2.warehouse.database import Warehouse
 
 RESOURCE_COUNT = 500_000

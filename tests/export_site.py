@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from opensrp_dhis2_sandbox.fhir.app import create_app
+from opensrp_dhis2_sandbox.fhir.auth import Auth
+from opensrp_dhis2_sandbox.fhir.export import Exports
+from opensrp_dhis2_sandbox.fhir.store import FhirStore
+from opensrp_dhis2_sandbox.server import running
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -13,11 +18,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from opensrp_dhis2.extract import Extraction, TypeResult, extract
 from opensrp_dhis2.extract.first_load import FirstLoad, first_load
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.sandbox.fhir.app import create_app
-from opensrp_dhis2.sandbox.fhir.auth import Auth
-from opensrp_dhis2.sandbox.fhir.export import Exports
-from opensrp_dhis2.sandbox.fhir.store import FhirStore
-from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.warehouse import watermark
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.clock import START

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from opensrp_dhis2_sandbox.fhir.app import create_app
+from opensrp_dhis2_sandbox.fhir.store import FhirStore
+from opensrp_dhis2_sandbox.server import running
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from opensrp_dhis2.sandbox.fhir.app import create_app
-from opensrp_dhis2.sandbox.fhir.store import FhirStore
-from opensrp_dhis2.sandbox.server import running
 from tests.clock import START, TickingClock
 
 Watch = Callable[[Request, int], Response | None]

@@ -5,15 +5,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
+from opensrp_dhis2_sandbox.fhir.auth import TOKEN_PATH, ClientCredentials, opensrp_claims
+from opensrp_dhis2_sandbox.fhir.gateway import PREFIX, Gateway, create_gateway
+from opensrp_dhis2_sandbox.fhir.store import FhirStore
+from opensrp_dhis2_sandbox.server import running
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from opensrp_dhis2.connections import open_fhir
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.sandbox.fhir.auth import TOKEN_PATH, ClientCredentials, opensrp_claims
-from opensrp_dhis2.sandbox.fhir.gateway import PREFIX, Gateway, create_gateway
-from opensrp_dhis2.sandbox.fhir.store import FhirStore
-from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.settings import Settings
-from opensrp_dhis2.sources import open_fhir
 from tests.clock import START, TickingClock
 
 SECRET, TEAM = "hush-hush-secret", "https://smartregister.org/care-team-tag-id"

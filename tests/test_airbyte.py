@@ -12,7 +12,7 @@ from opensrp_dhis2.errors import ConfigurationError, FhirUnavailableError, Incom
 from opensrp_dhis2.extract import Extraction, TypeResult
 from opensrp_dhis2.extract.airbyte import certify, extract_airbyte
 from opensrp_dhis2.extract.airbyte_sweep import find_airbyte_deletes, sweep_airbyte
-from opensrp_dhis2.warehouse.airbyte import AirbyteSchema, Tally
+from opensrp_dhis2.extract.airbyte_tables import AirbyteSchema, Tally
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.raw_pages import LoadCounts
 from opensrp_dhis2.warehouse.slices import Landed

@@ -9,57 +9,27 @@ import pytest
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "opensrp_dhis2"
-TOP = {
-    "clock",
-    "errors",
-    "deadline",
-    "plain_text",
-    "http",
-    "oauth",
-    "network",
-    "unanswered",
-    "odd_answer",
-    "project",
-    "settings",
-    "sources",
-    "extract",
-    "scan",
-    "long_number",
-    "demo",
-    "cli",
-    "definitions",
-    "recording",
-    "replay",
-}
 ALLOWED = {
     "__init__": {"errors", "settings"},
     "clock": set(),
     "plain_text": set(),
     "errors": {"plain_text"},
-    "deadline": set(),
-    "network": {"deadline", "errors"},
-    "unanswered": {"deadline", "network"},
-    "odd_answer": set(),
-    "http": {"clock", "deadline", "network", "unanswered", "errors"},
-    "oauth": {"http", "deadline", "errors"},
+    "http": {"clock", "errors"},
     "project": {"errors"},
     "settings": {"clock", "errors", "project"},
-    "token_refusal": {"oauth"},
-    "fhir": {"clock", "http", "deadline", "oauth", "token_refusal", "network", "unanswered", "odd_answer", "errors"},
-    "dhis2": {"clock", "http", "deadline", "oauth", "token_refusal", "network", "unanswered", "odd_answer", "errors"},
+    "messages": set(),
+    "fhir": {"clock", "http", "errors"},
+    "dhis2": {"clock", "http", "messages", "errors"},
     "warehouse": {"errors"},
     "views": {"warehouse", "errors", "project", "dhis2.periods"},
-    "long_number": set(),
-    "scan": {"long_number", "warehouse", "errors"},
+    "privacy": {"warehouse", "errors"},
     "extract": {"fhir", "warehouse", "clock", "errors"},
     "lookup": {"warehouse", "views", "errors", "dhis2.client", "dhis2.models", "dhis2.metadata", "dhis2.periods"},
-    "outbox": {"warehouse", "lookup", "views", "dhis2", "clock", "errors", "plain_text"},
-    "sources": {"settings", "network", "fhir", "dhis2", "warehouse", "extract", "errors"},
-    "sandbox": {"clock", "errors", "project", "dhis2.models", "dhis2.periods"},
-    "recording": {"errors", "dhis2.models", "sandbox.dhis2"},
-    "replay": {"recording", "dhis2", "sandbox.dhis2"},
+    "outbox": {"warehouse", "lookup", "views", "dhis2", "messages", "clock", "errors", "plain_text"},
+    "audit": {"warehouse", "dhis2", "outbox", "messages", "errors", "plain_text"},
+    "report": {"warehouse", "audit.discrepancy", "messages", "plain_text", "errors"},
+    "connections": {"settings", "http", "fhir", "dhis2", "warehouse", "extract", "errors"},
     "defs": None,
-    "demo": None,
     "cli": None,
     "definitions": None,
     "__main__": None,
@@ -95,6 +65,11 @@ def test_a_room_imports_only_what_the_table_allows(path: Path) -> None:
 def test_only_defs_imports_dagster() -> None:
     guilty = [p for p in modules() if any(n.split(".")[0] == "dagster" for n in imports(p)) and room(p) != "defs"]
     assert [p.name for p in guilty] == ["definitions.py"]
+
+
+def test_the_product_imports_nothing_of_the_sandbox_nor_what_only_the_sandbox_needs() -> None:
+    needless = ("opensrp_dhis2_sandbox", "starlette", "uvicorn")
+    assert [p.name for p in modules() if any(n.split(".")[0] in needless for n in imports(p))] == []
 
 
 def test_only_resources_and_cli_read_the_environment() -> None:

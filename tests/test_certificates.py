@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from opensrp_dhis2_sandbox.fhir.instant import instant_text
 
 from opensrp_dhis2.extract import Extraction, TypeResult, extract
 from opensrp_dhis2.extract.repair import Received
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.page import Page, Rejected
-from opensrp_dhis2.fhir.poison import CANNOT_GIVE, MALFORMED
+from opensrp_dhis2.fhir.unreadable import CANNOT_GIVE, MALFORMED
 from opensrp_dhis2.fhir.window import Window
-from opensrp_dhis2.sandbox.fhir.instant import instant_text
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.fhir.script import flag
 from tests.fhir_proxy import Change, Proxy, Query, drop, fhir_proxy, is_count, is_listing, is_pages

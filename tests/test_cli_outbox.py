@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from opensrp_dhis2.cli import main
-from opensrp_dhis2.dhis2.codes import CODES
+from opensrp_dhis2.messages.codes import CODES
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.people import HOSTILE, TARGET, seed
 

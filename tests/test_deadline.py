@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 import pytest
 
-from opensrp_dhis2.deadline import DEADLINE, DeadlineError, DeadlineTransport, Limits
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.errors import (
     Dhis2Error,
@@ -21,8 +20,9 @@ from opensrp_dhis2.errors import (
 )
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.export import BulkExport
-from opensrp_dhis2.http import RetryingTransport
-from opensrp_dhis2.network import DIRECT
+from opensrp_dhis2.http.client import RetryingTransport
+from opensrp_dhis2.http.deadline import DEADLINE, DeadlineError, DeadlineTransport, Limits
+from opensrp_dhis2.http.network import DIRECT
 from tests.dhis2.conftest import Answer as Dhis2Answer
 from tests.dhis2.conftest import CannedDhis2
 from tests.fhir.keycloak import ALWAYS

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opensrp_dhis2_sandbox.server import running
+from opensrp_dhis2_sandbox.start import dhis2_app, metadata_file
 
+from opensrp_dhis2.connections import open_dhis2
 from opensrp_dhis2.dhis2.metadata import read_metadata
 from opensrp_dhis2.extract import Extraction, load_folder
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder
@@ -19,10 +22,7 @@ from opensrp_dhis2.lookup.metadata import replace_metadata
 from opensrp_dhis2.lookup.place import read_mapping, resolve_places
 from opensrp_dhis2.lookup.target import refresh_targets
 from opensrp_dhis2.project import Project
-from opensrp_dhis2.sandbox.server import running
-from opensrp_dhis2.sandbox.start import dhis2_app, metadata_file
 from opensrp_dhis2.settings import Settings
-from opensrp_dhis2.sources import open_dhis2
 from opensrp_dhis2.views.build import build_all
 from opensrp_dhis2.views.catalog import load_catalog
 from opensrp_dhis2.views.data_tests import run_tests

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opensrp_dhis2_sandbox.fhir.folder import load_folder as fill_store
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -13,7 +14,6 @@ from opensrp_dhis2.errors import FhirOutcomeError, IncompleteExtractError, Wareh
 from opensrp_dhis2.extract import Extraction, TypeResult, extract, load_folder
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder
-from opensrp_dhis2.sandbox.fhir.folder import load_folder as fill_store
 from opensrp_dhis2.warehouse import watermark
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.clock import AFTER_RECORDINGS, START

@@ -7,15 +7,15 @@ from typing import Any
 import dagster as dg
 import pytest
 from click.testing import CliRunner, Result
+from opensrp_dhis2_sandbox.fhir.auth import opensrp_claims
+from opensrp_dhis2_sandbox.fhir.gateway import PREFIX
 
 from opensrp_dhis2.cli.extract import extract as command
+from opensrp_dhis2.connections import open_fhir
 from opensrp_dhis2.defs.resources import FhirResource
 from opensrp_dhis2.errors import ConfigurationError, FhirAuthenticationError
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.sandbox.fhir.auth import opensrp_claims
-from opensrp_dhis2.sandbox.fhir.gateway import PREFIX
 from opensrp_dhis2.settings import Settings
-from opensrp_dhis2.sources import open_fhir
 from tests.fhir.script import R4, Answer, bundle, scripted
 from tests.gateway_site import SECRET, Site, gateway_site
 

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from opensrp_dhis2_sandbox.fhir.auth import Bearer
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -10,7 +11,6 @@ from opensrp_dhis2.errors import FhirUnavailableError
 from opensrp_dhis2.extract.first_load import first_load
 from opensrp_dhis2.fhir.auth import BearerAuth
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.sandbox.fhir.auth import Bearer
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests import gateway_site
 from tests.export_site import FILE, HOUR_MS, HOW, KICK_OFF, Site, export_site, landed, load, rows, search

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from opensrp_dhis2_sandbox.fhir.auth import TOKEN_PATH, opensrp_claims
+from opensrp_dhis2_sandbox.fhir.gateway import PREFIX
 
 from opensrp_dhis2.defs.deletes import delete_metadata
 from opensrp_dhis2.errors import FhirAuthenticationError, FhirError, IncompleteExtractError
 from opensrp_dhis2.extract import Extraction, TypeResult, extract
 from opensrp_dhis2.extract.deletes import DeleteResult, find_deletes
 from opensrp_dhis2.fhir.gateway import check_counts
-from opensrp_dhis2.sandbox.fhir.auth import TOKEN_PATH, opensrp_claims
-from opensrp_dhis2.sandbox.fhir.gateway import PREFIX
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.gateway_site import READER, SECRET, Site, gateway_site
 

@@ -9,7 +9,7 @@ from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.errors import Dhis2TimeoutError, FhirUnavailableError, HttpError
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.export import BulkExport
-from opensrp_dhis2.oauth import Grant, TokenAuth
+from opensrp_dhis2.http.oauth import Grant, TokenAuth
 from tests.fhir.keycloak import ALWAYS
 from tests.slow_server import slow_server
 from tests.test_deadline import SLOWNESS

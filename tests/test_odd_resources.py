@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from opensrp_dhis2_sandbox.fhir.app import create_app
+from opensrp_dhis2_sandbox.fhir.faults import Faults, Plan
+from opensrp_dhis2_sandbox.server import running
 
 from opensrp_dhis2.extract import Extraction, TypeResult, extract, verify
 from opensrp_dhis2.extract.deletes import find_deletes, sweep
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.page import SUBSETTED, SUBSETTED_SYSTEM
-from opensrp_dhis2.sandbox.fhir.app import create_app
-from opensrp_dhis2.sandbox.fhir.faults import Faults, Plan
-from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.warehouse import rejected, slices
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.fhir_proxy import Proxy, fhir_proxy

@@ -10,17 +10,17 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opensrp_dhis2_sandbox.dhis2 import new_engine, old_engine
+from opensrp_dhis2_sandbox.dhis2.imports import Circumstances, DataValue, Key, RefusedRequest, summary_envelope
+from opensrp_dhis2_sandbox.dhis2.metadata import Metadata
+from opensrp_dhis2_sandbox.dhis2.options import read_options
+from opensrp_dhis2_sandbox.recording import Case, Server, State, read_recording
+from opensrp_dhis2_sandbox.replay import Score, judge
+from opensrp_dhis2_sandbox.start import DISTRICT_METADATA, read_sandbox_metadata
 
 from opensrp_dhis2.cli import main
+from opensrp_dhis2.dhis2.imports.verdict import Verdict
 from opensrp_dhis2.dhis2.models import Reply, ServerVersion
-from opensrp_dhis2.dhis2.verdict import Verdict
-from opensrp_dhis2.recording import Case, Server, State, read_recording
-from opensrp_dhis2.replay import Score, judge
-from opensrp_dhis2.sandbox.dhis2 import new_engine, old_engine
-from opensrp_dhis2.sandbox.dhis2.imports import Circumstances, DataValue, Key, RefusedRequest, summary_envelope
-from opensrp_dhis2.sandbox.dhis2.metadata import Metadata
-from opensrp_dhis2.sandbox.dhis2.options import read_options
-from opensrp_dhis2.sandbox.start import DISTRICT_METADATA, read_sandbox_metadata
 
 Json = dict[str, Any]
 DEFAULT = "HllvX50cXC0"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from opensrp_dhis2_sandbox.runs import open_instance
 
-from opensrp_dhis2.defs.runs import open_instance
 from opensrp_dhis2.settings import Settings
 from tests.conftest import ROOT
 
@@ -102,7 +102,7 @@ pathlib.Path(sys.argv[1]).write_text(str(child.pid))
 time.sleep(600)
 """
 STOPPED = """
-import sys; from opensrp_dhis2.cli.program import run_until_stopped, take_signals
+import sys; from opensrp_dhis2_sandbox.program import run_until_stopped, take_signals
 take_signals()
 try:
     run_until_stopped([sys.executable, "-c", sys.argv[1], sys.argv[2]], lambda: print("stopping"))

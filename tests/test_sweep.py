@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from opensrp_dhis2_sandbox.fhir.app import create_app
+from opensrp_dhis2_sandbox.fhir.faults import Faults, Plan, as_of
+from opensrp_dhis2_sandbox.server import running
 
 from opensrp_dhis2.errors import FhirUnavailableError
 from opensrp_dhis2.extract import Extraction, extract, resweep, verify
@@ -12,10 +15,7 @@ from opensrp_dhis2.extract.deletes import SweepResult, sweep
 from opensrp_dhis2.extract.loading import merged
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.page import Page
-from opensrp_dhis2.fhir.poison import CANNOT_GIVE
-from opensrp_dhis2.sandbox.fhir.app import create_app
-from opensrp_dhis2.sandbox.fhir.faults import Faults, Plan, as_of
-from opensrp_dhis2.sandbox.server import running
+from opensrp_dhis2.fhir.unreadable import CANNOT_GIVE
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.fhir_server import FhirServer, fhir_server
 

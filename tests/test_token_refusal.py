@@ -5,8 +5,8 @@ import re
 import httpx
 import pytest
 
-from opensrp_dhis2.oauth import NoToken
-from opensrp_dhis2.token_refusal import remedy
+from opensrp_dhis2.http.oauth import NoToken
+from opensrp_dhis2.http.token_refusal import remedy
 from tests.dhis2.recordings import load
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from opensrp_dhis2.connections import open_way
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.extract import TypeResult
 from opensrp_dhis2.extract.first_load import FirstLoad
 from opensrp_dhis2.extract.way import Way, with_first_load
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
-from opensrp_dhis2.sources import open_way
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.fhir_server import FhirServer, fhir_server
 from tests.test_airbyte import Airbyte

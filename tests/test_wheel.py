@@ -21,7 +21,7 @@ assert len(load_catalog(Project()).indicators) >= 6
 assert files("opensrp_dhis2").joinpath("py.typed").is_file()
 about = metadata("opensrp_dhis2")
 assert (about["License-Expression"], about["License-File"]) == ("Apache-2.0", "LICENSE")
-assert files("opensrp_dhis2.outbox").joinpath("page.html").is_file()
+assert files("opensrp_dhis2.report").joinpath("page.html").is_file()
 assert "extract" in [job.name for job in defs().jobs]
 print("the wheel works")
 """

@@ -11,10 +11,10 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from opensrp_dhis2.connections import open_warehouse
 from opensrp_dhis2.errors import OpenSrpDhis2Error
 from opensrp_dhis2.plain_text import one_line, plain_lines
 from opensrp_dhis2.settings import Settings
-from opensrp_dhis2.sources import open_warehouse
 from opensrp_dhis2.warehouse.database import Warehouse
 
 console = Console()

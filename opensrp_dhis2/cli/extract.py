@@ -16,12 +16,12 @@ from rich.table import Table
 
 from opensrp_dhis2.cli.console import PlainTable, opened_warehouse, read_settings, say
 from opensrp_dhis2.cli.value_table import print_json, print_table
+from opensrp_dhis2.connections import extraction, open_fhir, open_way
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.extract import TypeResult, Verification, resweep, verify
 from opensrp_dhis2.extract.run import RESWEEP_DAYS
 from opensrp_dhis2.fhir.gateway import TypeProbe, probe
 from opensrp_dhis2.settings import Settings
-from opensrp_dhis2.sources import extraction, open_fhir, open_way
 from opensrp_dhis2.warehouse import loaded_file, rejected, slices
 
 Row = Mapping[str, Any]

@@ -6,14 +6,14 @@ from getpass import getuser
 import click
 from rich import box
 
+from opensrp_dhis2.audit.forecast import Example, Forecast, examples, forecast_period
 from opensrp_dhis2.cli.console import PlainTable, opened_warehouse, read_settings, say
 from opensrp_dhis2.cli.value_table import print_table
-from opensrp_dhis2.dhis2.codes import Explanation, explain
+from opensrp_dhis2.connections import open_dhis2
 from opensrp_dhis2.dhis2.periods import parse_period_of_type
-from opensrp_dhis2.outbox.forecast import Example, Forecast, examples, forecast_period
-from opensrp_dhis2.outbox.report import Reporter
+from opensrp_dhis2.messages.codes import Explanation, explain
+from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.plain_text import json_line
-from opensrp_dhis2.sources import open_dhis2
 from opensrp_dhis2.views.catalog import load_catalog
 
 

@@ -14,10 +14,11 @@ from opensrp_dhis2.cli.console import opened_warehouse, read_settings, say
 from opensrp_dhis2.cli.forecast import outbox_forecast
 from opensrp_dhis2.cli.reconcile import outbox_reconcile
 from opensrp_dhis2.cli.value_table import print_json, print_table, with_reasons
-from opensrp_dhis2.dhis2.codes import CODES, TEXTS, explain
-from opensrp_dhis2.outbox import inquiry, ledger
-from opensrp_dhis2.outbox.inquiry import Row, Wanted
-from opensrp_dhis2.outbox.run_summary import STANDINGS
+from opensrp_dhis2.messages.codes import CODES, TEXTS, explain
+from opensrp_dhis2.outbox import ledger
+from opensrp_dhis2.report import value_query as inquiry
+from opensrp_dhis2.report.run import STANDINGS
+from opensrp_dhis2.report.value_query import Row, Wanted
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 data_set_option = click.option("--data-set", help="DHIS2 code of the data set; default: all.")

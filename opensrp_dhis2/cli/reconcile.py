@@ -7,14 +7,14 @@ import click
 from rich import box
 from rich.table import Table
 
+from opensrp_dhis2.audit.discrepancy import DONE, Reconciliation, explain_kind, shown
+from opensrp_dhis2.audit.reconcile import accept_strangers as accept
+from opensrp_dhis2.audit.reconcile import reconcile_period
 from opensrp_dhis2.cli.console import PlainTable, opened_warehouse, read_settings, say
 from opensrp_dhis2.cli.value_table import print_table
+from opensrp_dhis2.connections import open_dhis2
 from opensrp_dhis2.dhis2.periods import parse_period_of_type
-from opensrp_dhis2.outbox.discrepancy import DONE, Reconciliation, explain_kind, shown
-from opensrp_dhis2.outbox.reconcile import accept_strangers as accept
-from opensrp_dhis2.outbox.reconcile import reconcile_period
 from opensrp_dhis2.plain_text import json_line
-from opensrp_dhis2.sources import open_dhis2
 from opensrp_dhis2.views.catalog import load_catalog
 
 

@@ -20,9 +20,9 @@ from sqlalchemy import make_url
 from opensrp_dhis2.cli.console import PlainTable, opened_warehouse, read_settings, say
 from opensrp_dhis2.cli.value_table import print_table
 from opensrp_dhis2.errors import ConfigurationError
-from opensrp_dhis2.scan import Needles, Scan, read_needles, scan_paths, scan_tables
+from opensrp_dhis2.extract.airbyte_tables import AirbyteSchema
+from opensrp_dhis2.privacy.scan import Needles, Scan, read_needles, scan_paths, scan_tables
 from opensrp_dhis2.settings import Settings
-from opensrp_dhis2.warehouse.airbyte import AirbyteSchema
 from opensrp_dhis2.warehouse.database import CONNECT_LIMITS
 from opensrp_dhis2.warehouse.postgres_errors import words_of
 
@@ -80,9 +80,9 @@ def _passwords(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _program(settings: Settings) -> Iterator[Path]:
-    """Yield the files whose words are this program's own; the sandbox's made-up people are not among them."""
+    """Yield the files whose words are this program's own."""
     package = Path(__file__).parent.parent
-    yield from (path for path in package.rglob("*.py") if "sandbox" not in path.parts)
+    yield from package.rglob("*.py")
     yield from package.rglob("*.html")
     yield from settings.project.sql_dir.glob("*/*.sql")
     yield from settings.project.view_files.values()

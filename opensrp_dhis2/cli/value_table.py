@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from opensrp_dhis2.cli.console import PlainTable
-from opensrp_dhis2.dhis2.codes import explain
-from opensrp_dhis2.outbox.inquiry import Row
-from opensrp_dhis2.outbox.run_summary import STANDINGS
+from opensrp_dhis2.messages.codes import explain
 from opensrp_dhis2.plain_text import json_line
+from opensrp_dhis2.report.run import STANDINGS
+from opensrp_dhis2.report.value_query import Row
 
 PIPE_WIDTH = 10_000  # into a pipe or a file every row stays one line, however long
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from opensrp_dhis2.connections import extraction
 from opensrp_dhis2.defs.failures import dagster_failures, raise_together
 from opensrp_dhis2.defs.resources import read_settings
 from opensrp_dhis2.defs.source import certificate_metadata, raw_key, way_in
@@ -14,7 +15,6 @@ from opensrp_dhis2.extract import resweep
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.plain_text import markdown_table, one_line
 from opensrp_dhis2.settings import Settings
-from opensrp_dhis2.sources import extraction
 from opensrp_dhis2.warehouse import loaded_file, rejected, slices
 from opensrp_dhis2.warehouse.database import Warehouse
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import dagster as dg
 
+from opensrp_dhis2.connections import open_way
 from opensrp_dhis2.defs.failures import dagster_failures, raise_together
 from opensrp_dhis2.defs.resources import read_settings
 from opensrp_dhis2.errors import ConfigurationError, OpenSrpDhis2Error
 from opensrp_dhis2.extract.deletes import MAX_SHARE, DeleteResult, SweepResult
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
-from opensrp_dhis2.sources import open_way
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.raw_pages import table_name
 

@@ -2,11 +2,11 @@
 
 import dagster as dg
 
+from opensrp_dhis2.audit.forecast import Forecast, forecast_period
 from opensrp_dhis2.defs.failures import dagster_failures
 from opensrp_dhis2.defs.partitions import partitions_for, periods_of_run
 from opensrp_dhis2.defs.reports import SINGLE_RUN, asset_name
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.outbox.forecast import Forecast, forecast_period
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.data_sets import DataSet

@@ -4,14 +4,14 @@ from typing import Any
 
 import dagster as dg
 
+from opensrp_dhis2.audit.discrepancy import HARMLESS, Reconciliation
+from opensrp_dhis2.audit.reconcile import count_standing, reconcile_period
 from opensrp_dhis2.defs.failures import dagster_failures
 from opensrp_dhis2.defs.partitions import partitions_for, periods_of_run
 from opensrp_dhis2.defs.reports import SINGLE_RUN, asset_name
 from opensrp_dhis2.defs.resources import read_settings
 from opensrp_dhis2.defs.schedules import played_at
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.outbox.discrepancy import HARMLESS, Reconciliation
-from opensrp_dhis2.outbox.reconcile import count_standing, reconcile_period
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.data_sets import DataSet

@@ -14,11 +14,11 @@ from opensrp_dhis2.defs.resources import read_settings
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.periods import Period
 from opensrp_dhis2.errors import OpenSrpDhis2Error
-from opensrp_dhis2.outbox.page import write_page
-from opensrp_dhis2.outbox.refused import write_refused
-from opensrp_dhis2.outbox.report import Report, Reporter, completions_markdown, markdown
-from opensrp_dhis2.outbox.run_summary import run_markdown
+from opensrp_dhis2.outbox.reporter import Report, Reporter, completions_markdown, markdown
 from opensrp_dhis2.outbox.submission_hours import SubmissionHours
+from opensrp_dhis2.report.html import write_page
+from opensrp_dhis2.report.refused_csv import write_refused
+from opensrp_dhis2.report.run import run_markdown
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.data_sets import DataSet

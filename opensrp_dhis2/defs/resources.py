@@ -12,13 +12,13 @@ from typing import TypeVar
 
 import dagster as dg
 
+from opensrp_dhis2.connections import open_dhis2, open_fhir, open_warehouse
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.token_expiry import read_token_expiry
 from opensrp_dhis2.errors import OpenSrpDhis2Error
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.gateway import check_counts
 from opensrp_dhis2.settings import Settings
-from opensrp_dhis2.sources import open_dhis2, open_fhir, open_warehouse
 from opensrp_dhis2.warehouse.database import Warehouse
 
 Opened = TypeVar("Opened")

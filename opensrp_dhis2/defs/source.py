@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from opensrp_dhis2.connections import open_way
 from opensrp_dhis2.defs.deletes import delete_metadata
 from opensrp_dhis2.defs.failures import dagster_failures
 from opensrp_dhis2.defs.resources import read_settings
@@ -15,7 +16,6 @@ from opensrp_dhis2.extract.run import Progress
 from opensrp_dhis2.extract.way import Way
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
-from opensrp_dhis2.sources import open_way
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.raw_pages import table_name
 

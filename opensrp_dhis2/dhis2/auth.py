@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from opensrp_dhis2.dhis2.models import ServerVersion
 from opensrp_dhis2.errors import ConfigurationError, Dhis2AuthenticationError, Dhis2Error, Dhis2UnavailableError
-from opensrp_dhis2.oauth import Grant, NoToken, TokenAuth
-from opensrp_dhis2.token_refusal import remedy
+from opensrp_dhis2.http.oauth import Grant, NoToken, TokenAuth
+from opensrp_dhis2.http.token_refusal import remedy
 
 
 class _Model(BaseModel):

@@ -11,14 +11,14 @@ from typing import Any, Self
 
 import httpx
 
-from opensrp_dhis2.deadline import Limits, TooLargeError
-from opensrp_dhis2.dhis2.import_summary import Json, read_json_object
+from opensrp_dhis2.dhis2.imports.reply_check import check_readable
+from opensrp_dhis2.dhis2.imports.summary import Json, read_json_object
 from opensrp_dhis2.dhis2.models import DataValue, Reply, ServerVersion
-from opensrp_dhis2.dhis2.reply_check import check_readable
 from opensrp_dhis2.errors import ConfigurationError, Dhis2Error, Dhis2TimeoutError, Dhis2UnavailableError
-from opensrp_dhis2.http import DEFAULT_LIMITS, make_client
-from opensrp_dhis2.network import DIRECT, Network
-from opensrp_dhis2.unanswered import is_lasting, why_unanswered
+from opensrp_dhis2.http.client import DEFAULT_LIMITS, make_client
+from opensrp_dhis2.http.deadline import Limits, TooLargeError
+from opensrp_dhis2.http.network import DIRECT, Network
+from opensrp_dhis2.http.unanswered import is_lasting, why_unanswered
 
 READ_TIMEOUT_SECONDS = 300.0  # 2.43 was seen to take two minutes over a large request
 REQUEST_SECONDS = 900.0  # ten minutes of ours at most, and five in which DHIS2 or a proxy works on

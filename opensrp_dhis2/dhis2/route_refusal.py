@@ -3,8 +3,8 @@
 Its own words would be "rename one of them", which nobody can who does not see the other. Source: recordings 59, 59b.
 """
 
-from opensrp_dhis2.dhis2.codes import explain
-from opensrp_dhis2.dhis2.import_summary import Json
+from opensrp_dhis2.dhis2.imports.summary import Json
+from opensrp_dhis2.messages.codes import explain
 
 
 def route_refusal(name: str, report: Json) -> str:

@@ -4,9 +4,9 @@ It knows those words of both engines; what to do about each stands with the othe
 Source: recordings 35, 35f, 36c to 36p, 64f; FINDINGS, section on tokens.
 """
 
-from opensrp_dhis2.dhis2.codes import Reason
-from opensrp_dhis2.dhis2.import_summary import read_json_object
+from opensrp_dhis2.dhis2.imports.summary import read_json_object
 from opensrp_dhis2.dhis2.models import Reply
+from opensrp_dhis2.messages.codes import Reason
 
 _SAID = {  # a part of its message -> the reason
     "token has expired": Reason.PAT_EXPIRED,

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
+from opensrp_dhis2.extract.airbyte_tables import AirbyteSchema, Tally
 from opensrp_dhis2.extract.extraction import Extraction, SliceResult, TypeResult
 from opensrp_dhis2.extract.loading import MERGE_SIZE, load_pages
 from opensrp_dhis2.extract.plan import SLICE_SIZE, SMALLEST_SLICE
 from opensrp_dhis2.fhir.page import Page
 from opensrp_dhis2.fhir.window import BEGINNING, instant
 from opensrp_dhis2.warehouse import slices
-from opensrp_dhis2.warehouse.airbyte import AirbyteSchema, Tally
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 from opensrp_dhis2.warehouse.raw_pages import Load, LoadCounts, table_name
 from opensrp_dhis2.warehouse.slices import Certificate, Landed, Slice

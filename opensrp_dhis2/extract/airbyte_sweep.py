@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from opensrp_dhis2.clock import machine_clock
 from opensrp_dhis2.errors import IncompleteExtractError
 from opensrp_dhis2.extract.airbyte import lock_name, pages_of
+from opensrp_dhis2.extract.airbyte_tables import AirbyteSchema, AirbyteTable
 from opensrp_dhis2.extract.deletes import HARMLESS_COUNT, MAX_SHARE, DeleteResult, SweepResult
 from opensrp_dhis2.extract.loading import load_pages
 from opensrp_dhis2.fhir.page import Rejected, read_resource
 from opensrp_dhis2.fhir.window import BEGINNING
-from opensrp_dhis2.warehouse.airbyte import AirbyteSchema, AirbyteTable
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 from opensrp_dhis2.warehouse.raw_pages import Load, LoadCounts, table_name
 

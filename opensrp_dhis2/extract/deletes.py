@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from opensrp_dhis2.errors import CursorExpiredError, HistoryRefusedError, IncompleteExtractError
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.history import Deleted, deletions
+from opensrp_dhis2.fhir.ids import IDS_PER_READ, Stamp
 from opensrp_dhis2.fhir.page import Page
-from opensrp_dhis2.fhir.poison import list_stamps, read_ids
-from opensrp_dhis2.fhir.sweep import IDS_PER_READ, Stamp
+from opensrp_dhis2.fhir.unreadable import list_stamps, read_ids
 from opensrp_dhis2.fhir.window import BEGINNING
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 from opensrp_dhis2.warehouse.raw_pages import Load, LoadCounts, table_name

@@ -11,9 +11,9 @@ from datetime import datetime
 
 from opensrp_dhis2.errors import FhirUnavailableError, UnreadablePageError
 from opensrp_dhis2.fhir.client import FhirClient
+from opensrp_dhis2.fhir.ids import read_stamps
 from opensrp_dhis2.fhir.page import Version
-from opensrp_dhis2.fhir.poison import list_ties
-from opensrp_dhis2.fhir.sweep import read_stamps
+from opensrp_dhis2.fhir.unreadable import list_ties
 from opensrp_dhis2.fhir.window import Window
 
 MOST_DIVISIONS = 200  # of one slice; it bounds what a server that lists nothing can cost

@@ -12,7 +12,7 @@ from opensrp_dhis2.extract.extraction import Reading, SliceResult
 from opensrp_dhis2.extract.listing import digest_of
 from opensrp_dhis2.extract.loading import load_pages, merged
 from opensrp_dhis2.extract.repair import Received, reconcile
-from opensrp_dhis2.fhir.poison import read_window
+from opensrp_dhis2.fhir.unreadable import read_window
 from opensrp_dhis2.fhir.window import Window
 from opensrp_dhis2.warehouse import slices
 from opensrp_dhis2.warehouse.raw_pages import Load

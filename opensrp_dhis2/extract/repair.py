@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from opensrp_dhis2.extract.extraction import Reading, SliceResult
 from opensrp_dhis2.extract.listing import Listing, digest_of, list_window
+from opensrp_dhis2.fhir.ids import IDS_PER_READ
 from opensrp_dhis2.fhir.page import NO_JSON, NO_KEYS, Page, Rejected, Version
-from opensrp_dhis2.fhir.poison import CANNOT_GIVE, MALFORMED, read_ids
-from opensrp_dhis2.fhir.sweep import IDS_PER_READ
+from opensrp_dhis2.fhir.unreadable import CANNOT_GIVE, MALFORMED, read_ids
 from opensrp_dhis2.fhir.window import Window, instant
 from opensrp_dhis2.warehouse import rejected, slices
 from opensrp_dhis2.warehouse.raw_pages import Load, LoadCounts

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.fhir.poison import list_stamps
+from opensrp_dhis2.fhir.unreadable import list_stamps
 from opensrp_dhis2.fhir.window import BEGINNING, Window
 from opensrp_dhis2.warehouse import slices
 from opensrp_dhis2.warehouse.database import Connection, Warehouse

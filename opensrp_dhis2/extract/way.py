@@ -10,6 +10,7 @@ from typing import Protocol
 
 from opensrp_dhis2.extract.airbyte import extract_airbyte
 from opensrp_dhis2.extract.airbyte_sweep import find_airbyte_deletes, sweep_airbyte
+from opensrp_dhis2.extract.airbyte_tables import AirbyteSchema
 from opensrp_dhis2.extract.deletes import MAX_SHARE, DeleteResult, SweepResult, find_deletes, sweep
 from opensrp_dhis2.extract.extraction import Extraction, TypeResult
 from opensrp_dhis2.extract.first_load import FirstLoad, first_load
@@ -18,7 +19,6 @@ from opensrp_dhis2.extract.run import Progress, extract, unseen
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder, shown_url
 from opensrp_dhis2.warehouse import exports
-from opensrp_dhis2.warehouse.airbyte import AirbyteSchema
 from opensrp_dhis2.warehouse.database import Warehouse
 
 ADDED = ("read", "inserted", "updated", "unchanged", "rejected", "invalid", "slices", "deleted")

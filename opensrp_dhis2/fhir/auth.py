@@ -10,8 +10,8 @@ from collections.abc import Callable, Generator
 import httpx
 
 from opensrp_dhis2.errors import ConfigurationError, FhirAuthenticationError, FhirError, FhirUnavailableError
-from opensrp_dhis2.oauth import HEADER_SAFE, Grant, NoToken, TokenAuth
-from opensrp_dhis2.token_refusal import remedy
+from opensrp_dhis2.http.oauth import HEADER_SAFE, Grant, NoToken, TokenAuth
+from opensrp_dhis2.http.token_refusal import remedy
 
 _Flow = Generator[httpx.Request, httpx.Response, None]
 Judge = Callable[[str], None]

@@ -17,7 +17,6 @@ import httpx
 import msgspec
 
 from opensrp_dhis2.clock import machine_clock
-from opensrp_dhis2.deadline import Limits, TooLargeError
 from opensrp_dhis2.errors import (
     ConfigurationError,
     CursorExpiredError,
@@ -33,10 +32,11 @@ from opensrp_dhis2.fhir.capability import Introduction, read_capability, refusal
 from opensrp_dhis2.fhir.page import BUNDLE, MOST_BYTES, Bundle, Page, is_outcome, outcome_text, page_of
 from opensrp_dhis2.fhir.sign_in import sign_in_remedy
 from opensrp_dhis2.fhir.window import Window
-from opensrp_dhis2.http import RETRIED_STATUS, make_client
-from opensrp_dhis2.network import DIRECT, Network
-from opensrp_dhis2.odd_answer import is_login_address, is_login_page, redirect_words, wants_tls
-from opensrp_dhis2.unanswered import is_lasting, why_unanswered
+from opensrp_dhis2.http.client import RETRIED_STATUS, make_client
+from opensrp_dhis2.http.deadline import Limits, TooLargeError
+from opensrp_dhis2.http.network import DIRECT, Network
+from opensrp_dhis2.http.unanswered import is_lasting, why_unanswered
+from opensrp_dhis2.http.unexpected_answer import is_login_address, is_login_page, redirect_words, wants_tls
 
 # no-cache: HAPI answers a repeated search from a cache for a minute. Never no-store: it silently gives one page only.
 HEADERS = {"Accept": "application/fhir+json", "Cache-Control": "no-cache"}

@@ -17,7 +17,6 @@ from typing import Self
 import httpx
 import msgspec
 
-from opensrp_dhis2.deadline import DeadlineError, TooLargeError
 from opensrp_dhis2.errors import (
     ExportLostError,
     ExportRefusedError,
@@ -28,8 +27,9 @@ from opensrp_dhis2.errors import (
 from opensrp_dhis2.fhir.client import FhirClient, no_answer
 from opensrp_dhis2.fhir.manifest import Manifest, read_manifest, sends_token, status_url_of
 from opensrp_dhis2.fhir.page import BUNDLE, MOST_BYTES, Page, outcome_text
-from opensrp_dhis2.http import MAX_ATTEMPTS, RETRIED_STATUS, read_whole, wait_seconds
-from opensrp_dhis2.unanswered import is_lasting
+from opensrp_dhis2.http.client import MAX_ATTEMPTS, RETRIED_STATUS, read_whole, wait_seconds
+from opensrp_dhis2.http.deadline import DeadlineError, TooLargeError
+from opensrp_dhis2.http.unanswered import is_lasting
 
 PAGE_LINES = 2_000  # bounds the memory
 UNPACKED_BYTES = 1 << 20  # at a time: a few bytes of gzip may hold gigabytes

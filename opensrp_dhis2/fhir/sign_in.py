@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import httpx
 
 from opensrp_dhis2.fhir.auth import BearerAuth
-from opensrp_dhis2.oauth import TokenAuth
+from opensrp_dhis2.http.oauth import TokenAuth
 
 
 def sign_in_remedy(auth: httpx.Auth | None, status: int, token: str, now: datetime) -> str:

@@ -8,8 +8,8 @@ from datetime import date, datetime, timedelta
 
 from psycopg.rows import class_row
 
-from opensrp_dhis2.dhis2.healing import rules
 from opensrp_dhis2.dhis2.periods import Period, parse_period, period_of
+from opensrp_dhis2.messages.healing import rules
 from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.views.touched import touched_periods

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from opensrp_dhis2.dhis2.codes import Reason, explain
 from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2UnavailableError, ImportRejectedError
+from opensrp_dhis2.messages.codes import Reason, explain
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.ledger import Slice
-from opensrp_dhis2.outbox.pace import Pace
+from opensrp_dhis2.outbox.pacing import Pace
 from opensrp_dhis2.outbox.proof import prove
 from opensrp_dhis2.outbox.request import ACCEPTED, Answer, Sender
 from opensrp_dhis2.warehouse.database import Connection

@@ -7,18 +7,18 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from opensrp_dhis2.dhis2 import import_job
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.codes import Level, Reason, level_of
-from opensrp_dhis2.dhis2.failed_reply import foreign_answer
-from opensrp_dhis2.dhis2.import_reply import interpret
+from opensrp_dhis2.dhis2.imports import job as import_job
+from opensrp_dhis2.dhis2.imports.failed_reply import foreign_answer
+from opensrp_dhis2.dhis2.imports.interpret import interpret
+from opensrp_dhis2.dhis2.imports.verdict import Interpretation, Verdict
 from opensrp_dhis2.dhis2.models import DataValue, Reply, SentValue, ServerVersion
-from opensrp_dhis2.dhis2.verdict import Interpretation, Verdict
 from opensrp_dhis2.errors import Dhis2TimeoutError, Dhis2UnavailableError
+from opensrp_dhis2.messages.codes import Level, Reason, level_of
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.lease import Lease
 from opensrp_dhis2.outbox.ledger import Batch, RowVerdict, SentRow
-from opensrp_dhis2.outbox.pace import Outcome
+from opensrp_dhis2.outbox.pacing import Outcome
 from opensrp_dhis2.outbox.settle import can_be_dropped, compare, read_back, settle_by_reading
 
 MAX_ATTEMPTS = 3  # answered ones, for a value that goes alone and is taken without being stored

@@ -6,10 +6,10 @@ It knows the order of steps; when a value is due is decided in sql/functions/out
 from collections.abc import Callable
 from datetime import date
 
-from opensrp_dhis2.dhis2.healing import rules
 from opensrp_dhis2.errors import ImportRejectedError
+from opensrp_dhis2.messages.healing import rules
 from opensrp_dhis2.outbox.ledger import Slice
-from opensrp_dhis2.outbox.pace import Pace
+from opensrp_dhis2.outbox.pacing import Pace
 from opensrp_dhis2.outbox.push import Delivery, push
 from opensrp_dhis2.outbox.request import Sender
 from opensrp_dhis2.warehouse.database import Connection

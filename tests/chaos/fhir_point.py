@@ -6,13 +6,13 @@ It knows the product's public functions; what is written and what goes wrong is 
 from collections import Counter
 from dataclasses import dataclass, field
 
+from opensrp_dhis2_sandbox.fhir.faults import Faults, Plan, as_of
+from opensrp_dhis2_sandbox.fhir.store import FhirStore
 from starlette.applications import Starlette
 
 from opensrp_dhis2.errors import FhirError
 from opensrp_dhis2.extract import Extraction, extract
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.sandbox.fhir.faults import Faults, Plan, as_of
-from opensrp_dhis2.sandbox.fhir.store import FhirStore
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.chaos.fhir_agreement import Evidence, read_evidence
 from tests.chaos.fhir_script import RUNS, STEP_MS, Play

@@ -6,8 +6,8 @@ It knows the store's own methods; it knows no reader.
 from dataclasses import dataclass, field
 from random import Random
 
-from opensrp_dhis2.sandbox.fhir.faults import Plan
-from opensrp_dhis2.sandbox.fhir.store import FhirStore
+from opensrp_dhis2_sandbox.fhir.faults import Plan
+from opensrp_dhis2_sandbox.fhir.store import FhirStore
 
 STEP_MS = 1_000_000  # between two runs
 MEDDLING_MS = 60_000  # later than any run's present is taken to be

@@ -10,8 +10,7 @@ from random import Random
 from typing import Any
 
 import msgspec
-
-from opensrp_dhis2.sandbox.fhir.store import FhirStore, Version
+from opensrp_dhis2_sandbox.fhir.store import FhirStore, Version
 
 START = datetime(2026, 9, 1, 1, tzinfo=UTC)
 TYPES = ("Encounter", "Observation")

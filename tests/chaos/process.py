@@ -15,8 +15,7 @@ from typing import Any
 
 import httpx
 import uvicorn
-
-from opensrp_dhis2.sandbox.dhis2.app import create_app
+from opensrp_dhis2_sandbox.dhis2.app import create_app
 
 ADMIN = ("admin", "district")
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -11,7 +11,7 @@ from opensrp_dhis2.dhis2.auth import make_auth, read_auth
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.errors import OpenSrpDhis2Error
-from opensrp_dhis2.outbox.report import Reporter
+from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 

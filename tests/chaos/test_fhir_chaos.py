@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from opensrp_dhis2_sandbox.fhir.app import create_app
+from opensrp_dhis2_sandbox.fhir.faults import Faults, Plan
+from opensrp_dhis2_sandbox.fhir.store import FhirStore
+from opensrp_dhis2_sandbox.server import running
 
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.sandbox.fhir.app import create_app
-from opensrp_dhis2.sandbox.fhir.faults import Faults, Plan
-from opensrp_dhis2.sandbox.fhir.store import FhirStore
-from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.chaos.fhir_agreement import false_alarms, undetected
 from tests.chaos.fhir_point import FhirArena

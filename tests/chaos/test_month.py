@@ -11,14 +11,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from opensrp_dhis2_sandbox.fhir.app import create_app
+from opensrp_dhis2_sandbox.fhir.faults import Faults, Plan
+from opensrp_dhis2_sandbox.server import running
 
 from opensrp_dhis2.extract import Extraction, extract, resweep
 from opensrp_dhis2.extract.deletes import find_deletes, sweep
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.project import Project
-from opensrp_dhis2.sandbox.fhir.app import create_app
-from opensrp_dhis2.sandbox.fhir.faults import Faults, Plan
-from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.views.build import build_staging
 from opensrp_dhis2.views.catalog import Catalog, load_catalog
 from opensrp_dhis2.warehouse.database import Warehouse

@@ -11,18 +11,18 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import httpx
 import pytest
+from opensrp_dhis2_sandbox.dhis2.app import create_app as create_dhis2
+from opensrp_dhis2_sandbox.district.faults import OWN_ADDRESS
+from opensrp_dhis2_sandbox.district.write import write_district
+from opensrp_dhis2_sandbox.fhir.app import create_app as create_fhir
+from opensrp_dhis2_sandbox.fhir.folder import load_folder
+from opensrp_dhis2_sandbox.fhir.store import FhirStore
+from opensrp_dhis2_sandbox.runs import QUIET
+from opensrp_dhis2_sandbox.server import running
+from opensrp_dhis2_sandbox.start import DISTRICT_METADATA, read_sandbox_metadata
 
 from opensrp_dhis2.definitions import defs
-from opensrp_dhis2.defs.runs import QUIET
 from opensrp_dhis2.dhis2.periods import period_of
-from opensrp_dhis2.sandbox.dhis2.app import create_app as create_dhis2
-from opensrp_dhis2.sandbox.district.faults import OWN_ADDRESS
-from opensrp_dhis2.sandbox.district.write import write_district
-from opensrp_dhis2.sandbox.fhir.app import create_app as create_fhir
-from opensrp_dhis2.sandbox.fhir.folder import load_folder
-from opensrp_dhis2.sandbox.fhir.store import FhirStore
-from opensrp_dhis2.sandbox.server import running
-from opensrp_dhis2.sandbox.start import DISTRICT_METADATA, read_sandbox_metadata
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.clock import START, TickingClock
 from tests.conftest import REPORT_TIMEZONE

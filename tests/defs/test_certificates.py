@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 import dagster as dg
 import pytest
+from opensrp_dhis2_sandbox.fhir.app import create_app
+from opensrp_dhis2_sandbox.fhir.faults import Faults, Plan
+from opensrp_dhis2_sandbox.server import running
 from starlette.responses import JSONResponse
 
 from opensrp_dhis2.defs.certificates import certificate_metadata, complete_checks, resweep_job, resweep_schedule
 from opensrp_dhis2.defs.source import raw_key
 from opensrp_dhis2.extract import Extraction, TypeResult, extract
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.sandbox.fhir.app import create_app
-from opensrp_dhis2.sandbox.fhir.faults import Faults, Plan
-from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.fhir_proxy import Proxy, drop, fhir_proxy, is_count, is_listing

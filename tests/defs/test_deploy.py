@@ -9,10 +9,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
+from opensrp_dhis2_sandbox.runs import QUIET
 from sqlalchemy import make_url
 
 from opensrp_dhis2.definitions import defs
-from opensrp_dhis2.defs.runs import QUIET
 from tests.conftest import ROOT
 from tests.defs.conftest import Chain
 

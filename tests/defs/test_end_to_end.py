@@ -10,9 +10,9 @@ from pathlib import Path
 import dagster as dg
 import httpx
 import pytest
+from opensrp_dhis2_sandbox.runs import QUIET
 
 from opensrp_dhis2.definitions import defs
-from opensrp_dhis2.defs.runs import QUIET
 from opensrp_dhis2.dhis2.periods import period_of
 from tests.conftest import ROOT
 from tests.defs.conftest import MONTHS, NOW, PARTITIONS, QUARTERS, Chain

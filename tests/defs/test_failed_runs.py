@@ -6,13 +6,13 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from opensrp_dhis2_sandbox.runs import Run, run_job
+from opensrp_dhis2_sandbox.server import running
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from opensrp_dhis2.defs.runs import Run, run_job
-from opensrp_dhis2.sandbox.server import running
 from tests.defs.conftest import MONTHS, Chain
 from tests.fhir.script import R4
 from tests.test_bad_input import overlay

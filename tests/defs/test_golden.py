@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from opensrp_dhis2_sandbox.district.write import write_district
 
-from opensrp_dhis2.sandbox.district.write import write_district
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.conftest import ROOT
 from tests.defs.conftest import chain_over

@@ -12,6 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 from click.testing import CliRunner, Result
+from opensrp_dhis2_sandbox.district.people import CANARIES
+from opensrp_dhis2_sandbox.district.places import named_id
+from opensrp_dhis2_sandbox.runs import Run, open_instance, run_job
+from opensrp_dhis2_sandbox.server import running
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,10 +23,6 @@ from starlette.routing import Route
 
 from opensrp_dhis2.cli import main
 from opensrp_dhis2.cli.scan import scan
-from opensrp_dhis2.defs.runs import Run, open_instance, run_job
-from opensrp_dhis2.sandbox.district.people import CANARIES
-from opensrp_dhis2.sandbox.district.places import named_id
-from opensrp_dhis2.sandbox.server import running
 from tests.defs.conftest import Chain
 from tests.defs.test_failed_runs import answering
 

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 import httpx
 import pytest
+from opensrp_dhis2_sandbox.runs import QUIET
 
 from opensrp_dhis2.defs.partitions import partitions_for
 from opensrp_dhis2.defs.reconcile import (
@@ -17,7 +18,6 @@ from opensrp_dhis2.defs.reconcile import (
 )
 from opensrp_dhis2.defs.reports import report_assets
 from opensrp_dhis2.defs.resources import Dhis2Resource, WarehouseResource, read_settings
-from opensrp_dhis2.defs.runs import QUIET
 from opensrp_dhis2.views.catalog import load_catalog
 from tests.defs.conftest import MONTHS, Chain
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from opensrp_dhis2_sandbox.runs import run_job
 
-from opensrp_dhis2.defs.runs import run_job
 from tests.defs.conftest import Chain
 
 ROUTES = """

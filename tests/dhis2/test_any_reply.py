@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opensrp_dhis2.dhis2.import_reply import interpret
+from opensrp_dhis2.dhis2.imports.interpret import interpret
+from opensrp_dhis2.dhis2.imports.verdict import Verdict
 from opensrp_dhis2.dhis2.models import Reply, SentValue, ServerVersion
-from opensrp_dhis2.dhis2.verdict import Verdict
 from tests.dhis2.made_up import a_reply, a_value
 
 OLD, NEW = ServerVersion.parse("2.41.9.1"), ServerVersion.parse("2.43.1")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from opensrp_dhis2.dhis2.codes import CODES, OWNER_LABELS, TEXTS, THEN, Level, Owner, Reason, explain, level_of
-from opensrp_dhis2.dhis2.healing import JUDGED, PASSING, WORDS
+from opensrp_dhis2.messages.codes import CODES, OWNER_LABELS, TEXTS, THEN, Level, Owner, Reason, explain, level_of
+from opensrp_dhis2.messages.healing import JUDGED, PASSING, WORDS
 from tests.conftest import ROOT
 from tests.dhis2 import recordings
 
@@ -149,7 +149,7 @@ Every reason for which a value may not stand in DHIS2: DHIS2's own codes (E76xx 
 words for what has none. *Reaches*: request and decode stop a whole request, group stops a data set's values of it,
 value stops the value it names. Lists and files have one word for a cause, that of 2.43, whichever engine found it;
 `outbox explain` and `outbox requeue --code` take both. A remedy ends with what is left to do once it is done (the rule
-stands in `docs/operations.md`). Generated from `opensrp_dhis2/dhis2/codes.py` by `make golden`.
+stands in `docs/operations.md`). Generated from `opensrp_dhis2/messages/codes.py` by `make golden`.
 
 Chaque raison pour laquelle une valeur peut ne pas être dans DHIS2, en français dans la seconde table.
 """

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.codes import Reason
-from opensrp_dhis2.dhis2.completion import (
+from opensrp_dhis2.dhis2.imports.summary import ImportCount
+from opensrp_dhis2.dhis2.imports.verdict import Verdict
+from opensrp_dhis2.dhis2.registrations import (
     MAX_SPLIT_REQUESTS,
     Completion,
     CompletionAnswer,
@@ -19,9 +20,8 @@ from opensrp_dhis2.dhis2.completion import (
     register,
     take_back,
 )
-from opensrp_dhis2.dhis2.import_summary import ImportCount
-from opensrp_dhis2.dhis2.verdict import Verdict
 from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2Error, Dhis2UnavailableError
+from opensrp_dhis2.messages.codes import Reason
 from tests.dhis2.conftest import Answer, Asked, CannedDhis2, recorded, said
 from tests.dhis2.recordings import DEFAULT_COMBO, VERSIONS
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from opensrp_dhis2.dhis2.import_reply import interpret
+from opensrp_dhis2.dhis2.imports.interpret import interpret
+from opensrp_dhis2.dhis2.imports.verdict import Verdict
 from opensrp_dhis2.dhis2.models import Reply, ServerVersion
-from opensrp_dhis2.dhis2.verdict import Verdict
 from tests.dhis2 import recordings
 from tests.dhis2.made_up import a_value
 

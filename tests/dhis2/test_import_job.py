@@ -5,16 +5,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from opensrp_dhis2_sandbox.dhis2.app import create_app
+from opensrp_dhis2_sandbox.server import running
 
 from opensrp_dhis2.dhis2.auth import make_auth, read_auth
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.import_job import FORGOTTEN_AFTER_SECONDS, JobStage, await_reply, poll, start
-from opensrp_dhis2.dhis2.import_reply import interpret
+from opensrp_dhis2.dhis2.imports.interpret import interpret
+from opensrp_dhis2.dhis2.imports.job import FORGOTTEN_AFTER_SECONDS, JobStage, await_reply, poll, start
+from opensrp_dhis2.dhis2.imports.verdict import Verdict
 from opensrp_dhis2.dhis2.models import DataValue, Reply, SentValue, ServerVersion
-from opensrp_dhis2.dhis2.verdict import Verdict
 from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2TimeoutError, Dhis2UnavailableError
-from opensrp_dhis2.sandbox.dhis2.app import create_app
-from opensrp_dhis2.sandbox.server import running
 from tests.dhis2.conftest import Answer, Asked, CannedDhis2, recorded, said
 from tests.dhis2.recordings import DEFAULT_COMBO, VERSIONS, load
 from tests.outbox.test_push import metadata

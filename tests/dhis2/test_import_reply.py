@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
-from opensrp_dhis2.dhis2.import_reply import interpret
+from opensrp_dhis2.dhis2.imports.interpret import interpret
+from opensrp_dhis2.dhis2.imports.verdict import Verdict
 from opensrp_dhis2.dhis2.models import Reply, ServerVersion
-from opensrp_dhis2.dhis2.verdict import Verdict
 from tests.dhis2 import recordings
 from tests.dhis2.made_up import a_reply, a_value
 from tests.dhis2.recordings import Exchange, cells, exchange, import_names, is_true, random_cases, sent_values

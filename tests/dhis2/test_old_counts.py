@@ -2,7 +2,7 @@
 
 import pytest
 
-from opensrp_dhis2.dhis2.import_reply import interpret
+from opensrp_dhis2.dhis2.imports.interpret import interpret
 from opensrp_dhis2.dhis2.models import SentValue, ServerVersion
 from tests.dhis2.made_up import a_reply, a_value
 

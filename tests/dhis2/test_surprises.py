@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from opensrp_dhis2.dhis2.import_reply import interpret
+from opensrp_dhis2.dhis2.imports.interpret import interpret
+from opensrp_dhis2.dhis2.imports.verdict import Verdict
 from opensrp_dhis2.dhis2.models import Reply, ServerVersion
 from opensrp_dhis2.dhis2.periods import parse_period
-from opensrp_dhis2.dhis2.verdict import Verdict
 from opensrp_dhis2.outbox.known_data_set import KnownDataSet, is_open
 from opensrp_dhis2.settings import Settings
 from tests.conftest import ROOT

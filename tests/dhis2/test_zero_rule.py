@@ -4,12 +4,12 @@ import json
 from itertools import product
 
 import pytest
+from opensrp_dhis2_sandbox.dhis2.app import create_app
+from opensrp_dhis2_sandbox.server import running
 
 from opensrp_dhis2.dhis2.auth import make_auth, read_auth
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.zero_rule import is_droppable_zero, zero_fate
-from opensrp_dhis2.sandbox.dhis2.app import create_app
-from opensrp_dhis2.sandbox.server import running
 from tests.outbox.test_push import NOW, VERSIONS, metadata
 
 CELLS = {

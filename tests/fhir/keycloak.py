@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import httpx
+from opensrp_dhis2_sandbox.fhir import auth as sandbox_auth
+from opensrp_dhis2_sandbox.fhir.app import create_app
+from opensrp_dhis2_sandbox.fhir.store import FhirStore
+from opensrp_dhis2_sandbox.server import running
 
 from opensrp_dhis2.fhir import auth as fhir_auth
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.window import BEGINNING, Window
-from opensrp_dhis2.oauth import TokenAuth
-from opensrp_dhis2.sandbox.fhir import auth as sandbox_auth
-from opensrp_dhis2.sandbox.fhir.app import create_app
-from opensrp_dhis2.sandbox.fhir.store import FhirStore
-from opensrp_dhis2.sandbox.server import running
+from opensrp_dhis2.http.oauth import TokenAuth
 
 ALWAYS = Window(BEGINNING, datetime(2100, 1, 1, tzinfo=UTC))
 SECRET = "hush-hush"

@@ -4,13 +4,13 @@ from typing import Any
 
 import httpx
 import pytest
+from opensrp_dhis2_sandbox.fhir import auth as sandbox_auth
 
-from opensrp_dhis2.deadline import DEADLINE
 from opensrp_dhis2.errors import ConfigurationError, FhirAuthenticationError, FhirUnavailableError
 from opensrp_dhis2.fhir import auth as fhir_auth
 from opensrp_dhis2.fhir.auth import make_auth
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.sandbox.fhir import auth as sandbox_auth
+from opensrp_dhis2.http.deadline import DEADLINE
 from tests.fhir.keycloak import ALWAYS, SECRET, Clock, client_credentials, count, guarded, patient
 from tests.fhir.script import Answer, bundle, scripted
 

@@ -7,6 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
+from opensrp_dhis2_sandbox.fhir.app import create_app
+from opensrp_dhis2_sandbox.fhir.store import FhirStore
+from opensrp_dhis2_sandbox.server import running
 
 from opensrp_dhis2.errors import (
     ConfigurationError,
@@ -20,10 +23,7 @@ from opensrp_dhis2.errors import (
 )
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.window import Window
-from opensrp_dhis2.http import RetryingTransport
-from opensrp_dhis2.sandbox.fhir.app import create_app
-from opensrp_dhis2.sandbox.fhir.store import FhirStore
-from opensrp_dhis2.sandbox.server import running
+from opensrp_dhis2.http.client import RetryingTransport
 from tests.fhir.script import R4, Answer, Script, bundle, flag, scripted
 
 WINDOW = Window(datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 21, 0, 0, 0, 5000, tzinfo=UTC))

@@ -7,6 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from opensrp_dhis2_sandbox.fhir.auth import TOKEN_PATH, ClientCredentials, opensrp_claims, unsigned_jwt
+from opensrp_dhis2_sandbox.fhir.gateway import PREFIX, Gateway, create_gateway
+from opensrp_dhis2_sandbox.fhir.store import FhirStore
+from opensrp_dhis2_sandbox.server import running
 
 from opensrp_dhis2.errors import (
     FhirAuthenticationError,
@@ -18,10 +22,6 @@ from opensrp_dhis2.errors import (
 from opensrp_dhis2.fhir.auth import make_auth
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.gateway import Access, TypeProbe, check_counts, judge_token, probe, read_access, refusals
-from opensrp_dhis2.sandbox.fhir.auth import TOKEN_PATH, ClientCredentials, opensrp_claims, unsigned_jwt
-from opensrp_dhis2.sandbox.fhir.gateway import PREFIX, Gateway, create_gateway
-from opensrp_dhis2.sandbox.fhir.store import FhirStore
-from opensrp_dhis2.sandbox.server import running
 from tests.fhir.script import R4, Answer, bundle, scripted
 
 SECRET, TEAM = "hush-hush", "https://smartregister.org/care-team-tag-id"

@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from opensrp_dhis2_sandbox.fhir.app import create_app
+from opensrp_dhis2_sandbox.fhir.store import FhirStore
+from opensrp_dhis2_sandbox.server import running
 
-from opensrp_dhis2.deadline import Limits
 from opensrp_dhis2.extract.extraction import Extraction
 from opensrp_dhis2.extract.folder import load_folder
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.export import UNPACKED_BYTES, inflated, split_lines
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder, measure
 from opensrp_dhis2.fhir.page import HEAD_BYTES, MOST_BYTES, TOO_LARGE, Page
-from opensrp_dhis2.fhir.poison import list_stamps, read_ids, read_window
-from opensrp_dhis2.sandbox.fhir.app import create_app
-from opensrp_dhis2.sandbox.fhir.store import FhirStore
-from opensrp_dhis2.sandbox.server import running
+from opensrp_dhis2.fhir.unreadable import list_stamps, read_ids, read_window
+from opensrp_dhis2.http.deadline import Limits
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.fhir.keycloak import ALWAYS
 

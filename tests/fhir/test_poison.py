@@ -7,16 +7,16 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+from opensrp_dhis2_sandbox.fhir.app import create_app
+from opensrp_dhis2_sandbox.fhir.faults import Faults, Plan
+from opensrp_dhis2_sandbox.fhir.store import FhirStore
+from opensrp_dhis2_sandbox.server import running
 
 from opensrp_dhis2.errors import CursorExpiredError, FhirError, FhirUnavailableError, IncompleteExtractError
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.page import Page, Rejected
-from opensrp_dhis2.fhir.poison import CANNOT_GIVE, MALFORMED, read_ids, read_window
+from opensrp_dhis2.fhir.unreadable import CANNOT_GIVE, MALFORMED, read_ids, read_window
 from opensrp_dhis2.fhir.window import BEGINNING, Window
-from opensrp_dhis2.sandbox.fhir.app import create_app
-from opensrp_dhis2.sandbox.fhir.faults import Faults, Plan
-from opensrp_dhis2.sandbox.fhir.store import FhirStore
-from opensrp_dhis2.sandbox.server import running
 from tests.fhir.script import Answer, bundle, flag, scripted
 
 WINDOW = Window(BEGINNING, datetime(2026, 11, 21, tzinfo=UTC))

@@ -13,6 +13,9 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from opensrp_dhis2_sandbox.fhir.app import create_app
+from opensrp_dhis2_sandbox.fhir.faults import Faults, Plan
+from opensrp_dhis2_sandbox.server import running
 from starlette.responses import JSONResponse
 
 from opensrp_dhis2.extract import Extraction, extract, resweep
@@ -22,9 +25,6 @@ from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.history import Deleted, deletions
 from opensrp_dhis2.fhir.page import Resource, read_resource
 from opensrp_dhis2.fhir.window import BEGINNING, Window, next_window
-from opensrp_dhis2.sandbox.fhir.app import create_app
-from opensrp_dhis2.sandbox.fhir.faults import Faults, Plan
-from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.raw_pages import Load
 from tests.clock import AFTER_RECORDINGS, START

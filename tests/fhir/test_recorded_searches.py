@@ -10,17 +10,17 @@ from urllib.parse import parse_qsl
 import httpx
 import msgspec
 import pytest
+from opensrp_dhis2_sandbox.fhir.app import create_app
+from opensrp_dhis2_sandbox.fhir.faults import Faults, Plan
+from opensrp_dhis2_sandbox.server import running
 from starlette.requests import Request
 
 from opensrp_dhis2.extract import Extraction
 from opensrp_dhis2.fhir.client import FhirClient
+from opensrp_dhis2.fhir.ids import read_stamps
 from opensrp_dhis2.fhir.page import BUNDLE, page_of
-from opensrp_dhis2.fhir.poison import read_window
-from opensrp_dhis2.fhir.sweep import read_stamps
+from opensrp_dhis2.fhir.unreadable import read_window
 from opensrp_dhis2.fhir.window import BEGINNING, Window, next_window
-from opensrp_dhis2.sandbox.fhir.app import create_app
-from opensrp_dhis2.sandbox.fhir.faults import Faults, Plan
-from opensrp_dhis2.sandbox.server import running
 from tests.clock import AFTER_RECORDINGS
 from tests.fhir.script import Answer, scripted
 from tests.fhir_server import FhirServer, fhir_server

@@ -7,11 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
+from opensrp_dhis2_sandbox.fhir import auth as sandbox_auth
 
 from opensrp_dhis2.errors import FhirAuthenticationError
 from opensrp_dhis2.fhir import auth as fhir_auth
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.sandbox.fhir import auth as sandbox_auth
 from tests.fhir.keycloak import ALWAYS, SECRET, Clock, client_credentials, count, eight_flags, guarded
 from tests.fhir.script import Answer, bundle, scripted
 

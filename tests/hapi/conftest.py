@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
+from opensrp_dhis2_sandbox.server import running
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-
-from opensrp_dhis2.sandbox.server import running
 
 from .loader import Hapi
 from .server import hapi_server, what_is_missing

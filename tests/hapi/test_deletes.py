@@ -2,7 +2,7 @@
 
 from opensrp_dhis2.extract.deletes import find_deletes, sweep
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.fhir.sweep import read_by_id, read_stamps
+from opensrp_dhis2.fhir.ids import read_by_id, read_stamps
 from opensrp_dhis2.warehouse.database import Warehouse
 
 from .loader import Hapi

@@ -5,10 +5,9 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-
-from opensrp_dhis2.sandbox.fhir.app import create_app
-from opensrp_dhis2.sandbox.fhir.store import FhirStore
-from opensrp_dhis2.sandbox.server import running
+from opensrp_dhis2_sandbox.fhir.app import create_app
+from opensrp_dhis2_sandbox.fhir.store import FhirStore
+from opensrp_dhis2_sandbox.server import running
 
 from .loader import Hapi
 from .test_deletes import LONG_AGO

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from opensrp_dhis2.cli import main
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.lookup.place import read_mapping, resolve_places
+from opensrp_dhis2.privacy.scan import Scan, read_needles, scan_tables
 from opensrp_dhis2.project import Project
-from opensrp_dhis2.scan import Scan, read_needles, scan_tables
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.views.conftest import load

@@ -6,10 +6,10 @@ import httpx
 import pytest
 import trustme
 
+from opensrp_dhis2.connections import network
 from opensrp_dhis2.errors import ConfigurationError
-from opensrp_dhis2.network import Network
+from opensrp_dhis2.http.network import Network
 from opensrp_dhis2.settings import Settings
-from opensrp_dhis2.sources import network
 
 PROXY, SECURE_PROXY = "http://proxy.example:3128", "http://secure.example:3129"
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import trustme
 
+from opensrp_dhis2.connections import open_dhis2, open_fhir
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.errors import (
     Dhis2Error,
@@ -21,9 +22,8 @@ from opensrp_dhis2.errors import (
 from opensrp_dhis2.fhir.auth import client_credentials
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.export import BulkExport
-from opensrp_dhis2.network import Network
+from opensrp_dhis2.http.network import Network
 from opensrp_dhis2.settings import Settings
-from opensrp_dhis2.sources import open_dhis2, open_fhir
 from tests.fhir.script import R4, Answer, Script, scripted
 from tests.network.servers import ForwardProxy, forward_proxy, tls_before
 

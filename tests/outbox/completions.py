@@ -5,15 +5,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+from opensrp_dhis2_sandbox.dhis2.app import create_app
+from opensrp_dhis2_sandbox.server import running
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opensrp_dhis2.dhis2.auth import make_auth, read_auth
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.outbox.complete import Completed, Policy, complete_units
+from opensrp_dhis2.outbox.completion import Completed, Policy, complete_units
 from opensrp_dhis2.outbox.lease import take_lease
 from opensrp_dhis2.outbox.ledger import Slice
-from opensrp_dhis2.sandbox.dhis2.app import create_app
-from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.test_push import NOW, metadata, named
 

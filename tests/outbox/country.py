@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from opensrp_dhis2_sandbox.dhis2.app import create_app
+from opensrp_dhis2_sandbox.server import running
 
 from opensrp_dhis2.dhis2.auth import make_auth, read_auth
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.metadata import read_metadata
 from opensrp_dhis2.dhis2.periods import Period, parse_period
 from opensrp_dhis2.lookup.metadata import replace_metadata
-from opensrp_dhis2.outbox.report import Report, Reporter
-from opensrp_dhis2.sandbox.dhis2.app import create_app
-from opensrp_dhis2.sandbox.server import running
+from opensrp_dhis2.outbox.reporter import Report, Reporter
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from opensrp_dhis2.outbox.discrepancy import KINDS
+from opensrp_dhis2.audit.discrepancy import KINDS
 from tests.outbox.country import COMBOS, DATA_SET, ELEMENTS, MARCH, UNITS, Cell, Country
 from tests.outbox.test_push import Dhis2Site
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import httpx
 import pytest
+from opensrp_dhis2_sandbox.dhis2.app import create_app
+from opensrp_dhis2_sandbox.server import running
 
 from opensrp_dhis2.dhis2.auth import make_auth, read_auth
 from opensrp_dhis2.dhis2.client import Dhis2Client
@@ -22,10 +24,8 @@ from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.lookup.calendar import fill_periods
 from opensrp_dhis2.lookup.metadata import replace_metadata
 from opensrp_dhis2.outbox.known_data_set import is_open, known_data_set
-from opensrp_dhis2.outbox.report import Reporter
+from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.outbox.request import STRICT
-from opensrp_dhis2.sandbox.dhis2.app import create_app
-from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 

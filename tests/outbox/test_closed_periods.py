@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from opensrp_dhis2_sandbox.dhis2.app import create_app
+from opensrp_dhis2_sandbox.server import running
 
-from opensrp_dhis2.sandbox.dhis2.app import create_app
-from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.conftest import SetTotals
 from tests.outbox.test_push import NOW, VERSIONS, Dhis2Site, metadata, totals_of

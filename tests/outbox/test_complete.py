@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from opensrp_dhis2.errors import Dhis2UnavailableError
-from opensrp_dhis2.outbox.complete import Completed, DueUnit, Policy, Settled, decide
+from opensrp_dhis2.outbox.completion import Completed, DueUnit, Policy, Settled, decide
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.completions import DEFAULT, FUNDED, Country, State, country
 from tests.outbox.conftest import SetTotals

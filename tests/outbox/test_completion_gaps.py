@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from opensrp_dhis2.outbox.complete import Completed
+from opensrp_dhis2.audit.reconcile import reconcile_period
+from opensrp_dhis2.outbox.completion import Completed
 from opensrp_dhis2.outbox.late import due_periods
-from opensrp_dhis2.outbox.reconcile import reconcile_period
-from opensrp_dhis2.outbox.report import Report, completions_markdown
+from opensrp_dhis2.outbox.reporter import Report, completions_markdown
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.completions import DEFAULT, Country, country

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from opensrp_dhis2.errors import OpenSrpDhis2Error
-from opensrp_dhis2.outbox.report import Report, markdown
-from opensrp_dhis2.outbox.run_summary import read_run
+from opensrp_dhis2.outbox.reporter import Report, markdown
+from opensrp_dhis2.report.run import read_run
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.country import MARCH, UNITS, Country, country
 from tests.outbox.test_push import VERSIONS

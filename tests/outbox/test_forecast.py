@@ -8,16 +8,17 @@ from pathlib import Path
 import httpx
 import pytest
 from click.testing import CliRunner
+from opensrp_dhis2_sandbox.dhis2.app import create_app
+from opensrp_dhis2_sandbox.server import running
 
+from opensrp_dhis2.audit import forecast as forecasts
+from opensrp_dhis2.audit.forecast import Forecast, examples, forecast_period
 from opensrp_dhis2.cli.forecast import outbox_forecast
 from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.errors import Dhis2UnavailableError, MetadataNotFoundError
-from opensrp_dhis2.outbox import forecast as forecasts
-from opensrp_dhis2.outbox.forecast import Forecast, Outcome, Score, examples, forecast_period
 from opensrp_dhis2.outbox.ledger import Slice
-from opensrp_dhis2.outbox.report import Reporter
-from opensrp_dhis2.sandbox.dhis2.app import create_app
-from opensrp_dhis2.sandbox.server import running
+from opensrp_dhis2.outbox.reporter import Reporter
+from opensrp_dhis2.outbox.score import Outcome, Score
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.conftest import SetTotals

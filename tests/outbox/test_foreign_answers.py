@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from opensrp_dhis2.errors import Dhis2UnavailableError
-from opensrp_dhis2.outbox.report import Reporter
+from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.between import Answer, Ask, Between, between
 from tests.outbox.conftest import SetTotals

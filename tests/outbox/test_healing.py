@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from opensrp_dhis2.dhis2.healing import JUDGED, MOST_TRIES, PASSING, WORDS
 from opensrp_dhis2.errors import Dhis2UnavailableError
+from opensrp_dhis2.messages.healing import JUDGED, MOST_TRIES, PASSING, WORDS
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.retry import MOST_IN_VAIN
 from opensrp_dhis2.warehouse.database import Warehouse

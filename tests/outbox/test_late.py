@@ -5,11 +5,11 @@ from datetime import date, timedelta
 
 import pytest
 
+from opensrp_dhis2.audit.reconcile import reconcile_period
 from opensrp_dhis2.errors import Dhis2UnavailableError
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.late import changed_periods, due_periods
-from opensrp_dhis2.outbox.reconcile import reconcile_period
-from opensrp_dhis2.outbox.report import Reporter
+from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.conftest import SetTotals

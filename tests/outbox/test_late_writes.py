@@ -3,7 +3,7 @@
 import pytest
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.outbox.report import Reporter
+from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.between import Answer, Ask, Between, between
 from tests.outbox.conftest import SetTotals

@@ -10,7 +10,7 @@ import pytest
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.errors import LeaseLostError
 from opensrp_dhis2.outbox.lease import take_lease
-from opensrp_dhis2.outbox.report import Reporter
+from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.between import Between, between
 from tests.outbox.conftest import SetTotals

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensrp_dhis2.outbox.pace import MAX_SILENT_IN_A_ROW, Outcome, Pace, even_share
+from opensrp_dhis2.outbox.pacing import MAX_SILENT_IN_A_ROW, Outcome, Pace, even_share
 
 
 def play(

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from opensrp_dhis2.dhis2.codes import TEXTS
 from opensrp_dhis2.errors import ConfigurationError
-from opensrp_dhis2.outbox.page import BAR_WIDTH, report_name, segments, tone, write_page
-from opensrp_dhis2.outbox.refused import write_refused
-from opensrp_dhis2.outbox.run_summary import STANDINGS, Standings, headline, read_run, run_markdown
-from opensrp_dhis2.outbox.words import WORDS, Words
+from opensrp_dhis2.messages.codes import TEXTS
+from opensrp_dhis2.messages.words import WORDS, Words
+from opensrp_dhis2.report.html import BAR_WIDTH, report_name, segments, tone, write_page
+from opensrp_dhis2.report.refused_csv import write_refused
+from opensrp_dhis2.report.run import STANDINGS, Standings, headline, read_run, run_markdown
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.people import HOSTILE, RUN, TARGET, deliver, seed
 from tests.test_plain_text import HARMFUL, harmful_in

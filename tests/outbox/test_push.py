@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
+from opensrp_dhis2_sandbox.dhis2.app import create_app
+from opensrp_dhis2_sandbox.server import running
 
 from opensrp_dhis2.dhis2.auth import make_auth, read_auth
 from opensrp_dhis2.dhis2.client import Dhis2Client
@@ -16,11 +18,9 @@ from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2UnavailableError, ImportRejectedError
 from opensrp_dhis2.lookup.metadata import replace_metadata
 from opensrp_dhis2.outbox.lease import take_lease
-from opensrp_dhis2.outbox.report import Report, Reporter
+from opensrp_dhis2.outbox.reporter import Report, Reporter
 from opensrp_dhis2.outbox.settle import settle_unfinished
 from opensrp_dhis2.outbox.submission_hours import SubmissionHours
-from opensrp_dhis2.sandbox.dhis2.app import create_app
-from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.conftest import SetTotals

@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
+from opensrp_dhis2_sandbox.dhis2.app import create_app
+from opensrp_dhis2_sandbox.server import running
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2UnavailableError
@@ -14,8 +16,6 @@ from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.lease import take_lease
 from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.outbox.settle import settle_unfinished
-from opensrp_dhis2.sandbox.dhis2.app import create_app
-from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.conftest import SetTotals
 from tests.outbox.test_push import NOW, SEPTEMBER, UNITS, VERSIONS, Dhis2Site, metadata, named, site, totals_of

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from opensrp_dhis2.dhis2.codes import Owner
+from opensrp_dhis2.audit.discrepancy import DONE, KINDS, TEXTS, Reconciliation, explain_kind
+from opensrp_dhis2.audit.reconcile import accept_strangers, count_standing, reconcile_period
 from opensrp_dhis2.errors import Dhis2UnavailableError, MetadataNotFoundError
-from opensrp_dhis2.outbox.discrepancy import DONE, KINDS, TEXTS, Reconciliation, explain_kind
-from opensrp_dhis2.outbox.reconcile import accept_strangers, count_standing, reconcile_period
+from opensrp_dhis2.messages.codes import Owner
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.conftest import SetTotals

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from opensrp_dhis2.outbox.report import Reporter
+from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.conftest import SetTotals
 from tests.outbox.test_push import MONTHLY, SEPTEMBER, UNITS, VERSIONS, Dhis2Site, totals_of

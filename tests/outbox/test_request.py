@@ -1,12 +1,12 @@
 """One request and what became of its values: what is a value's own fault, and what is the server's or the account's."""
 
 import pytest
+from opensrp_dhis2_sandbox.dhis2.app import create_app
+from opensrp_dhis2_sandbox.server import running
 
 from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.errors import Dhis2UnavailableError
-from opensrp_dhis2.outbox.report import Reporter
-from opensrp_dhis2.sandbox.dhis2.app import create_app
-from opensrp_dhis2.sandbox.server import running
+from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.conftest import SetTotals
 from tests.outbox.test_push import MONTHLY, NOW, SEPTEMBER, VERSIONS, Dhis2Site, metadata, site

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from opensrp_dhis2.errors import ConfigurationError
-from opensrp_dhis2.outbox.report import Report, Reporter
+from opensrp_dhis2.outbox.reporter import Report, Reporter
 from opensrp_dhis2.outbox.submission_hours import ANY_HOUR, SubmissionHours
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse

@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 
 import pytest
+from opensrp_dhis2_sandbox.dhis2.app import create_app
+from opensrp_dhis2_sandbox.server import running
 
+from opensrp_dhis2.audit.reconcile import reconcile_period
 from opensrp_dhis2.dhis2.metadata import read_metadata
 from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.lookup.metadata import replace_metadata
 from opensrp_dhis2.outbox.late import changed_periods, first_open_on
-from opensrp_dhis2.outbox.reconcile import reconcile_period
-from opensrp_dhis2.outbox.report import Reporter
-from opensrp_dhis2.sandbox.dhis2.app import create_app
-from opensrp_dhis2.sandbox.server import running
+from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.conftest import SetTotals

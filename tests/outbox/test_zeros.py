@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opensrp_dhis2_sandbox.dhis2.app import create_app
+from opensrp_dhis2_sandbox.server import running
 
+from opensrp_dhis2.audit.forecast import forecast_period
 from opensrp_dhis2.dhis2.zero_rule import NUMERIC_VALUE_TYPES, Absence, is_droppable_zero, is_zero_sent, zero_fate
-from opensrp_dhis2.outbox.forecast import forecast_period
-from opensrp_dhis2.sandbox.dhis2.app import create_app
-from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.conftest import ROOT

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs
 
+from opensrp_dhis2_sandbox.dhis2.app import create_app
+from opensrp_dhis2_sandbox.dhis2.faults import read_body
+from opensrp_dhis2_sandbox.server import running
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from opensrp_dhis2.sandbox.dhis2.app import create_app
-from opensrp_dhis2.sandbox.dhis2.faults import read_body
-from opensrp_dhis2.sandbox.server import running
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.test_push import NOW, Dhis2Site, metadata
 

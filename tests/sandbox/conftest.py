@@ -7,11 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
+from opensrp_dhis2_sandbox.fhir.app import create_app
+from opensrp_dhis2_sandbox.fhir.store import FhirStore
+from opensrp_dhis2_sandbox.server import running
 from starlette.applications import Starlette
-
-from opensrp_dhis2.sandbox.fhir.app import create_app
-from opensrp_dhis2.sandbox.fhir.store import FhirStore
-from opensrp_dhis2.sandbox.server import running
 
 FRESH = {"Cache-Control": "no-cache"}
 

@@ -5,8 +5,7 @@ from datetime import date, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from opensrp_dhis2.sandbox.dhis2.periods import RULES, covering, latest_open, parse_period
+from opensrp_dhis2_sandbox.dhis2.periods import RULES, covering, latest_open, parse_period
 
 INTERVALS = {
     "20240315": ("2024-03-15", "2024-03-15"),

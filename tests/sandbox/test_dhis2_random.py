@@ -10,9 +10,9 @@ from typing import Any
 
 import httpx
 import pytest
+from opensrp_dhis2_sandbox.dhis2.app import create_app
+from opensrp_dhis2_sandbox.server import running
 
-from opensrp_dhis2.sandbox.dhis2.app import create_app
-from opensrp_dhis2.sandbox.server import running
 from tests.sandbox.dhis2_recording import PASSWORD, metadata_with_superusers
 
 AT_LEAST = 0.99

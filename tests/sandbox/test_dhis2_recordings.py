@@ -6,9 +6,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from opensrp_dhis2_sandbox.dhis2.app import create_app
+from opensrp_dhis2_sandbox.server import running
 
-from opensrp_dhis2.sandbox.dhis2.app import create_app
-from opensrp_dhis2.sandbox.server import running
 from tests.sandbox.dhis2_recording import Exchange, Replay, basic, metadata_with_superusers, recordings
 
 START = datetime.fromisoformat("2026-11-21T02:51:00")

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from opensrp_dhis2.sandbox.district.people import CANARIES
-from opensrp_dhis2.sandbox.district.places import FACILITIES, LANDING_SITE, VILLAGES
-from opensrp_dhis2.sandbox.district.write import write_district
-from opensrp_dhis2.sandbox.fhir.folder import load_folder
-from opensrp_dhis2.sandbox.fhir.store import FhirStore
+from opensrp_dhis2_sandbox.district.people import CANARIES
+from opensrp_dhis2_sandbox.district.places import FACILITIES, LANDING_SITE, VILLAGES
+from opensrp_dhis2_sandbox.district.write import write_district
+from opensrp_dhis2_sandbox.fhir.folder import load_folder
+from opensrp_dhis2_sandbox.fhir.store import FhirStore
 
 TODAY = date(2026, 11, 21)
 Resources = dict[str, list[dict[str, Any]]]

@@ -5,11 +5,10 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-
-from opensrp_dhis2.sandbox.fhir.app import create_app
-from opensrp_dhis2.sandbox.fhir.auth import TOKEN_PATH, Auth, Basic, Bearer, ClientCredentials
-from opensrp_dhis2.sandbox.fhir.store import FhirStore
-from opensrp_dhis2.sandbox.server import running
+from opensrp_dhis2_sandbox.fhir.app import create_app
+from opensrp_dhis2_sandbox.fhir.auth import TOKEN_PATH, Auth, Basic, Bearer, ClientCredentials
+from opensrp_dhis2_sandbox.fhir.store import FhirStore
+from opensrp_dhis2_sandbox.server import running
 
 from .conftest import MovingClock
 

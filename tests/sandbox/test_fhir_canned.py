@@ -6,9 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-
-from opensrp_dhis2.sandbox.fhir.canned import Canned, create_canned_app
-from opensrp_dhis2.sandbox.server import running
+from opensrp_dhis2_sandbox.fhir.canned import Canned, create_canned_app
+from opensrp_dhis2_sandbox.server import running
 
 COUNT = 1_234
 

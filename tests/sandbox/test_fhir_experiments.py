@@ -8,9 +8,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-
-from opensrp_dhis2.sandbox.fhir.app import create_app
-from opensrp_dhis2.sandbox.server import running
+from opensrp_dhis2_sandbox.fhir.app import create_app
+from opensrp_dhis2_sandbox.server import running
 
 from .conftest import FhirSandbox, ids
 from .fhir_recording import read_recording

@@ -12,11 +12,10 @@ from typing import Any
 
 import httpx
 import pytest
-
-from opensrp_dhis2.sandbox.fhir.app import create_app
-from opensrp_dhis2.sandbox.fhir.export import Exports
-from opensrp_dhis2.sandbox.fhir.store import FhirStore
-from opensrp_dhis2.sandbox.server import running
+from opensrp_dhis2_sandbox.fhir.app import create_app
+from opensrp_dhis2_sandbox.fhir.export import Exports
+from opensrp_dhis2_sandbox.fhir.store import FhirStore
+from opensrp_dhis2_sandbox.server import running
 
 from .conftest import MovingClock
 from .fhir_recording import COMPARED_HEADERS, SERVER_ADDRESS, UUID, Recording, read_recording

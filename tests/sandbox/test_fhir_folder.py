@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opensrp_dhis2_sandbox.fhir.folder import load_folder
+from opensrp_dhis2_sandbox.fhir.store import FhirStore
 
 from opensrp_dhis2.errors import ConfigurationError
-from opensrp_dhis2.sandbox.fhir.folder import load_folder
-from opensrp_dhis2.sandbox.fhir.store import FhirStore
 
 
 def line(resource_type: str, resource_id: str, version: int, instant: str = "2026-01-02T03:04:05.678Z") -> str:

@@ -6,11 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
-
-from opensrp_dhis2.sandbox.fhir.auth import TOKEN_PATH, ClientCredentials, opensrp_claims
-from opensrp_dhis2.sandbox.fhir.gateway import INNER_BASE, PREFIX, Gateway, create_gateway
-from opensrp_dhis2.sandbox.fhir.store import FhirStore
-from opensrp_dhis2.sandbox.server import running
+from opensrp_dhis2_sandbox.fhir.auth import TOKEN_PATH, ClientCredentials, opensrp_claims
+from opensrp_dhis2_sandbox.fhir.gateway import INNER_BASE, PREFIX, Gateway, create_gateway
+from opensrp_dhis2_sandbox.fhir.store import FhirStore
+from opensrp_dhis2_sandbox.server import running
 
 from .conftest import MovingClock
 

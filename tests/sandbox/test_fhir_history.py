@@ -9,10 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
-
-from opensrp_dhis2.sandbox.fhir.app import create_app
-from opensrp_dhis2.sandbox.fhir.store import FhirStore
-from opensrp_dhis2.sandbox.server import running
+from opensrp_dhis2_sandbox.fhir.app import create_app
+from opensrp_dhis2_sandbox.fhir.store import FhirStore
+from opensrp_dhis2_sandbox.server import running
 
 from .conftest import FhirSandbox, MovingClock
 from .fhir_recording import SERVER_ADDRESS, assert_same, read_recording

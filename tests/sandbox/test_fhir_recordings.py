@@ -21,12 +21,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-
-from opensrp_dhis2.sandbox.fhir.app import create_app
-from opensrp_dhis2.sandbox.fhir.folder import load_folder
-from opensrp_dhis2.sandbox.fhir.instant import parse_instant
-from opensrp_dhis2.sandbox.fhir.store import FhirStore
-from opensrp_dhis2.sandbox.server import running
+from opensrp_dhis2_sandbox.fhir.app import create_app
+from opensrp_dhis2_sandbox.fhir.folder import load_folder
+from opensrp_dhis2_sandbox.fhir.instant import parse_instant
+from opensrp_dhis2_sandbox.fhir.store import FhirStore
+from opensrp_dhis2_sandbox.server import running
 
 from .fhir_recording import COMPARED_HEADERS, SERVER_ADDRESS, assert_same, read_recording
 

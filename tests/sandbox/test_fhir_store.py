@@ -4,8 +4,7 @@ import json
 from typing import Any
 
 import msgspec
-
-from opensrp_dhis2.sandbox.fhir.store import FhirStore, Version
+from opensrp_dhis2_sandbox.fhir.store import FhirStore, Version
 
 from .conftest import FhirSandbox, MovingClock
 

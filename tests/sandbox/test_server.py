@@ -2,13 +2,13 @@
 
 import httpx
 import pytest
+from opensrp_dhis2_sandbox.server import running
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from opensrp_dhis2.errors import ConfigurationError
-from opensrp_dhis2.sandbox.server import running
 
 
 async def _hello(_: Request) -> PlainTextResponse:

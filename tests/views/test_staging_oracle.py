@@ -15,10 +15,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from opensrp_dhis2_sandbox.district.faults import OWN_ADDRESS
+from opensrp_dhis2_sandbox.district.write import write_district
 
 from opensrp_dhis2.project import Project
-from opensrp_dhis2.sandbox.district.faults import OWN_ADDRESS
-from opensrp_dhis2.sandbox.district.write import write_district
 from opensrp_dhis2.views.build import build_staging
 from opensrp_dhis2.views.catalog import load_catalog
 from opensrp_dhis2.views.relation_sql import relation

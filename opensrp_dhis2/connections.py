@@ -1,0 +1,105 @@
+"""Opens what the settings name: the warehouse, the FHIR client, the way in, the DHIS2 client.
+
+It knows which setting goes where; it refuses to know the environment and Dagster.
+"""
+
+from functools import partial
+
+from opensrp_dhis2.dhis2.auth import make_auth, read_auth
+from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.errors import ConfigurationError
+from opensrp_dhis2.extract.airbyte_tables import AirbyteSchema
+from opensrp_dhis2.extract.extraction import Extraction
+from opensrp_dhis2.extract.run import Progress, unseen
+from opensrp_dhis2.extract.way import Way, airbyte_way, export_way, ndjson_way, search_way
+from opensrp_dhis2.fhir.auth import Judge
+from opensrp_dhis2.fhir.auth import make_auth as make_fhir_auth
+from opensrp_dhis2.fhir.client import FhirClient
+from opensrp_dhis2.fhir.gateway import judge_token
+from opensrp_dhis2.http.network import Network
+from opensrp_dhis2.settings import Settings
+from opensrp_dhis2.warehouse import own_address
+from opensrp_dhis2.warehouse.database import Warehouse
+from opensrp_dhis2.warehouse.embedded import start_embedded_postgres
+from opensrp_dhis2.warehouse.migrations import migrate
+from opensrp_dhis2.warehouse.pooler import refuse_transaction_pooling
+
+_DHIS2_CREDENTIALS = ("username", "password", "token", "token_url", "client_id", "client_secret")
+
+
+def open_warehouse(settings: Settings) -> Warehouse:
+    """Open the warehouse with every migration applied; without WAREHOUSE_URL start the embedded Postgres."""
+    url = settings.warehouse_url or start_embedded_postgres(settings.data_dir.absolute() / "postgres")
+    warehouse = Warehouse(url, report_timezone=settings.report_timezone, report_now=settings.report_now)
+    try:
+        refuse_transaction_pooling(warehouse)
+        migrate(warehouse, settings.project.sql_dir)
+        with warehouse.connect() as connection:
+            own_address.remember(connection, settings.fhir_base_url)
+    except BaseException:
+        warehouse.close()
+        raise
+    return warehouse
+
+
+def open_dhis2(settings: Settings) -> Dhis2Client:
+    """Open the client of DHIS2_BASE_URL with the credentials that DHIS2_AUTH asks for; nothing is sent yet."""
+    given = {name: getattr(settings, f"dhis2_{name}") for name in _DHIS2_CREDENTIALS}
+    credentials = read_auth(settings.dhis2_auth, given)
+    return Dhis2Client(
+        settings.dhis2_base_url,
+        auth=make_auth(credentials, settings.dhis2_base_url),
+        request_seconds=settings.dhis2_request_seconds,
+        network=network(settings),
+    )
+
+
+def open_fhir(settings: Settings, judge: Judge | None = None) -> FhirClient:
+    """Open the client of FHIR_BASE_URL with the credentials that FHIR_AUTH asks for; nothing is sent yet.
+
+    Args: `judge` is given each access token before its use; by default it refuses one that filters or lacks a role.
+    """
+    auth = make_fhir_auth(
+        settings.fhir_auth,
+        username=settings.fhir_username,
+        password=settings.fhir_password,
+        token=settings.fhir_token,
+        token_url=settings.fhir_token_url,
+        client_id=settings.fhir_client_id,
+        client_secret=settings.fhir_client_secret,
+        judge=judge or partial(judge_token, resource_types=settings.all_resource_types),
+    )
+    return FhirClient(
+        settings.fhir_base_url, auth=auth, page_size=settings.fhir_page_size, connections=settings.fhir_threads,
+        network=network(settings),
+    )  # fmt: skip
+
+
+def open_way(settings: Settings, warehouse: Warehouse, client: FhirClient, progress: Progress = unseen) -> Way:
+    """Return the way in that FHIR_SOURCE names; nothing is read yet, and `client` is used only by search and export.
+
+    Raises: ConfigurationError when the setting that this way needs is missing or wrong.
+    """
+    how = extraction(settings)
+    if settings.fhir_source == "search":
+        return search_way(client, warehouse, how, progress)
+    if settings.fhir_source == "export":
+        return export_way(client, warehouse, how, settings.all_resource_types, progress)
+    if settings.fhir_source == "airbyte":
+        url = settings.fhir_airbyte_url or warehouse.engine.url.render_as_string(hide_password=False)
+        return airbyte_way(AirbyteSchema(url, settings.fhir_airbyte_schema), warehouse, how)
+    if not settings.fhir_ndjson_url:
+        raise ConfigurationError("FHIR_SOURCE is ndjson: set FHIR_NDJSON_URL to the folder of the files")
+    return ndjson_way(settings.fhir_ndjson_url, warehouse, how, page_size=settings.fhir_page_size)
+
+
+def network(settings: Settings) -> Network:
+    """Say how all servers are reached: through which proxies, and whose certificates are believed."""
+    return Network(settings.ca_bundle, settings.http_proxy, settings.https_proxy, settings.no_proxy)
+
+
+def extraction(settings: Settings) -> Extraction:
+    """Say how a type is read, by the settings' lag, overlap, threads and validation share."""
+    return Extraction(
+        settings.fhir_lag_seconds, settings.fhir_overlap_seconds, settings.fhir_threads, settings.fhir_validate_share
+    )

@@ -1,0 +1,94 @@
+"""Whether an answer to a read can be trusted, and the error that says in plain words why not.
+
+It knows the ways in which DHIS2 and the proxies before it say no; it refuses to look at what was read.
+"""
+
+import json
+
+from opensrp_dhis2.dhis2.imports.summary import read_envelope
+from opensrp_dhis2.dhis2.models import Reply
+from opensrp_dhis2.dhis2.sign_in import refused_sign_in
+from opensrp_dhis2.errors import (
+    Dhis2AuthenticationError,
+    Dhis2Error,
+    Dhis2UnavailableError,
+    MetadataNotFoundError,
+)
+from opensrp_dhis2.http.unexpected_answer import is_login_address, is_login_page, redirect_words, wants_tls
+from opensrp_dhis2.messages.codes import explain
+
+_ACCESS_CODES = frozenset({"E1006", "E2010", "E2011", "E2012"})
+
+
+def check_readable(reply: Reply, base_url: str, path: str) -> None:
+    """Let a 200 with JSON pass and raise for everything else.
+
+    Raises: Dhis2UnavailableError (transient); Dhis2AuthenticationError, MetadataNotFoundError, Dhis2Error (terminal).
+    """
+    kind, why = _fault(reply, base_url)
+    if kind is not None:
+        raise kind(f"DHIS2 at {base_url}, {path}: {why}", url=f"{base_url}/api/{path}", status=reply.status)
+
+
+def _fault(reply: Reply, base_url: str) -> tuple[type[Dhis2Error] | None, str]:
+    if 300 <= reply.status < 400:
+        return _redirect_fault(reply, base_url)
+    if reason := refused_sign_in(reply):
+        words = explain(reason)
+        return Dhis2AuthenticationError, f"{words.sentence} {words.remedy}"
+    if reply.status == 403:
+        return Dhis2AuthenticationError, "the account may not do this: give it the authority or the sharing it lacks"
+    if reply.status == 429 or reply.status >= 500:
+        return Dhis2UnavailableError, f"the server answered {reply.status}: look into its log, or try later"
+    if reply.status >= 400:
+        return _refusal(reply)
+    return _content_fault(reply)
+
+
+def _redirect_fault(reply: Reply, base_url: str) -> tuple[type[Dhis2Error], str]:
+    location = reply.headers.get("location", "")
+    if is_login_address(location):
+        return Dhis2AuthenticationError, "it sends us to its login page: check DHIS2_AUTH and the credentials"
+    return Dhis2Error, redirect_words(location, base_url, "DHIS2_BASE_URL")
+
+
+def _refusal(reply: Reply) -> tuple[type[Dhis2Error], str]:
+    if wants_tls(reply.status, reply.body):
+        return Dhis2Error, "the port speaks TLS: write https:// in DHIS2_BASE_URL"
+    envelope = read_envelope(reply)
+    if envelope is None:
+        return (
+            Dhis2Error,
+            f"it answered {reply.status}, not as DHIS2 does: check DHIS2_BASE_URL, the address without /api",
+        )
+    code = envelope.error_code
+    words = explain(code) if code else None
+    why = f"{code}: {words.sentence} {words.remedy}" if words else f"it answered {reply.status}"
+    if code in _ACCESS_CODES:
+        return Dhis2AuthenticationError, why
+    return (MetadataNotFoundError if reply.status == 404 else Dhis2Error), why
+
+
+def _content_fault(reply: Reply) -> tuple[type[Dhis2Error] | None, str]:
+    if reply.headers.get("age", "0").strip() not in ("", "0"):  # asked for with Cache-Control: no-cache
+        return Dhis2UnavailableError, "an old answer out of a cache between us and DHIS2: let it pass /api untouched"
+    if not reply.body.strip():
+        return (
+            Dhis2AuthenticationError,
+            "an empty answer, by which it hides what the account may not read: share it for read",
+        )
+    if is_login_page(reply.content_type, reply.body):
+        return (
+            Dhis2AuthenticationError,
+            "a login page: check DHIS2_AUTH and the credentials, and that no other log-in stands before the server",
+        )
+    if "json" not in reply.content_type:
+        return (
+            Dhis2Error,
+            f"{reply.content_type or 'no content type'} instead of JSON: check DHIS2_BASE_URL and the proxy",
+        )
+    try:
+        json.loads(reply.body)
+    except (ValueError, RecursionError):
+        return Dhis2UnavailableError, "the answer breaks off or is no JSON: try again, then look into the server's log"
+    return None, ""

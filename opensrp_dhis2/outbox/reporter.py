@@ -1,0 +1,216 @@
+"""One data set reported to one DHIS2 server, period by period, under the server's lock; and what to tell people of it.
+
+It knows the steps of a report; planning and sending stand in ledger.py and push.py.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import cached_property
+
+from psycopg.rows import dict_row
+
+from opensrp_dhis2.clock import Clock, machine_clock
+from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.dhis2.lock_exceptions import reopened_units
+from opensrp_dhis2.dhis2.periods import Period
+from opensrp_dhis2.errors import OpenSrpDhis2Error
+from opensrp_dhis2.outbox import ledger
+from opensrp_dhis2.outbox.account import Circumstances, find_obstacle, keep_circumstances, read_circumstances
+from opensrp_dhis2.outbox.completion import Completed, complete_units
+from opensrp_dhis2.outbox.known_data_set import KnownDataSet, closing_code, is_expired, is_open, known_data_set
+from opensrp_dhis2.outbox.late import first_open_on
+from opensrp_dhis2.outbox.lease import Lease, take_lease
+from opensrp_dhis2.outbox.ledger import Slice
+from opensrp_dhis2.outbox.pacing import Pace
+from opensrp_dhis2.outbox.proof import await_late_writes, prove
+from opensrp_dhis2.outbox.push import Delivery, push
+from opensrp_dhis2.outbox.request import Sender
+from opensrp_dhis2.outbox.retry import end_retry, plan_refusals, retry
+from opensrp_dhis2.outbox.score import Score, score
+from opensrp_dhis2.outbox.settle import settle_unfinished
+from opensrp_dhis2.outbox.submission_hours import ANY_HOUR, SubmissionHours
+from opensrp_dhis2.plain_text import markdown_table
+from opensrp_dhis2.views.data_sets import DataSet
+from opensrp_dhis2.warehouse.database import Warehouse
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one run did for one data set and period, and where the rest stands: each value once.
+
+    accepted + refused + unchanged + withheld + waiting are all of the ledger but those withdrawn before.
+    """
+
+    data_set: str
+    period: str
+    sent: int  # however many requests carried it, in whichever try of the run
+    accepted: int  # of those sent
+    refused: int
+    unchanged: int
+    withheld: int
+    waiting: int  # the submission hours ended before their turn came
+    request_count: int
+    seconds: float
+    score: Score = field(default_factory=lambda: Score(()))
+    completed: Completed = field(default_factory=Completed)
+
+    def counts(self) -> dict[str, int]:
+        """Return the counts of values, and of units told to be complete."""
+        names = ("sent", "accepted", "refused", "unchanged", "withheld", "waiting")
+        return {name: getattr(self, name) for name in names} | {"completed": self.completed.registered}
+
+    def line(self) -> str:
+        said = ", ".join(f"{name} {number}" for name, number in self.counts().items())
+        return f"{self.data_set} {self.period}: {said} ({self.request_count} requests)"
+
+
+class Reporter:
+    """Plans and delivers the periods of one data set for one run."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        client: Dhis2Client,
+        code: str,
+        data_set: DataSet,
+        *,
+        run_id: str,
+        batch_size: int,
+        hours: SubmissionHours = ANY_HOUR,
+        is_async: bool = False,
+        say: Callable[[str], None] = lambda _: None,
+        clock: Clock = machine_clock,
+    ) -> None:
+        self._warehouse, self._client, self._code, self._policy = warehouse, client, code, data_set
+        self._run_id, self._pace, self._say = run_id, Pace(batch_size), say
+        self._hours, self._clock = hours, clock
+        self.target = client.base_url
+        info = client.system_info()
+        self._version, self._today = info.version, date.fromisoformat(info.server_date[:10])
+        self._is_async = is_async
+        with warehouse.connect() as connection:
+            self._read = known_data_set(connection, code)
+
+    def plan(self, period: Period) -> ledger.States:
+        """Bring the ledger up to the indicators for one period; nothing is sent. Give values by state."""
+        with self._leased() as lease:
+            expired = is_expired(period, self._known, self._today) and not self._is_open(period)
+            reopened = reopened_units(self._client, self._known.data_set_id, period.id) if expired else []
+            of, is_beyond = self._slice(period), period.start_on < first_open_on(self._policy, self._today)
+            with lease.connect() as connection:
+                keep_circumstances(connection, self.target, self._now)
+                end_retry(connection, of, self._run_id)
+                states = ledger.plan(
+                    connection,
+                    of,
+                    zeros=self._policy.zeros,
+                    vanished=self._policy.vanished,
+                    is_period_open=self._is_open(period),
+                    is_beyond=is_beyond,
+                    reopened=reopened,
+                    run_id=self._run_id,
+                )
+                plan_refusals(connection, of, today=self._today, is_beyond=is_beyond)
+                return states
+
+    def deliver(self, period: Period, progress: Callable[[Delivery], None] = lambda _: None) -> Report:
+        """Send what is pending for one period until every value has a verdict."""
+        started, of = time.monotonic(), self._slice(period)
+        with self._leased() as lease:
+            with lease.connect() as connection:
+                connection.execute(
+                    "select outbox.hand_over(%s, %s, %s, %s)", (of.target, of.data_set_id, of.period, self._run_id)
+                )
+                obstacle = find_obstacle(connection, of, self._run_id, can_write=self._now.can_write)
+            if obstacle:
+                raise obstacle
+            await_late_writes(lease, of, say=self._say)
+            sender = Sender(lease, self._client, self._version, self._run_id, self._is_async, self._say)
+            try:
+                delivery = push(sender, of, self._pace, self._may_send, progress)
+                if not delivery.waiting:
+                    delivery.merge(retry(sender, of, self._pace, self._may_send, progress))
+                self._close_discrepancies(lease, of)
+                completed = Completed() if delivery.waiting else self._complete(lease, period)
+            except OpenSrpDhis2Error:
+                self._keep(of, started)
+                raise
+            with lease.connect() as connection:
+                scored = score(connection, of, self._run_id)
+            return replace(self._keep(of, started), score=scored, completed=completed)
+
+    def _may_send(self) -> bool:
+        return self._hours.is_open(self._clock())
+
+    def _keep(self, of: Slice, started: float) -> Report:
+        """Keep what the run did so far, in all its tries, and give it."""
+        took = round(time.monotonic() - started, 3)
+        names = "sent, accepted, refused, unchanged, withheld, waiting, request_count, seconds"
+        query = f"select {names} from outbox.keep_delivery(%s, %s, %s, %s, %s)"  # noqa: S608 - written above
+        with self._warehouse.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            kept = cursor.execute(query, (self._run_id, of.target, of.data_set_id, of.period, took)).fetchone()
+        return Report(self._code, of.period, **kept or {})
+
+    def _close_discrepancies(self, lease: Lease, of: Slice) -> None:
+        with lease.connect() as connection:
+            connection.execute(
+                "select outbox.close_discrepancies(%s, %s, %s, %s)",
+                (of.target, of.data_set_id, of.period, self._run_id),
+            )
+
+    def _complete(self, lease: Lease, period: Period) -> Completed:
+        return complete_units(
+            lease,
+            self._client,
+            self._slice(period),
+            policy=self._policy.completion,
+            is_period_open=self._is_open(period),
+            run_id=self._run_id,
+        )
+
+    def _is_open(self, period: Period) -> bool:
+        """Return whether DHIS2 takes values of the period from this account; it is asked only where rules alone say no."""
+        if is_open(period, self._known, self._today):
+            return True
+        code = closing_code(
+            period,
+            self._known,
+            self._today,
+            may_edit_expired=self._now.account.has_authority("F_EDIT_EXPIRED"),
+            has_group_import=self._version.has_group_import,
+        )
+        return code is None
+
+    @cached_property
+    def _now(self) -> Circumstances:
+        return read_circumstances(self._client, self._read.data_set_id, self._today)
+
+    @property
+    def _known(self) -> KnownDataSet:
+        return self._now.data_set or self._read
+
+    @contextmanager
+    def _leased(self) -> Iterator[Lease]:
+        """Hold the server's lease, with everything settled that an earlier run left open."""
+        with take_lease(self._warehouse, self.target, self._run_id) as lease:
+            settle_unfinished(lease, self._client, self._version, self._run_id, say=self._say)
+            prove(lease, self._client, self._run_id)
+            yield lease
+
+    def _slice(self, period: Period) -> Slice:
+        return Slice(self.target, self._read.data_set_id, period.id)
+
+
+def markdown(reports: Iterable[Report]) -> str:
+    """Draw the verdicts of some periods as a Markdown table."""
+    names = ("data_set", "period", "sent", "accepted", "refused", "unchanged", "withheld", "waiting", "request_count")
+    rows = [[getattr(report, name) for name in names] for report in reports]
+    return markdown_table(("data set", *names[1:-1], "requests"), rows, numbers=range(2, len(names)))
+
+
+def completions_markdown(reports: Iterable[Report], language: str = "en") -> str:
+    """Draw which units are not registered as complete, and why, period by period; empty when all are, or none should be."""
+    return "\n\n".join(f"{r.period}\n\n{said}" for r in reports if (said := r.completed.markdown(language)))

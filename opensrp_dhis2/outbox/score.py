@@ -1,0 +1,82 @@
+"""How right the forecast of a delivery was, once the ledger has its verdicts."""
+
+from dataclasses import dataclass
+
+from psycopg.rows import class_row
+
+from opensrp_dhis2.messages.words import Words
+from opensrp_dhis2.outbox.ledger import Slice
+from opensrp_dhis2.plain_text import markdown_table
+from opensrp_dhis2.warehouse.database import Connection
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Values of one forecast fate and what they came to; `is_right` None: not sent yet, so not scored."""
+
+    fate: str
+    foreseen_code: str | None
+    state: str
+    code: str | None
+    is_right: bool | None
+    value_count: int
+
+
+@dataclass(frozen=True)
+class Score:
+    """How right the forecast of a slice was; all 0 when there was none to score."""
+
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def right(self) -> int:
+        return sum(one.value_count for one in self.outcomes if one.is_right)
+
+    @property
+    def wrong(self) -> int:
+        return sum(one.value_count for one in self.misses)
+
+    @property
+    def open(self) -> int:
+        return sum(one.value_count for one in self.outcomes if one.is_right is None)
+
+    @property
+    def share(self) -> float | None:
+        scored = self.right + self.wrong
+        return self.right / scored if scored else None
+
+    @property
+    def misses(self) -> list[Outcome]:
+        return [one for one in self.outcomes if one.is_right is False]
+
+    def markdown(self) -> str:
+        """Draw what was forecast wrongly as a Markdown table, below the share of what was right."""
+        if self.share is None:
+            return "No forecast to score."
+        share = Words("en").share(self.right, self.right + self.wrong)
+        said = f"{self.right} of {self.right + self.wrong} values as forecast ({share})"
+        said += f", {self.open} not sent yet" if self.open else ""
+        if not self.wrong:
+            return said
+        rows = [
+            (
+                " ".join(filter(None, (one.fate, one.foreseen_code))),
+                " ".join(filter(None, (one.state, one.code))),
+                one.value_count,
+            )
+            for one in self.misses
+        ]
+        return said + "\n\n" + markdown_table(("forecast", "came to", "values"), rows, numbers=(2,))
+
+
+def score(connection: Connection, of: Slice, run_id: str) -> Score:
+    """Hold a slice's forecast to the verdicts that the ledger has now, and keep the score as a row.
+
+    What is still pending is not scored, nor what was planned anew since; nor a forecast that an earlier run has
+    scored to its end.
+    """
+    with connection.cursor(row_factory=class_row(Outcome)) as cursor:
+        rows = cursor.execute(
+            "select * from outbox.score_forecast(%s, %s, %s, %s)", (of.target, of.data_set_id, of.period, run_id)
+        ).fetchall()
+    return Score(tuple(rows))

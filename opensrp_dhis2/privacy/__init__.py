@@ -1,0 +1,1 @@
+"""The search for what must not leave the warehouse."""

@@ -1,1 +1,0 @@
-"""A FHIR server and a DHIS2 server on loopback, for the demo and the tests."""
