@@ -20,7 +20,7 @@ ALLOWED = {
     "messages": set(),
     "fhir": {"clock", "http", "errors"},
     "dhis2": {"clock", "http", "messages", "errors"},
-    "warehouse": {"errors"},
+    "warehouse": {"errors", "project"},
     "views": {"warehouse", "errors", "project", "dhis2.periods"},
     "privacy": {"warehouse", "errors"},
     "extract": {"fhir", "warehouse", "clock", "errors"},
@@ -83,3 +83,33 @@ def test_only_one_module_asks_the_machine_what_time_it_is() -> None:
     tests = [path for path in (ROOT / "tests").rglob("*.py") if path.parent.name != "hapi" and path != Path(__file__)]
     guilty = [path.relative_to(ROOT).as_posix() for path in [*modules(), *tests] if asks.search(path.read_text())]
     assert guilty == ["opensrp_dhis2/clock.py"]
+
+
+SQL = re.compile(
+    r"\s*(select|insert into|update|delete from|with|create|drop|alter|do|truncate|lock|set|grant)\b", re.I
+)
+SQL_LEFT = {
+    "audit/forecast.py", "audit/reconcile.py", "defs/checks.py", "extract/airbyte_sweep.py", "extract/airbyte_tables.py",
+    "extract/deletes.py", "extract/loading.py", "lookup/metadata.py", "lookup/target.py", "outbox/account.py",
+    "outbox/completion.py", "outbox/push.py", "privacy/scan.py", "views/relation.py", "views/relation_sql.py",
+    "views/touched.py", "warehouse/exports.py", "warehouse/loaded_file.py", "warehouse/migrations.py",
+    "warehouse/raw_pages.py", "warehouse/slices.py",
+}  # fmt: skip
+
+
+def texts_of_several_lines(path: Path) -> list[str]:
+    """Return the string literals that stand on more than one line, docstrings left out."""
+    tree = ast.parse(path.read_text())
+    places = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    docs = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, places) and isinstance(node.body[0], ast.Expr)
+    }
+    texts = (node for node in ast.walk(tree) if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in docs)
+    return [ast.unparse(node).lstrip("f").strip("\"'") for node in texts if node.lineno != node.end_lineno]
+
+
+def test_no_sql_of_more_than_one_line_stands_in_python() -> None:
+    guilty = [path for path in modules() if any(SQL.match(text) for text in texts_of_several_lines(path))]
+    assert {path.relative_to(PACKAGE).as_posix() for path in guilty} == SQL_LEFT

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from opensrp_dhis2.warehouse.database import Connection
+from opensrp_dhis2.warehouse.queries import query
 from opensrp_dhis2.warehouse.raw_pages import table_name
 
 
@@ -15,8 +16,4 @@ def outstanding(connection: Connection, resource_type: str) -> list[tuple[str, s
 
 def settle(connection: Connection, resource_type: str, ids: Sequence[str]) -> None:
     """Keep that these were asked for again, and came or are gone."""
-    connection.execute(
-        "update raw.rejected set settled_at = clock_timestamp() where resource_type = %s and id = any (%s)"
-        " and settled_at is null",
-        (resource_type, list(ids)),
-    )
+    connection.execute(query("raw_state", "settle_rejected"), {"resource_type": resource_type, "ids": list(ids)})

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from opensrp_dhis2.warehouse.database import Connection
+from opensrp_dhis2.warehouse.queries import query
 
 
 def read_to(connection: Connection, source: str, resource_type: str) -> datetime | None:
@@ -16,9 +17,7 @@ def read_to(connection: Connection, source: str, resource_type: str) -> datetime
 def move(connection: Connection, source: str, resource_type: str, read_to: datetime) -> None:
     """Move the watermark, forwards only; `forget` is the way back."""
     connection.execute(
-        "insert into raw.watermark as w (source, resource_type, read_to) values (%s, %s, %s)"
-        " on conflict (source, resource_type) do update set read_to = greatest(w.read_to, excluded.read_to)",
-        (source, resource_type, read_to),
+        query("raw_state", "move_watermark"), {"source": source, "resource_type": resource_type, "read_to": read_to}
     )
 
 
