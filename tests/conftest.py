@@ -18,7 +18,7 @@ from opensrp_dhis2.project import Project
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.embedded import start_embedded_postgres
 from opensrp_dhis2.warehouse.migrations import migrate
-from tests.clock import START
+from tests.support.clock import START
 
 # CI tries the same examples every time; a developer's machine looks for new ones
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)

@@ -14,9 +14,9 @@ from opensrp_dhis2.fhir.page import Page, Rejected
 from opensrp_dhis2.fhir.unreadable import CANNOT_GIVE, MALFORMED
 from opensrp_dhis2.fhir.window import Window
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.fhir.script import flag
-from tests.fhir_proxy import Change, Proxy, Query, drop, fhir_proxy, is_count, is_listing, is_pages
-from tests.fhir_server import FhirServer, fhir_server
+from tests.support.fhir_proxy import Change, Proxy, Query, drop, fhir_proxy, is_count, is_listing, is_pages
+from tests.support.fhir_script import flag
+from tests.support.fhir_server import FhirServer, fhir_server
 
 HOW = Extraction(threads=1, validate_share=0)
 DAY_MS = 86_400_000

@@ -9,8 +9,8 @@ from click.testing import CliRunner, Result
 from opensrp_dhis2.cli import main
 from opensrp_dhis2.messages.codes import codes
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.messages.english import english_left
-from tests.outbox.people import HOSTILE, TARGET, seed
+from tests.support.english import english_left
+from tests.support.report_ledger import HOSTILE, TARGET, seed
 
 
 class CommandLine:

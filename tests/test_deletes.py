@@ -17,7 +17,7 @@ from opensrp_dhis2.views.build import build_indicator, build_staging
 from opensrp_dhis2.views.catalog import Catalog, load_catalog
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.raw_pages import Load
-from tests.fhir_server import FhirServer, fhir_server
+from tests.support.fhir_server import FhirServer, fhir_server
 
 HOUR_MS = 3_600_000
 

@@ -10,7 +10,7 @@ import yaml
 
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.conftest import ROOT
-from tests.golden_part import part
+from tests.support.golden_part import part
 from tests.test_architecture import ALLOWED, PACKAGE
 
 DOCS = ROOT / "docs"

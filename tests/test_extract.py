@@ -16,8 +16,8 @@ from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder
 from opensrp_dhis2.warehouse import watermark
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.clock import AFTER_RECORDINGS, START
-from tests.fhir_server import FhirServer, fhir_server
+from tests.support.clock import AFTER_RECORDINGS, START
+from tests.support.fhir_server import FhirServer, fhir_server
 
 HOW = Extraction(lag_seconds=600, overlap_seconds=3600, threads=4, validate_share=0)
 HOUR_MS = 3_600_000

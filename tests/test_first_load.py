@@ -13,7 +13,7 @@ from opensrp_dhis2.extract import Extraction, extract
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.warehouse import exports, watermark
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.export_site import (
+from tests.support.export_site import (
     FILE,
     KICK_OFF,
     POLL,

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from opensrp_dhis2.errors import FhirUnavailableError
 from opensrp_dhis2.warehouse import watermark
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.export_site import (
+from tests.support.export_site import (
     FILE,
     KICK_OFF,
     POLL,

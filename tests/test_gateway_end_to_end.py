@@ -15,7 +15,7 @@ from opensrp_dhis2.extract import Extraction, TypeResult, extract
 from opensrp_dhis2.extract.deletes import DeleteResult, find_deletes
 from opensrp_dhis2.fhir.gateway import check_counts
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.gateway_site import READER, SECRET, Site, gateway_site
+from tests.support.gateway_site import READER, SECRET, Site, gateway_site
 
 HOW = Extraction(lag_seconds=0, overlap_seconds=3600, threads=3, validate_share=0)
 

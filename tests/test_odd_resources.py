@@ -14,8 +14,8 @@ from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.page import SUBSETTED, SUBSETTED_SYSTEM
 from opensrp_dhis2.warehouse import rejected, slices
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.fhir_proxy import Proxy, fhir_proxy
-from tests.fhir_server import FhirServer, fhir_server
+from tests.support.fhir_proxy import Proxy, fhir_proxy
+from tests.support.fhir_server import FhirServer, fhir_server
 
 HOW = Extraction(lag_seconds=0, overlap_seconds=3600, threads=2, validate_share=0)
 HOUR_MS = 3_600_000

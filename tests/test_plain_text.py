@@ -19,7 +19,7 @@ from opensrp_dhis2.errors import HttpError
 from opensrp_dhis2.plain_text import json_line, markdown_table, one_line, plain_lines, spreadsheet_cell
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.conftest import ROOT
-from tests.outbox.people import TARGET, seed
+from tests.support.report_ledger import TARGET, seed
 
 HARMFUL = [
     "\x1b[2J\x1b[31mHealth\x07", "\x9b31mHealth", "Health\nCentre", "Health\r\nCentre\u2028x", "=1+1", " =1+1",

@@ -21,7 +21,7 @@ from opensrp_dhis2.views.front_matter import FrontMatter, read_front_matter
 from opensrp_dhis2.views.yaml_document import read_yaml
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.conftest import ROOT
-from tests.golden_part import part
+from tests.support.golden_part import part
 
 PAGE = ROOT / "docs" / "public-surface.md"
 OPEN = {"indicator", "lookup", "outbox"}

@@ -12,7 +12,7 @@ from opensrp_dhis2.extract.deletes import find_deletes, sweep
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.fhir_server import FhirServer, fhir_server
+from tests.support.fhir_server import FhirServer, fhir_server
 
 HOW = Extraction(lag_seconds=0, overlap_seconds=3600, threads=1, validate_share=0)
 HOUR_MS = 3_600_000

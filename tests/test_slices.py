@@ -14,8 +14,8 @@ from opensrp_dhis2.extract.repair import count_late
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.warehouse import watermark
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.fhir_proxy import Proxy, Query, drop, fhir_proxy, is_count, is_listing, is_pages
-from tests.fhir_server import FhirServer, fhir_server
+from tests.support.fhir_proxy import Proxy, Query, drop, fhir_proxy, is_count, is_listing, is_pages
+from tests.support.fhir_server import FhirServer, fhir_server
 
 HOW = Extraction(lag_seconds=600, overlap_seconds=3600, threads=2, validate_share=0)
 HOUR_MS = 3_600_000

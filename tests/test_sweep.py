@@ -17,7 +17,7 @@ from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.page import Page
 from opensrp_dhis2.fhir.unreadable import CANNOT_GIVE
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.fhir_server import FhirServer, fhir_server
+from tests.support.fhir_server import FhirServer, fhir_server
 
 HOW = Extraction(threads=1, validate_share=0)
 DAY_MS = 86_400_000

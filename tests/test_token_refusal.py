@@ -7,7 +7,7 @@ import pytest
 
 from opensrp_dhis2.http.oauth import NoToken
 from opensrp_dhis2.http.token_refusal import remedy
-from tests.dhis2.recordings import load
+from tests.support.dhis2_recordings import load
 
 
 def told(status: int, body: object, grant: str = "client_credentials", prefix: str = "FHIR") -> str:

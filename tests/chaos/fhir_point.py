@@ -16,7 +16,7 @@ from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.chaos.fhir_agreement import Evidence, read_evidence
 from tests.chaos.fhir_script import RUNS, STEP_MS, Play
-from tests.clock import TickingClock
+from tests.support.clock import TickingClock
 
 MARGIN_MS = 5_000  # the server's clock has whole seconds
 FORGET = "do $$ begin execute (select string_agg(format('delete from raw.%I', table_name), ';') \

@@ -17,7 +17,7 @@ from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.warehouse import watermark
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.chaos.fhir_point import FORGET
-from tests.fhir_server import FhirServer, fhir_server
+from tests.support.fhir_server import FhirServer, fhir_server
 
 POINTS = int(os.environ.get("CHAOS_POINTS", "10"))
 SEEDS = [int(os.environ["CHAOS_SEED"])] if "CHAOS_SEED" in os.environ else list(range(1, POINTS + 1))

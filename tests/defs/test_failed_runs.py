@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from tests.defs.conftest import MONTHS, Chain
-from tests.fhir.script import R4
+from tests.support.fhir_script import R4
 from tests.test_bad_input import overlay
 
 

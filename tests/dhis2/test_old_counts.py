@@ -4,7 +4,7 @@ import pytest
 
 from opensrp_dhis2.dhis2.imports.interpret import interpret
 from opensrp_dhis2.dhis2.models import SentValue, ServerVersion
-from tests.dhis2.made_up import a_reply, a_value
+from tests.support.import_reply import a_reply, a_value
 
 OLD = ServerVersion.parse("2.41.9.1")
 Counts = tuple[int, int, int, int]

@@ -10,9 +10,9 @@ import pytest
 from opensrp_dhis2.errors import FhirUnavailableError, HistoryRefusedError
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.history import Deleted, deletions
-from tests.fhir.script import Answer, scripted
-from tests.fhir_server import FhirServer, fhir_server
-from tests.sandbox.fhir_recording import read_recording
+from tests.support.fhir_recording import read_recording
+from tests.support.fhir_script import Answer, scripted
+from tests.support.fhir_server import FhirServer, fhir_server
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 AT_MS = round(datetime(2026, 6, 1, tzinfo=UTC).timestamp() * 1000)

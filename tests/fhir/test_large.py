@@ -19,7 +19,7 @@ from opensrp_dhis2.fhir.page import HEAD_BYTES, MOST_BYTES, TOO_LARGE, Page
 from opensrp_dhis2.fhir.unreadable import list_stamps, read_ids, read_window
 from opensrp_dhis2.http.deadline import Limits
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.fhir.keycloak import ALWAYS
+from tests.support.keycloak import ALWAYS
 
 COUNT = 60
 TIGHT = Limits(most_bytes=150_000)

@@ -11,7 +11,7 @@ from opensrp_dhis2.extract.deletes import find_deletes, sweep
 from opensrp_dhis2.extract.first_load import first_load
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.fhir.script import R4, Answer, bundle, flag, scripted
+from tests.support.fhir_script import R4, Answer, bundle, flag, scripted
 
 HOW = Extraction(lag_seconds=0, overlap_seconds=3600, threads=1, validate_share=0)
 HTML = {"Content-Type": "text/html;charset=UTF-8"}

@@ -27,11 +27,11 @@ from opensrp_dhis2.fhir.page import Resource, read_resource
 from opensrp_dhis2.fhir.window import BEGINNING, Window, next_window
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.raw_pages import Load
-from tests.clock import AFTER_RECORDINGS, START
-from tests.fhir.script import R4, Answer, scripted
-from tests.fhir_server import FhirServer, fhir_server
 from tests.sandbox.conftest import MovingClock
-from tests.sandbox.fhir_recording import Recording, read_recording
+from tests.support.clock import AFTER_RECORDINGS, START
+from tests.support.fhir_recording import Recording, read_recording
+from tests.support.fhir_script import R4, Answer, scripted
+from tests.support.fhir_server import FhirServer, fhir_server
 
 EVERYTHING = Window(BEGINNING, datetime(2100, 1, 1, tzinfo=UTC))
 HOW = Extraction(threads=1, validate_share=0)

@@ -21,10 +21,10 @@ from opensrp_dhis2.fhir.ids import read_stamps
 from opensrp_dhis2.fhir.page import BUNDLE, page_of
 from opensrp_dhis2.fhir.unreadable import read_window
 from opensrp_dhis2.fhir.window import BEGINNING, Window, next_window
-from tests.clock import AFTER_RECORDINGS
-from tests.fhir.script import Answer, scripted
-from tests.fhir_server import FhirServer, fhir_server
-from tests.sandbox.fhir_recording import read_recording
+from tests.support.clock import AFTER_RECORDINGS
+from tests.support.fhir_recording import read_recording
+from tests.support.fhir_script import Answer, scripted
+from tests.support.fhir_server import FhirServer, fhir_server
 
 EVERYTHING = Window(BEGINNING, datetime(2100, 1, 1, tzinfo=UTC))
 HOW = Extraction(threads=1, validate_share=0)

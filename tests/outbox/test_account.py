@@ -8,12 +8,12 @@ import pytest
 from opensrp_dhis2.errors import Dhis2AuthenticationError
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.conftest import SetTotals
-from tests.outbox.country import COMBOS, ELEMENTS, READ_ONLY, Country, country
-from tests.outbox.country import UNITS as ALL_UNITS
-from tests.outbox.country import metadata as country_metadata
-from tests.outbox.country import named as named_member
-from tests.outbox.ministry import Ministry
 from tests.outbox.test_push import VERSIONS, totals_of
+from tests.support.country import COMBOS, ELEMENTS, READ_ONLY, Country, country
+from tests.support.country import UNITS as ALL_UNITS
+from tests.support.country import metadata as country_metadata
+from tests.support.country import named as named_member
+from tests.support.ministry import Ministry
 
 UNITS = ALL_UNITS[:45]
 OUTSIDE = 15  # 15 units are 120 values of the first element: more than the first request carries

@@ -7,9 +7,9 @@ import pytest
 from opensrp_dhis2.errors import Dhis2UnavailableError
 from opensrp_dhis2.outbox.completion import Completed, DueUnit, Policy, Settled, decide
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.completions import DEFAULT, FUNDED, Country, State, country
 from tests.outbox.conftest import SetTotals
 from tests.outbox.test_push import UNITS, VERSIONS, Dhis2Site, totals_of
+from tests.support.completions import DEFAULT, FUNDED, Country, State, country
 
 ONE, TWO = "OuFacility1", "OuFacility2"
 

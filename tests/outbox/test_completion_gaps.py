@@ -14,9 +14,9 @@ from opensrp_dhis2.outbox.late import due_periods
 from opensrp_dhis2.outbox.reporter import Report, completions_markdown
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.completions import DEFAULT, Country, country
 from tests.outbox.conftest import SetTotals
 from tests.outbox.test_push import SEPTEMBER, VERSIONS, Dhis2Site
+from tests.support.completions import DEFAULT, Country, country
 
 ONE, TWO = "OuFacility1", "OuFacility2"
 VISITS, SIGNED = "DeVisits001", "DeSigned001"

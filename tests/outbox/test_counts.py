@@ -10,8 +10,8 @@ from opensrp_dhis2.errors import OpenSrpDhis2Error
 from opensrp_dhis2.outbox.reporter import Report, markdown
 from opensrp_dhis2.report.run import read_run
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.country import MARCH, UNITS, Country, country
 from tests.outbox.test_push import VERSIONS
+from tests.support.country import MARCH, UNITS, Country, country
 
 FEW = UNITS[:3]
 FAULTS = [{"kind": kind} for kind in ("hang_up_before", "hang_up_after", "truncated", "lost_write")]

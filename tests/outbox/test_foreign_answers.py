@@ -9,9 +9,9 @@ import pytest
 from opensrp_dhis2.errors import Dhis2UnavailableError
 from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.between import Answer, Ask, Between, between
 from tests.outbox.conftest import SetTotals
 from tests.outbox.test_push import MONTHLY, SEPTEMBER, UNITS, VERSIONS, Dhis2Site, standings, totals_of
+from tests.support.between import Answer, Ask, Between, between
 
 GOOD, BAD = UNITS[:60], "OuFacility3"  # one that DHIS2 does not have in the data set
 PLAYS = range(12)

@@ -11,8 +11,8 @@ from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.retry import MOST_IN_VAIN
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.conftest import SetTotals
-from tests.outbox.ministry import Ministry
 from tests.outbox.test_push import UNITS, VERSIONS, named, totals_of
+from tests.support.ministry import Ministry
 
 GOOD, BAD = "OuFacility1", "OuFacility2"
 APPROVAL = {"ds": "DsMonthly01", "pe": "202509", "ou": BAD}

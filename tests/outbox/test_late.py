@@ -13,9 +13,9 @@ from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.conftest import SetTotals
-from tests.outbox.foreign import Foreign
 from tests.outbox.test_closed_periods import expired
 from tests.outbox.test_push import MONTHLY, NIGHT, NOW, SEPTEMBER, Dhis2Site, site
+from tests.support.foreign import Foreign
 
 EARLY, TODAY = date(2024, 1, 1), NOW.date()
 NARROW = DataSet(period_type="Monthly", open_periods=3)

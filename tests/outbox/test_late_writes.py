@@ -5,9 +5,9 @@ import pytest
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.between import Answer, Ask, Between, between
 from tests.outbox.conftest import SetTotals
 from tests.outbox.test_push import MONTHLY, SEPTEMBER, UNITS, VERSIONS, Dhis2Site, standings, totals_of
+from tests.support.between import Answer, Ask, Between, between
 
 OLD, NEW = totals_of(UNITS[:5]), {("visits", unit): 900 for unit in UNITS[:5]}
 NO_ANSWER = Answer.of(502, b"<html>", content_type="text/html")

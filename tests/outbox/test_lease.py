@@ -12,9 +12,9 @@ from opensrp_dhis2.errors import LeaseLostError
 from opensrp_dhis2.outbox.lease import take_lease
 from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.between import Between, between
 from tests.outbox.conftest import SetTotals
 from tests.outbox.test_push import MONTHLY, SEPTEMBER, UNITS, VERSIONS, Dhis2Site, standings, totals_of
+from tests.support.between import Between, between
 
 Moment = Literal["before", "during", "after"]
 LIFE_SECONDS = {"before": 1.0, "during": 30.0, "after": 30.0}  # of a request: so long the second run waits for it

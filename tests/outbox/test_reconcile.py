@@ -14,9 +14,9 @@ from opensrp_dhis2.messages.codes import Owner
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.conftest import SetTotals
-from tests.outbox.country import COMBOS, DATA_SET, ELEMENTS, MARCH, Cell, Country, country
-from tests.outbox.foreign import DEFAULT, OURS, THEIRS, Foreign, plant, post
 from tests.outbox.test_push import SEPTEMBER, VERSIONS, Dhis2Site, dhis2, site
+from tests.support.country import COMBOS, DATA_SET, ELEMENTS, MARCH, Cell, Country, country
+from tests.support.foreign import DEFAULT, OURS, THEIRS, Foreign, plant, post
 
 __all__ = ["dhis2"]  # a fixture
 

@@ -10,9 +10,9 @@ from opensrp_dhis2.outbox.reporter import Report, Reporter
 from opensrp_dhis2.outbox.submission_hours import ANY_HOUR, SubmissionHours
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.completions import Country, country
 from tests.outbox.conftest import SetTotals
 from tests.outbox.test_push import NIGHT, NOW, SEPTEMBER, VERSIONS, Dhis2Site
+from tests.support.completions import Country, country
 
 KAMPALA = ZoneInfo("Africa/Kampala")  # three hours ahead of UTC
 

@@ -9,7 +9,7 @@ import pytest
 from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.errors import Dhis2AuthenticationError, OpenSrpDhis2Error
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.country import COMBOS, ELEMENTS, MARCH, OPEN, READ_ONLY, UNITS, Country, country
+from tests.support.country import COMBOS, ELEMENTS, MARCH, OPEN, READ_ONLY, UNITS, Country, country
 
 VERSIONS = ["2.41", "2.43"]
 NOT_ONE = {"silent loss": 0, "false alarm": 0}

@@ -20,7 +20,7 @@ from opensrp_dhis2.errors import (
 from opensrp_dhis2.project import Project
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 from opensrp_dhis2.warehouse.migrations import migrate
-from tests.postgres_gate import gate_before
+from tests.support.postgres_gate import gate_before
 
 PERSON = "Ama Mensah"
 RAISE = "do $$ begin raise exception 'refused' using errcode = '{}', detail = 'row: " + PERSON + "'; end $$"

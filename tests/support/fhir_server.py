@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tests.clock import START, TickingClock
+from tests.support.clock import START, TickingClock
 
 Watch = Callable[[Request, int], Response | None]
 

@@ -20,7 +20,7 @@ from opensrp_dhis2.extract.first_load import FirstLoad, first_load
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.warehouse import watermark
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.clock import START
+from tests.support.clock import START
 
 HOUR_MS = 3_600_000
 HOW = Extraction(lag_seconds=600, overlap_seconds=3600, threads=2, validate_share=0)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from opensrp_dhis2.connections import open_fhir
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
-from tests.clock import START, TickingClock
+from tests.support.clock import START, TickingClock
 
 SECRET, TEAM = "hush-hush-secret", "https://smartregister.org/care-team-tag-id"
 READER = ("WEB_CLIENT", "GET_FLAG")

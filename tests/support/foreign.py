@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 
 from opensrp_dhis2.audit.discrepancy import KINDS
-from tests.outbox.country import COMBOS, DATA_SET, ELEMENTS, MARCH, UNITS, Cell, Country
 from tests.outbox.test_push import Dhis2Site
+from tests.support.country import COMBOS, DATA_SET, ELEMENTS, MARCH, UNITS, Cell, Country
 
 DEFAULT = "HllvX50cXC0"
 OURS, THEIRS = UNITS[:20], UNITS[20:30]  # facilities that report through us, and those that do not
