@@ -16,6 +16,8 @@ from opensrp_dhis2.extract.airbyte_tables import AirbyteSchema, Tally
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.raw_pages import LoadCounts
 from opensrp_dhis2.warehouse.slices import Landed
+from tests.support.raw import landed
+from tests.support.sql import execute, rows
 
 HOW = Extraction(overlap_seconds=3600, threads=2, validate_share=0)
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -72,15 +74,6 @@ def schema(airbyte: Airbyte) -> AirbyteSchema:
 
 def run(schema: AirbyteSchema, warehouse: Warehouse) -> TypeResult:
     return extract_airbyte(schema, warehouse, "Flag", HOW)
-
-
-def rows(warehouse: Warehouse, query: str) -> list[Any]:
-    with warehouse.connect() as connection:
-        return connection.execute(query).fetchall()
-
-
-def landed(warehouse: Warehouse) -> dict[str, int]:
-    return dict(rows(warehouse, "select id, version_id from raw.flag where not is_deleted"))
 
 
 def test_first_run_reads_everything_and_the_second_what_came_since_and_the_overlap(
@@ -186,10 +179,10 @@ def test_a_watermark_is_named_by_host_database_and_schema_and_by_no_secret(
 def test_a_killed_run_is_finished_by_the_next(airbyte: Airbyte, schema: AirbyteSchema, warehouse: Warehouse) -> None:
     airbyte.write_many(5000)
     run(schema, warehouse)
-    with warehouse.connect() as connection:  # as if the second slice had never ended
-        connection.execute("update raw.slice set state = 'planned' where slice_id = 2")
-        connection.execute("update raw.watermark set read_to = (select window_to from raw.slice where slice_id = 1)")
-        connection.execute("delete from raw.flag where id = 'm2500'")
+    # as if the second slice had never ended
+    execute(warehouse, "update raw.slice set state = 'planned' where slice_id = 2")
+    execute(warehouse, "update raw.watermark set read_to = (select window_to from raw.slice where slice_id = 1)")
+    execute(warehouse, "delete from raw.flag where id = 'm2500'")
     assert "m2500" not in landed(warehouse)
     run(schema, warehouse)
     assert len(landed(warehouse)) == 5000

@@ -13,21 +13,9 @@ from opensrp_dhis2.extract import Extraction, extract
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.warehouse import exports, watermark
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.support.export_site import (
-    FILE,
-    KICK_OFF,
-    POLL,
-    Site,
-    export_site,
-    jobs,
-    landed,
-    load,
-    on,
-    read_to,
-    rows,
-    search,
-    states,
-)
+from tests.support.export_site import FILE, KICK_OFF, POLL, Site, export_site, jobs, load, on, search
+from tests.support.raw import landed, read_to, slice_states
+from tests.support.sql import rows
 
 
 @pytest.fixture
@@ -45,7 +33,7 @@ def test_a_first_load_brings_every_type_and_certifies_it_without_reading_a_page(
     assert (done.state, done.reason, done.left_count) == ("loaded", "", 0)
     assert {name: one.inserted for name, one in done.results.items()} == {"Flag": 450, "Patient": 30, "Location": 0}
     assert (landed(warehouse), landed(warehouse, "patient")) == (site.truth(), site.truth("Patient"))
-    assert set(states(warehouse)) == {"certified"}
+    assert set(slice_states(warehouse)) == {"certified"}
     assert site.count(KICK_OFF) == 1
     assert rows(warehouse, "select count(*), sum(landed_count)::int from raw.export_file") == [(6, 480)]
     with warehouse.connect() as connection:
@@ -57,7 +45,7 @@ def test_the_search_goes_on_where_the_export_began_and_misses_nothing(site: Site
     site.put(300)
     site.watch = on(POLL, 2, None, lambda request: site.put(20, first=300, hours_ago=-0.05))
     load(site, warehouse)
-    stands = read_to(site, warehouse)
+    stands = read_to(site.url, warehouse)
     [(transaction_time,)] = rows(warehouse, "select transaction_time from raw.export_job")
     [job] = site.exports.jobs.values()
     assert stands == job.queued_at.replace(microsecond=0) - timedelta(seconds=600)
@@ -81,7 +69,7 @@ def test_what_changes_or_goes_during_the_export_is_left_to_the_search(site: Site
     assert (done.state, done.left_count, done.results["Flag"].slices > 0) == ("loaded", 1, True)
     result = search(site, warehouse)
     assert (result.short, result.missing) == (0, 0)
-    assert set(states(warehouse)) == {"certified"}
+    assert set(slice_states(warehouse)) == {"certified"}
     assert landed(warehouse) == site.truth()
 
 
@@ -101,7 +89,7 @@ def test_a_resource_that_the_files_leave_out_is_found_missing_and_read_by_search
     site.watch = cut
     done = load(site, warehouse)
     assert (done.state, done.left_count, len(landed(warehouse))) == ("loaded", 1, 148)
-    assert read_to(site, warehouse) is None
+    assert read_to(site.url, warehouse) is None
     site.watch = lambda request: None
     assert search(site, warehouse).short == 0
     assert (landed(warehouse), len(original)) == (site.truth(), 150)
@@ -154,7 +142,7 @@ def test_a_watermark_that_was_taken_away_asks_for_another_export(site: Site, war
         watermark.forget(connection, site.url, "Flag")
     done = load(site, warehouse)
     assert (done.state, done.left_count, done.results["Flag"].unchanged) == ("loaded", 0, 20)
-    assert read_to(site, warehouse) is not None
+    assert read_to(site.url, warehouse) is not None
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 501])

@@ -11,19 +11,9 @@ from starlette.responses import JSONResponse, Response
 from opensrp_dhis2.errors import FhirUnavailableError
 from opensrp_dhis2.warehouse import watermark
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.support.export_site import (
-    FILE,
-    KICK_OFF,
-    POLL,
-    Site,
-    export_site,
-    jobs,
-    landed,
-    load,
-    on,
-    rows,
-    search,
-)
+from tests.support.export_site import FILE, KICK_OFF, POLL, Site, export_site, jobs, load, on, search
+from tests.support.raw import landed
+from tests.support.sql import rows
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox import test_foreign_answers, test_lease
 from tests.outbox.conftest import SetTotals, set_totals
-from tests.outbox.test_push import VERSIONS
+from tests.support.dhis2_site import VERSIONS
 
 POINTS = int(os.environ.get("CHAOS_POINTS", "0"))
 __all__ = ["set_totals"]

@@ -16,7 +16,7 @@ from opensrp_dhis2.dhis2.imports.verdict import Verdict
 from opensrp_dhis2.dhis2.models import DataValue, Reply, SentValue, ServerVersion
 from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2TimeoutError, Dhis2UnavailableError
 from tests.dhis2.conftest import Answer, Asked, CannedDhis2, recorded, said
-from tests.outbox.test_push import metadata
+from tests.support.dhis2_metadata import metadata
 from tests.support.dhis2_recordings import DEFAULT_COMBO, VERSIONS, load
 
 VALUES = "/api/dataValueSets"

@@ -11,6 +11,7 @@ from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.window import BEGINNING, Window
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.raw_pages import table_name
+from tests.support.sql import rows
 
 from .conftest import Between
 from .loader import Hapi
@@ -64,8 +65,7 @@ def test_everything_arrives_once_and_the_second_run_reads_nothing_new(
     assert (second.inserted, second.updated) == (0, 0)
     # the second window begins where the first ended, less what the clock seems to have gone back: it has whole seconds
     plans = "select min(window_from), max(window_to), clock_ahead from raw.slice group by 3 order by min(slice_id)"
-    with warehouse.connect() as connection:
-        [(_, ended_at, before), (began_at, _, after)] = connection.execute(plans).fetchall()
+    [(_, ended_at, before), (began_at, _, after)] = rows(warehouse, plans)
     assert ended_at - began_at == max(timedelta(), before - after)
     third = run(hapi, warehouse, resource_type, how=OVERLAPPING)
     assert (third.read, third.inserted, third.updated, third.unchanged) == (1200, 0, 0, 1200)
@@ -108,8 +108,7 @@ def test_updates_arrive_and_the_old_versions_are_kept(hapi: Hapi, warehouse: War
     result = run(hapi, warehouse, resource_type)
     assert (result.inserted, result.updated) == (20, 50)
     assert landed(warehouse, resource_type) == hapi.versions(resource_type)
-    with warehouse.connect() as connection:
-        kept = connection.execute("select count(*) from raw.superseded where version_id = 1").fetchall()
+    kept = rows(warehouse, "select count(*) from raw.superseded where version_id = 1")
     assert kept == [(50,)]
 
 
@@ -196,8 +195,5 @@ def test_numbers_arrive_as_the_server_wrote_them(hapi: Hapi, warehouse: Warehous
     )
     assert answer.status_code == 201
     run(hapi, warehouse, "MedicationStatement")
-    with warehouse.connect() as connection:
-        found = connection.execute(
-            "select resource -> 'extension' -> 0 ->> 'valueDecimal' from raw.medication_statement"
-        ).fetchall()
+    found = rows(warehouse, "select resource -> 'extension' -> 0 ->> 'valueDecimal' from raw.medication_statement")
     assert found == [("12.50",)]

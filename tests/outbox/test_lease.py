@@ -7,14 +7,15 @@ from typing import Literal
 
 import pytest
 
-from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.errors import LeaseLostError
 from opensrp_dhis2.outbox.lease import take_lease
 from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.conftest import SetTotals
-from tests.outbox.test_push import MONTHLY, SEPTEMBER, UNITS, VERSIONS, Dhis2Site, standings, totals_of
 from tests.support.between import Between, between
+from tests.support.dhis2_metadata import FACILITIES
+from tests.support.dhis2_site import MONTHLY, SEPTEMBER, Dhis2Site, open_client, totals_of
+from tests.support.sql import execute
+from tests.support.surroundings import SetTotals
 
 Moment = Literal["before", "during", "after"]
 LIFE_SECONDS = {"before": 1.0, "during": 30.0, "after": 30.0}  # of a request: so long the second run waits for it
@@ -22,17 +23,16 @@ LIFE_SECONDS = {"before": 1.0, "during": 30.0, "after": 30.0}  # of a request: s
 
 def end_locks(warehouse: Warehouse) -> None:
     """End every Postgres session that holds an advisory lock, as a failover or a firewall would."""
-    with warehouse.connect() as connection:
-        connection.execute(
-            "select pg_terminate_backend(l.pid) from pg_locks l where l.locktype = 'advisory' and l.pid <> pg_backend_pid()"
-            " and l.database = (select oid from pg_database where datname = current_database())"
-        )
+    execute(
+        warehouse,
+        "select pg_terminate_backend(l.pid) from pg_locks l where l.locktype = 'advisory' and l.pid <> pg_backend_pid()"
+        " and l.database = (select oid from pg_database where datname = current_database())",
+    )
 
 
 def second_run(site: Dhis2Site, life_seconds: float = 0.0, run_id: str = "run-2") -> None:
     """Report as another process would, with a client of its own that gives requests time to live."""
-    auth = site.client._http.auth
-    with Dhis2Client(site.url, auth=auth, request_seconds=life_seconds) as client:
+    with open_client(site.url, seconds=life_seconds) as client:
         reporter = Reporter(site.warehouse, client, "DS_M", MONTHLY, run_id=run_id, batch_size=100)
         reporter.plan(SEPTEMBER)
         reporter.deliver(SEPTEMBER)
@@ -73,7 +73,6 @@ def play(site: Dhis2Site, there: Between, moment: Moment, change: Callable[[], N
 
 @pytest.mark.parametrize("is_changed", [True, False], ids=["changed", "unchanged"])
 @pytest.mark.parametrize("moment", ["before", "during", "after"])
-@pytest.mark.parametrize("version", VERSIONS)
 def test_a_lost_lock_leaves_no_wrong_value_and_sends_none_twice(
     warehouse: Warehouse, set_totals: SetTotals, version: str, moment: Moment, is_changed: bool
 ) -> None:
@@ -81,7 +80,7 @@ def test_a_lost_lock_leaves_no_wrong_value_and_sends_none_twice(
 
 
 def play_and_judge(warehouse: Warehouse, set_totals: SetTotals, version: str, moment: Moment, is_changed: bool) -> None:
-    units = UNITS[:130]
+    units = FACILITIES[:130]
     set_totals(totals_of(units))
     changed = {("visits", unit): number + 1000 * is_changed for number, unit in enumerate(units, 1)}
     with between(warehouse, version) as (site, there):
@@ -89,7 +88,7 @@ def play_and_judge(warehouse: Warehouse, set_totals: SetTotals, version: str, mo
         assert error is not None
         second_run(site, run_id="run-3")
         assert site.stored() == {("DeVisits001", unit): str(value) for (_, unit), value in changed.items()}
-        assert standings(site) == [("delivered", None, 130)]
+        assert site.standings() == [("delivered", None, 130)]
         assert max(Counter((row["orgUnit"], row["value"]) for row in there.rows).values()) == 1
 
 

@@ -18,9 +18,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from opensrp_dhis2.extract import Extraction, TypeResult, extract
 from opensrp_dhis2.extract.first_load import FirstLoad, first_load
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.warehouse import watermark
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.clock import START
+from tests.support.sql import rows
 
 HOUR_MS = 3_600_000
 HOW = Extraction(lag_seconds=600, overlap_seconds=3600, threads=2, validate_share=0)
@@ -111,26 +111,8 @@ def search(site: Site, warehouse: Warehouse, of_type: str = "Flag") -> TypeResul
         return extract(client, warehouse, of_type, HOW)
 
 
-def rows(warehouse: Warehouse, query: str) -> list[Any]:
-    with warehouse.connect() as connection:
-        return connection.execute(query).fetchall()
-
-
-def landed(warehouse: Warehouse, table: str = "flag") -> dict[str, int]:
-    return dict(rows(warehouse, f"select id, version_id from raw.{table} where not is_deleted"))
-
-
-def states(warehouse: Warehouse) -> list[str]:
-    return [one for (one,) in rows(warehouse, "select state from raw.slice order by slice_id")]
-
-
 def jobs(warehouse: Warehouse) -> list[str]:
     return [one for (one,) in rows(warehouse, "select state from raw.export_job order by export_job_id")]
-
-
-def read_to(site: Site, warehouse: Warehouse, of_type: str = "Flag") -> datetime | None:
-    with warehouse.connect() as connection:
-        return watermark.read_to(connection, site.url, of_type)
 
 
 def on(path: str, number: int, answer: Response | None, act: Any = None) -> Any:
