@@ -1,12 +1,10 @@
 """Tables that Airbyte fills, in a database of their own, into raw: complete, in slices, and what is gone from them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import msgspec
-import psycopg
 import pytest
-from psycopg.types.json import Jsonb
 
 from opensrp_dhis2.errors import ConfigurationError, FhirUnavailableError, IncompleteExtractError
 from opensrp_dhis2.extract import Extraction, TypeResult
@@ -16,50 +14,16 @@ from opensrp_dhis2.extract.airbyte_tables import AirbyteSchema, Tally
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.raw_pages import LoadCounts
 from opensrp_dhis2.warehouse.slices import Landed
+from tests.support.airbyte import START, TABLE, Airbyte
 from tests.support.raw import landed
 from tests.support.sql import execute, rows
 
 HOW = Extraction(overlap_seconds=3600, threads=2, validate_share=0)
-START = datetime(2026, 11, 1, tzinfo=UTC)
-TABLE = (
-    "create table airbyte.{} (_airbyte_raw_id varchar primary key, _airbyte_extracted_at timestamptz not null,"
-    " _airbyte_meta jsonb, id varchar, resource jsonb)"
-)
 
 
 def flag(one: str, version: int = 1, **more: Any) -> dict[str, Any]:
     stamp = (START + timedelta(minutes=version)).isoformat()
     return {"resourceType": "Flag", "id": one, "meta": {"versionId": str(version), "lastUpdated": stamp}, **more}
-
-
-class Airbyte:
-    """What Airbyte does to its tables."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.rows = 0
-        self.sql("create schema airbyte")
-        self.sql(TABLE.format("flag"))
-
-    def sql(self, statement: str, *values: Any) -> list[Any]:
-        with psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True) as connection:
-            cursor = connection.execute(statement, values or None)  # type: ignore[call-overload]
-            return list(cursor.fetchall()) if cursor.description else []
-
-    def write(self, *resources: Any, at: datetime = START) -> None:
-        """Append rows that were extracted at one instant."""
-        for one in resources:
-            self.rows += 1
-            values = (f"raw-{self.rows:08d}", at, Jsonb(one))
-            self.sql("insert into airbyte.flag values (%s, %s, '{}', null, %s)", *values)
-
-    def write_many(self, count: int, at: str = "timestamptz '2026-11-01' + n * interval '1 second'") -> None:
-        """Append numbered rows; `at` may use their number n."""
-        self.sql(
-            f"insert into airbyte.flag select 'many-' || n, {at}, '{{}}', null, jsonb_build_object('resourceType', 'Flag',"
-            " 'id', 'm' || n, 'meta', jsonb_build_object('versionId', '1', 'lastUpdated', '2026-11-01T00:00:00Z'))"
-            f" from generate_series(1, {count}) n"
-        )
 
 
 @pytest.fixture

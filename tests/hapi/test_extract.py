@@ -6,49 +6,16 @@ from datetime import datetime, timedelta
 import pytest
 
 from opensrp_dhis2.errors import CursorExpiredError
-from opensrp_dhis2.extract import Extraction, TypeResult, extract
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.window import BEGINNING, Window
 from opensrp_dhis2.warehouse.database import Warehouse
-from opensrp_dhis2.warehouse.raw_pages import table_name
 from tests.support.sql import rows
 
 from .conftest import Between
 from .loader import Hapi
+from .reading import DEAD_CURSOR, OVERLAPPING, landed, names, run, slice_states
 
-OVERLAPPING = Extraction(lag_seconds=0, overlap_seconds=3600, threads=4, validate_share=0)
-EXACT = Extraction(lag_seconds=0, overlap_seconds=0, threads=4, validate_share=0)
 COMMITTED_LATE = 2500  # resources of one transaction, which takes the server some seconds
-DEAD_CURSOR = "11111111-2222-3333-4444-555555555555"
-
-
-def names(count: int, first: int = 0) -> list[str]:
-    return [f"n{number:05}" for number in range(first, first + count)]
-
-
-def run(
-    hapi: Hapi,
-    warehouse: Warehouse,
-    resource_type: str,
-    *,
-    how: Extraction = EXACT,
-    url: str = "",
-    page_size: int = 100,
-) -> TypeResult:
-    hapi.wait_until_past(url)
-    with FhirClient(url or hapi.url, page_size=page_size) as client:
-        return extract(client, warehouse, resource_type, how)
-
-
-def landed(warehouse: Warehouse, resource_type: str) -> dict[str, int]:
-    query = f"select id, version_id from raw.{table_name(resource_type)} where not is_deleted"
-    with warehouse.connect() as connection:
-        return dict(connection.execute(query).fetchall())
-
-
-def slice_states(warehouse: Warehouse) -> set[str]:
-    with warehouse.connect() as connection:
-        return {state for (state,) in connection.execute("select state from raw.slice").fetchall()}
 
 
 def test_everything_arrives_once_and_the_second_run_reads_nothing_new(

@@ -8,7 +8,8 @@ import pytest
 from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.errors import Dhis2AuthenticationError, OpenSrpDhis2Error
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.support.country import COMBOS, ELEMENTS, MARCH, OPEN, READ_ONLY, UNITS, Country, country
+from tests.support.country import COMBOS, ELEMENTS, MARCH, UNITS, Country, country
+from tests.support.dhis2_metadata import OPEN, READ_ONLY
 from tests.support.sql import rows
 
 NOT_ONE = {"silent loss": 0, "false alarm": 0}
