@@ -19,6 +19,7 @@ from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.embedded import start_embedded_postgres
 from opensrp_dhis2.warehouse.migrations import migrate
 from tests.support.clock import START
+from tests.support.export_site import Site, export_site
 from tests.support.fhir_proxy import Proxy, fhir_proxy
 from tests.support.fhir_server import FhirServer, fhir_server
 
@@ -112,6 +113,13 @@ def server() -> Iterator[FhirServer]:
 def proxy(server: FhirServer) -> Iterator[Proxy]:
     """A proxy before the FHIR sandbox, which may change what it says."""
     with fhir_proxy(server.url) as running:
+        yield running
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """An empty FHIR sandbox that exports; a file for a gateway gives another of the name."""
+    with export_site() as running:
         yield running
 
 

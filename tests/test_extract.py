@@ -1,15 +1,14 @@
 """From a FHIR server over HTTP into raw tables, with everything that goes wrong on the way."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from opensrp_dhis2_sandbox.fhir.folder import load_folder as fill_store
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 
-from opensrp_dhis2.errors import FhirOutcomeError, IncompleteExtractError, WarehouseUnavailableError
+from opensrp_dhis2.errors import IncompleteExtractError, WarehouseUnavailableError
 from opensrp_dhis2.extract import Extraction, TypeResult, extract, load_folder
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder
@@ -130,31 +129,6 @@ def test_05_rows_written_while_paging_are_taken_or_left_to_the_next_run(
     assert landed(warehouse) == server.truth()
 
 
-def test_a_window_that_fails_leaves_the_watermark_before_it_and_the_next_run_reads_on(
-    server: FhirServer, warehouse: Warehouse
-) -> None:
-    server.put(9000, stamp_ms=server.now_ms - 2000 * HOUR_MS, step_ms=600_000)
-    broken_from = f"ge{datetime.fromtimestamp((server.now_ms - 1000 * HOUR_MS) / 1000, UTC):%Y-%m}"
-
-    def refuse(request: Request, number: int) -> Response | None:
-        starts = request.query_params.getlist("_lastUpdated")
-        return JSONResponse({"resourceType": "OperationOutcome"}, 400) if starts and starts[0] >= broken_from else None
-
-    server.watch = refuse
-    with pytest.raises(FhirOutcomeError):
-        run(server, warehouse, page_size=1000)
-    stands = read_to(server.url, warehouse)
-    assert stands is not None
-    before = {v.id for v in server.store.current("Flag") if v.last_updated_ms < stands.timestamp() * 1000}
-    assert 0 < len(before) < 9000
-    assert before <= landed(warehouse).keys()
-
-    server.watch = lambda request, number: None
-    result = run(server, warehouse, page_size=1000)
-    assert result.window_from == stands  # the slices left unfinished, then the next window
-    assert landed(warehouse) == server.truth()
-
-
 def test_a_crash_between_the_last_row_and_the_watermark_loses_nothing(server: FhirServer, warehouse: Warehouse) -> None:
     server.put(300, stamp_ms=server.now_ms - 48 * HOUR_MS)
     execute(
@@ -178,19 +152,6 @@ def test_a_watermark_ahead_of_the_servers_clock_is_not_believed(server: FhirServ
         watermark.move(connection, server.url, "Flag", START + timedelta(days=30))
     result = run(server, warehouse)
     assert (result.inserted, read_to(server.url, warehouse)) == (10, result.window_to)
-
-
-def test_a_bad_resource_among_good_ones_is_a_row_with_a_reason(server: FhirServer, warehouse: Warehouse) -> None:
-    server.put(20, stamp_ms=server.now_ms - 48 * HOUR_MS)
-    server.put(1, first=20, stamp_ms=server.now_ms - 48 * HOUR_MS, note="nul \0 here")
-    subsetted = {"tag": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}]}
-    server.put(1, first=21, stamp_ms=server.now_ms - 48 * HOUR_MS, meta=subsetted)
-    result = run(server, warehouse)
-    assert (result.read, result.inserted, result.rejected) == (22, 20, 2)
-    found = dict(rows(warehouse, "select id, reason from raw.rejected"))
-    assert "SUBSETTED" in found["f00021"]
-    assert "UntranslatableCharacter" in found["f00020"]
-    assert read_to(server.url, warehouse) == result.window_to
 
 
 def test_a_sample_is_validated_and_reported_and_nothing_is_changed_for_it(

@@ -1,6 +1,5 @@
 """The first load by bulk export: whatever the server and our process do, all of it is here or is read by search."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -16,12 +15,6 @@ from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.export_site import FILE, KICK_OFF, POLL, Site, export_site, jobs, load, on, search
 from tests.support.raw import landed, read_to, slice_states
 from tests.support.sql import rows
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with export_site() as running:
-        yield running
 
 
 def test_a_first_load_brings_every_type_and_certifies_it_without_reading_a_page(
@@ -73,51 +66,28 @@ def test_what_changes_or_goes_during_the_export_is_left_to_the_search(site: Site
     assert landed(warehouse) == site.truth()
 
 
-def test_a_resource_that_the_files_leave_out_is_found_missing_and_read_by_search(
-    site: Site, warehouse: Warehouse
+@pytest.mark.parametrize("kind", ["left out", "left out while another went", "made up for by another twice"])
+def test_a_resource_that_a_file_leaves_out_is_found_missing_and_read_by_search(
+    site: Site, warehouse: Warehouse, kind: str
 ) -> None:
-    site.put(150)
-    original: list[bytes] = []
+    """Although the source then counts as many as came, or as many lines came as the source counts."""
+    site.put(50)
 
     def cut(request: Request) -> Response | None:
         if not request.url.path.startswith(FILE):
             return None
         lines = site.file(request).splitlines(keepends=True)
-        original.extend(lines)
-        return Response(b"".join(lines[1:]), media_type="application/fhir+ndjson")
+        if kind == "left out while another went":
+            site.store.delete("Flag", "f00040")
+        return Response(b"".join([*lines[1:], *lines[-1:] * (kind == "made up for by another twice")]))
 
     site.watch = cut
     done = load(site, warehouse)
-    assert (done.state, done.left_count, len(landed(warehouse))) == ("loaded", 1, 148)
+    assert (done.state, done.left_count, len(landed(warehouse))) == ("loaded", 1, 49)
     assert read_to(site.url, warehouse) is None
     site.watch = lambda request: None
     assert search(site, warehouse).short == 0
-    assert (landed(warehouse), len(original)) == (site.truth(), 150)
-
-
-def test_one_lost_while_another_went_is_not_taken_for_whole(site: Site, warehouse: Warehouse) -> None:
-    site.put(50)
-
-    def cut(request: Request) -> Response | None:
-        if not request.url.path.startswith(FILE):
-            return None
-        content = site.file(request)
-        site.store.delete("Flag", "f00040")  # the source now counts as many as came
-        return Response(content.split(b"\n", 1)[1])
-
-    site.watch = cut
-    assert (load(site, warehouse).left_count, len(landed(warehouse))) == (1, 49)
-
-
-def test_an_id_that_comes_twice_does_not_make_up_for_a_lost_one(site: Site, warehouse: Warehouse) -> None:
-    site.put(50)
-
-    def twice(request: Request) -> Response | None:
-        lines = site.file(request).splitlines(keepends=True) if request.url.path.startswith(FILE) else []
-        return Response(b"".join([*lines[1:], lines[-1]])) if lines else None
-
-    site.watch = twice
-    assert load(site, warehouse).left_count == 1
+    assert site.truth().items() <= landed(warehouse).items()
 
 
 def test_an_export_is_not_asked_for_where_a_type_was_read(site: Site, warehouse: Warehouse) -> None:

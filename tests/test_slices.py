@@ -168,7 +168,10 @@ def test_what_is_refused_has_landed_as_rejected_and_is_never_missing(server: Fhi
     subsetted = {"tag": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}]}
     server.put(1, first=21, stamp_ms=server.now_ms - 48 * HOUR_MS, meta=subsetted)
     result = run(server, warehouse)
-    assert (result.read, result.rejected, result.short, result.missing) == (22, 2, 0, 0)
+    assert (result.read, result.inserted, result.rejected, result.short, result.missing) == (22, 20, 2, 0, 0)
+    found = dict(rows(warehouse, "select id, reason from raw.rejected"))
+    assert "SUBSETTED" in found["f00021"]
+    assert "UntranslatableCharacter" in found["f00020"]
     assert rows(warehouse, "select state, source_count, landed_count, rejected_count from raw.slice") == [
         ("certified", 22, 20, 2)
     ]
@@ -186,11 +189,15 @@ def test_a_run_begins_with_the_slices_that_the_last_one_left(server: FhirServer,
     server.watch = refuse
     with pytest.raises(FhirOutcomeError):
         run(server, warehouse, page_size=1000)
-    before = slice_states(warehouse)
+    stands, before = read_to(server.url, warehouse), slice_states(warehouse)
+    assert stands is not None
     assert {"planned", "certified"} == set(before)
+    due = {v.id for v in server.store.current("Flag") if v.last_updated_ms < stands.timestamp() * 1000}
+    assert 0 < len(due) < 9000
+    assert due <= landed(warehouse).keys()
     server.watch = lambda request, number: None
     result = run(server, warehouse, page_size=1000)
-    assert result.slices == before.count("planned") + 1
+    assert (result.slices, result.window_from) == (before.count("planned") + 1, stands)
     assert landed(warehouse) == server.truth()
     assert set(slice_states(warehouse)) == {"certified"}
     assert read_to(server.url, warehouse) == result.window_to

@@ -6,7 +6,7 @@ from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.errors import Dhis2UnavailableError
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.dhis2_metadata import metadata, moved_out
-from tests.support.dhis2_site import SEPTEMBER, ledger_rows, site
+from tests.support.dhis2_site import SEPTEMBER, Dhis2Site, ledger_rows, site
 from tests.support.sql import execute, rows
 from tests.support.surroundings import SetTotals
 
@@ -23,18 +23,17 @@ def pretend_all_inside(warehouse: Warehouse) -> None:
     "outage", [{"kind": "status", "status": 502}, {"kind": "hang_up_before"}, {"kind": "status", "status": 429}]
 )
 def test_an_outage_is_no_attempt_of_a_value(
-    warehouse: Warehouse, set_totals: SetTotals, version: str, outage: dict[str, object]
+    dhis2: Dhis2Site, warehouse: Warehouse, set_totals: SetTotals, outage: dict[str, object]
 ) -> None:
     """Else the first write that is lost afterwards would refuse it for good."""
     set_totals({FIRST: 5})
-    with site(warehouse, version) as dhis2:
-        dhis2.strike(*[outage] * 3)
-        with pytest.raises(Dhis2UnavailableError):
-            dhis2.report()
-        dhis2.strike({"kind": "lost_write"})
-        assert dhis2.report("run-2").accepted == 1
-        assert dhis2.stored() == {("DeVisits001", "OuFacility1"): "5"}
-        assert rows(warehouse, "select attempt from outbox.value") == [(2,)]
+    dhis2.strike(*[outage] * 3)
+    with pytest.raises(Dhis2UnavailableError):
+        dhis2.report()
+    dhis2.strike({"kind": "lost_write"})
+    assert dhis2.report("run-2").accepted == 1
+    assert dhis2.stored() == {("DeVisits001", "OuFacility1"): "5"}
+    assert rows(warehouse, "select attempt from outbox.value") == [(2,)]
 
 
 def test_34b_one_unit_outside_the_hierarchy_is_refused_and_not_the_account(

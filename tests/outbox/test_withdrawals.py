@@ -13,69 +13,63 @@ from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.dhis2_metadata import metadata, named
-from tests.support.dhis2_site import MONTHLY, NARROW, NOW, SEPTEMBER, VERSIONS, Dhis2Site, ledger_rows, site
+from tests.support.dhis2_site import MONTHLY, NARROW, NOW, SEPTEMBER, Dhis2Site, ledger_rows, site
 from tests.support.sql import execute, rows
 from tests.support.surroundings import SetTotals
 
-BOTH = pytest.mark.parametrize("version", VERSIONS)
 
-
-def test_a_unit_mapped_anew_moves_its_values(warehouse: Warehouse, set_totals: SetTotals, version: str) -> None:
-    with site(warehouse, version) as dhis2:
-        set_totals({("visits", "OuFacility1"): 5})
-        dhis2.report()
-        set_totals({("visits", "OuFacility2"): 5})
-        report = dhis2.report("run-2")
-        assert (report.sent, report.accepted, dhis2.stored()) == (2, 2, {("DeVisits001", "OuFacility2"): "5"})
+def test_a_unit_mapped_anew_moves_its_values(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
+    set_totals({("visits", "OuFacility1"): 5})
+    dhis2.report()
+    set_totals({("visits", "OuFacility2"): 5})
+    report = dhis2.report("run-2")
+    assert (report.sent, report.accepted, dhis2.stored()) == (2, 2, {("DeVisits001", "OuFacility2"): "5"})
 
 
 def test_a_deletion_that_dhis2_would_refuse_is_withheld_and_shown(
-    warehouse: Warehouse, set_totals: SetTotals, version: str
+    dhis2: Dhis2Site, warehouse: Warehouse, set_totals: SetTotals
 ) -> None:
     """The old unit is no longer assigned: its value stays in DHIS2, and the ledger says so."""
-    with site(warehouse, version) as dhis2:
-        set_totals({("visits", "OuFacility1"): 5})
-        dhis2.report()
-        execute(warehouse, "delete from lookup.data_set_org_unit where org_unit_id = 'OuFacility1'")
-        set_totals({("visits", "OuFacility2"): 5})
-        report = dhis2.report("run-2")
-        assert (report.sent, report.withheld) == (1, 1)
-        assert ledger_rows(warehouse) == [
-            ("OuFacility1", None, "5", "withheld", "E8022"),
-            ("OuFacility2", "5", "5", "delivered", None),
-        ]
+    set_totals({("visits", "OuFacility1"): 5})
+    dhis2.report()
+    execute(warehouse, "delete from lookup.data_set_org_unit where org_unit_id = 'OuFacility1'")
+    set_totals({("visits", "OuFacility2"): 5})
+    report = dhis2.report("run-2")
+    assert (report.sent, report.withheld) == (1, 1)
+    assert ledger_rows(warehouse) == [
+        ("OuFacility1", None, "5", "withheld", "E8022"),
+        ("OuFacility2", "5", "5", "delivered", None),
+    ]
 
 
 def test_a_vanished_value_is_zeroed_where_the_data_set_says_so(
-    warehouse: Warehouse, set_totals: SetTotals, version: str
+    dhis2: Dhis2Site, warehouse: Warehouse, set_totals: SetTotals, version: str
 ) -> None:
     zeroed = DataSet(period_type="Monthly", open_periods=36, vanished="zero")
-    with site(warehouse, version) as dhis2:
-        set_totals({("visits", "OuFacility1"): 5, ("signed", "OuFacility1"): 6})
-        dhis2.report(policy=zeroed)
-        set_totals({})
-        assert dhis2.report("run-2", policy=zeroed).accepted == 2
-        kept = {("DeSigned001", "OuFacility1"): "0"}  # 2.41 deletes the other: its zero means nothing there
-        assert dhis2.stored() == kept | ({} if version == "2.41" else {("DeVisits001", "OuFacility1"): "0"})
-        assert dhis2.report("run-3", policy=zeroed).sent == 0
-        with warehouse.connect() as connection:
-            assert changed_periods(connection, dhis2.client.base_url, "DS_M", zeroed) == []
+    set_totals({("visits", "OuFacility1"): 5, ("signed", "OuFacility1"): 6})
+    dhis2.report(policy=zeroed)
+    set_totals({})
+    assert dhis2.report("run-2", policy=zeroed).accepted == 2
+    kept = {("DeSigned001", "OuFacility1"): "0"}  # 2.41 deletes the other: its zero means nothing there
+    assert dhis2.stored() == kept | ({} if version == "2.41" else {("DeVisits001", "OuFacility1"): "0"})
+    assert dhis2.report("run-3", policy=zeroed).sent == 0
+    with warehouse.connect() as connection:
+        assert changed_periods(connection, dhis2.client.base_url, "DS_M", zeroed) == []
 
 
 def test_a_late_change_beyond_the_open_periods_is_kept_and_shown_and_goes_when_they_reach_back(
-    warehouse: Warehouse, set_totals: SetTotals, version: str
+    dhis2: Dhis2Site, warehouse: Warehouse, set_totals: SetTotals
 ) -> None:
     assert SEPTEMBER.start_on < first_open_on(NARROW, NOW.date())
-    with site(warehouse, version) as dhis2:
-        set_totals({("visits", "OuFacility1"): 5})
-        assert dhis2.report("backfill", policy=NARROW).accepted == 1  # never reported before: a first backfill goes
-        set_totals({("visits", "OuFacility1"): 6})
-        for run in ("late-1", "late-2"):
-            report = dhis2.report(run, policy=NARROW)
-            assert (report.sent, report.withheld) == (0, 1)
-            assert ledger_rows(warehouse) == [("OuFacility1", "6", "5", "withheld", "beyond_open_periods")]
-        assert dhis2.report("reopened", policy=MONTHLY).accepted == 1
-        assert ledger_rows(warehouse) == [("OuFacility1", "6", "6", "delivered", None)]
+    set_totals({("visits", "OuFacility1"): 5})
+    assert dhis2.report("backfill", policy=NARROW).accepted == 1  # never reported before: a first backfill goes
+    set_totals({("visits", "OuFacility1"): 6})
+    for run in ("late-1", "late-2"):
+        report = dhis2.report(run, policy=NARROW)
+        assert (report.sent, report.withheld) == (0, 1)
+        assert ledger_rows(warehouse) == [("OuFacility1", "6", "5", "withheld", "beyond_open_periods")]
+    assert dhis2.report("reopened", policy=MONTHLY).accepted == 1
+    assert ledger_rows(warehouse) == [("OuFacility1", "6", "6", "delivered", None)]
 
 
 def test_a_first_backfill_that_broke_off_is_finished_later(warehouse: Warehouse, set_totals: SetTotals) -> None:

@@ -13,7 +13,6 @@ from opensrp_dhis2_sandbox.fhir.store import FhirStore
 from opensrp_dhis2_sandbox.server import running
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from opensrp_dhis2.extract import Extraction, TypeResult, extract
 from opensrp_dhis2.extract.first_load import FirstLoad, first_load
@@ -21,6 +20,7 @@ from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.clock import START
 from tests.support.sql import rows
+from tests.support.watched import Watched
 
 HOUR_MS = 3_600_000
 HOW = Extraction(lag_seconds=600, overlap_seconds=3600, threads=2, validate_share=0)
@@ -67,26 +67,20 @@ class Site:
         """Count the requests of a path."""
         return sum(one.partition("?")[0] == f"{method} {path}" for one in self.asked)
 
+    def see(self, request: Request) -> Response | None:
+        """Note a request that has to do with an export, and let the test answer it."""
+        if not request.url.path.startswith((KICK_OFF, FILE)):
+            return None
+        query = f"?{request.url.query}" if request.url.query else ""
+        self.asked.append(f"{request.method} {request.url.path}{query}")
+        self.tokens.append(request.headers.get("Authorization"))
+        return self.watch(request)
+
     def file(self, request: Request) -> bytes:
         """Give the content of the file that is asked for."""
         found = self.exports.file(request.url.path.rpartition("/")[2], self.clock())
         assert found is not None
         return found[1]
-
-
-class _Watched:
-    def __init__(self, site: Site, app: ASGIApp) -> None:
-        self._site, self._app = site, app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer: Response | None = None
-        if scope["type"] == "http" and scope["path"].startswith((KICK_OFF, FILE)):
-            request = Request(scope)
-            query = f"?{request.url.query}" if request.url.query else ""
-            self._site.asked.append(f"{request.method} {request.url.path}{query}")
-            self._site.tokens.append(request.headers.get("Authorization"))
-            answer = self._site.watch(request)
-        await (answer or self._app)(scope, receive, send)
 
 
 @contextmanager
@@ -96,7 +90,7 @@ def export_site(
     """Run an empty sandbox that exports."""
     site = Site(Exports(job_seconds=job_seconds, lines_per_file=lines_per_file, **more))
     site.store = FhirStore(site.clock)
-    with running(_Watched(site, create_app(site.store, auth=auth, exports=site.exports))) as url:
+    with running(Watched(create_app(site.store, auth=auth, exports=site.exports), site.see)) as url:
         site.url = f"{url}/fhir"
         yield site
 
