@@ -74,7 +74,7 @@ def read_access(token: str) -> Access:
 
 def _role_names(claim: Any) -> frozenset[str]:
     roles = claim.get("roles") if isinstance(claim, dict) else None
-    return frozenset(one for one in roles if isinstance(one, str)) if isinstance(roles, list) else frozenset()
+    return frozenset(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else frozenset()
 
 
 def judge_token(token: str, resource_types: Sequence[str]) -> None:
@@ -95,9 +95,9 @@ def refusals(access: Access, resource_types: Sequence[str]) -> list[str]:
             f"it has the role {ANDROID_CLIENT}, for which the gateway leaves out, without a word, whatever is not assigned "
             f"to the account, so that the extract looks complete and is partial: {REMEDY} and not {ANDROID_CLIENT}"
         )
-    lacking = [one for one in resource_types if access.is_for_gateway and not access.role_for(one)]
+    lacking = [name for name in resource_types if access.is_for_gateway and not access.role_for(name)]
     if lacking:
-        named = ", ".join(f"{_roles_for(one)[0]} for {one}" for one in lacking)
+        named = ", ".join(f"{_roles_for(name)[0]} for {name}" for name in lacking)
         reasons.append(
             f"it lacks {named}: give these realm roles to the client's service account, or take the types out of "
             "FHIR_RESOURCE_TYPES or FHIR_WEEKLY_TYPES"
@@ -110,11 +110,11 @@ def check_counts(client: FhirClient, expected: Mapping[str, int]) -> None:
 
     Raises: IncompleteExtractError (terminal) with both numbers of every type that falls short. Others as `count`.
     """
-    counted = {one: client.count(one, ALWAYS) for one in expected}
-    short = [f"{one} {counted[one]} of {wanted}" for one, wanted in expected.items() if counted[one] < wanted]
-    if short:
+    counted = {name: client.count(name, ALWAYS) for name in expected}
+    fewer = [f"{name} {counted[name]} of {wanted}" for name, wanted in expected.items() if counted[name] < wanted]
+    if fewer:
         raise IncompleteExtractError(
-            f"{client.base_url} counts fewer resources than FHIR_EXPECTED_COUNTS says are there: {', '.join(short)}. A "
+            f"{client.base_url} counts fewer resources than FHIR_EXPECTED_COUNTS says are there: {', '.join(fewer)}. A "
             f"token that filters looks just so, and nothing was read: {REMEDY}; if they were really removed, lower "
             "FHIR_EXPECTED_COUNTS",
             url=client.base_url,

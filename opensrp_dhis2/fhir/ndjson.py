@@ -81,10 +81,6 @@ class NdjsonFolder:
         if not self._paths:
             raise ConfigurationError(f"{self.url} holds no file named <Type>.ndjson or <Type>.ndjson.gz")
 
-    @property
-    def resource_types(self) -> list[str]:
-        return sorted({_type_of(name) for name in self._paths})
-
     def files(self, resource_type: str) -> list[NdjsonFile]:
         """Return the files of a type, in order of name."""
         names = [name for name in self._paths if _type_of(name) == resource_type]
@@ -106,12 +102,6 @@ class NdjsonFolder:
             with self._told(file.name):
                 self._fs.get_file(self._paths[file.name], str(path))
             yield path
-
-    def pages(self, resource_type: str) -> Iterator[Page]:
-        """Yield the lines of a type's files, a page at a time. Raises: as `read_pages`."""
-        for file in self.files(resource_type):
-            with self.fetched(file) as path:
-                yield from self.file_pages(path, resource_type)
 
     def file_pages(self, path: Path, resource_type: str, content: Content | None = None) -> Iterator[Page]:
         """Yield the lines of one file, a page at a time; the last may be empty.

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder
-from opensrp_dhis2.fhir.validation import MOST_PROBLEMS, is_sampled, problems_of
+from opensrp_dhis2.fhir.release import MOST_PROBLEMS, is_sampled, problems_of
 
 
 def body(**more: object) -> bytes:
