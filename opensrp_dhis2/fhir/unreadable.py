@@ -38,12 +38,9 @@ class _WindowSearch:
 
     client: FhirClient
     resource_type: str
+    page_size: int
     has_given: bool = False
     failed_divisions: int = 0
-    page_size: int = 0
-
-    def __post_init__(self) -> None:
-        self.page_size = self.client.page_size
 
     def pages(self, window: Window) -> Iterator[Page]:
         """Yield the pages of a search, asked for anew with smaller ones when one is too large.
@@ -98,7 +95,7 @@ def read_window(client: FhirClient, resource_type: str, window: Window) -> Itera
     What fails is divided and read again, so a resource may come twice; memory holds one page.
     Raises: as `FhirClient.bundles`, when it is the server that fails and not a resource, or nothing helps.
     """
-    search = _WindowSearch(client, resource_type)
+    search = _WindowSearch(client, resource_type, client.page_size)
     try:
         yield from search.pages(window)
     except FhirError as error:
@@ -113,7 +110,7 @@ def read_ids(client: FhirClient, resource_type: str, ids: Sequence[str]) -> Iter
     except FhirError as error:
         _raise_unless_one_resource(error)
         if len(ids) == 1:
-            search = _WindowSearch(client, resource_type)
+            search = _WindowSearch(client, resource_type, client.page_size)
             yield Page(rejected=[_rejected(search, error, ids[0])])
             return
         for half in (ids[: len(ids) // 2], ids[len(ids) // 2 :]):
@@ -130,7 +127,7 @@ def list_stamps(client: FhirClient, resource_type: str) -> Iterator[list[Stamp]]
     try:
         yield from read_stamps(client, resource_type)
     except FhirError as error:
-        search = _WindowSearch(client, resource_type)
+        search = _WindowSearch(client, resource_type, client.page_size)
         _raise_unless_one_resource(error)
         if not _gives_another(search):
             raise

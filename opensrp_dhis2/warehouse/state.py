@@ -88,11 +88,7 @@ def progress(connection: Connection, source: str, resource_type: str) -> Progres
 
 def forget(connection: Connection, source: str, resource_type: str) -> None:
     """Take watermark and slices away: the next window begins at the beginning."""
-    for table in ("watermark", "slice"):
-        connection.execute(
-            f"delete from raw.{table} where source = %s and resource_type = %s".encode(),  # noqa: S608
-            (source, resource_type),
-        )
+    connection.execute(query("raw_state", "forget"), {"source": source, "resource_type": resource_type})
 
 
 def unfinished(connection: Connection, source: str, resource_type: str, kind: Kind) -> list[Slice]:

@@ -5,6 +5,13 @@ insert into raw.watermark as w (source, resource_type, read_to)
 values (%(source)s, %(resource_type)s, %(read_to)s)
 on conflict (source, resource_type) do update set read_to = greatest(w.read_to, excluded.read_to);
 
+-- name: forget
+with forgotten as (
+  delete from raw.watermark where source = %(source)s and resource_type = %(resource_type)s
+)
+delete from raw.slice
+where source = %(source)s and resource_type = %(resource_type)s;
+
 -- name: progress
 select
   (select read_to from raw.watermark where source = %(source)s and resource_type = %(resource_type)s) as read_to,
