@@ -91,7 +91,6 @@ SQL = re.compile(
 SQL_LEFT = {
     "audit/forecast.py", "audit/reconcile.py", "defs/checks.py", "lookup/metadata.py", "lookup/target.py",
     "outbox/account.py", "outbox/completion.py", "outbox/push.py", "views/relation.py", "views/relation_sql.py",
-    "views/touched.py",
 }  # fmt: skip
 
 

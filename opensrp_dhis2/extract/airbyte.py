@@ -158,7 +158,7 @@ def certify(tally: Tally, counts: LoadCounts, loaded: Loaded, start_at: datetime
 
 
 def _pages_of(resource_type: str, bodies: Iterator[bytes]) -> Iterator[Page]:
-    """Put resources into pages that are worth a merge."""
+    """Yield resources in pages that are worth a merge."""
     page = Page()
     for body in bodies:
         page.add(resource_type, body)

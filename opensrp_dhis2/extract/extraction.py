@@ -148,7 +148,7 @@ def load_pages(
 
 
 def merged(pages: Iterable[Page]) -> Iterator[Page]:
-    """Put pages together until they are worth a merge."""
+    """Yield pages joined until they are worth a merge."""
     gathered = Page()
     for page in pages:
         gathered.join(page)

@@ -94,7 +94,7 @@ def _error(answer: NoToken) -> FhirError:
 
 
 def sign_in_remedy(auth: httpx.Auth | None, status: int, token: str, now: datetime) -> str:
-    """Say which setting to look at, by the way in which we came and the answer: pure.
+    """Return which setting to look at, by the way in which we came and the answer: pure.
 
     Args: `token` is the bearer token that was refused, if one was sent; it is read, and never told.
     """

@@ -41,7 +41,7 @@ class Access:
 
     @property
     def is_for_gateway(self) -> bool:
-        """Tell a token of OpenSRP's realm from one of a server that asks for other roles."""
+        """Return whether it is a token of OpenSRP's realm and not of a server that asks for other roles."""
         return any(role.startswith("GET_") or role in (ANDROID_CLIENT, WEB_CLIENT) for role in self.roles)
 
     def role_for(self, resource_type: str) -> str | None:
@@ -147,10 +147,10 @@ def probe(
     access = read_access(tokens[-1]) if tokens else None
     export = _said(_tried(lambda: next(client.bundles("$export", ()))))
     rows = []
-    for one in dict.fromkeys([*resource_types, *expected]):
-        counted = _tried(partial(client.count, one, ALWAYS))
-        history = _tried(partial(_first_entry, client, one, since))
-        rows.append(_row(one, access, counted, expected.get(one), history, export))
+    for name in dict.fromkeys([*resource_types, *expected]):
+        counted = _tried(partial(client.count, name, ALWAYS))
+        history = _tried(partial(_first_entry, client, name, since))
+        rows.append(_row(name, access, counted, expected.get(name), history, export))
     return _of_token(access), rows
 
 
@@ -168,7 +168,7 @@ def _tried(ask: Callable[[], T]) -> T | FhirError:
 
 
 def _said(answer: object) -> str:
-    """Say yes, or no with the status: pure."""
+    """Return yes, or no with the status: pure."""
     if not isinstance(answer, FhirError) or NEEDS_ASYNC in str(answer):
         return "yes"
     return f"no (HTTP {answer.status})" if answer.status else "no"
@@ -201,7 +201,7 @@ def _by_role(access: Access | None, resource_type: str) -> str:
 
 
 def _of_token(access: Access | None) -> str:
-    """Say of a token what can be said without showing it: pure."""
+    """Return what can be said of a token without showing it: pure."""
     if access is None:
         return "No access token is used: what may be read is seen from the answers alone"
     if not access.is_readable:

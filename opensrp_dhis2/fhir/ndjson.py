@@ -87,8 +87,8 @@ class NdjsonFolder:
         return [NdjsonFile(name, resource_type, self.fingerprint(name)) for name in names]
 
     def fingerprint(self, name: str) -> str:
-        """Tell a file's state without reading it."""
-        with self._told(name):
+        """Return a file's state without reading it."""
+        with self._translated(name):
             return str(self._fs.ukey(self._paths[name]))
 
     @contextmanager
@@ -99,7 +99,7 @@ class NdjsonFolder:
             return
         with tempfile.TemporaryDirectory(prefix="ndjson") as folder:
             path = Path(folder) / os.path.basename(file.name)
-            with self._told(file.name):
+            with self._translated(file.name):
                 self._fs.get_file(self._paths[file.name], str(path))
             yield path
 
@@ -121,14 +121,14 @@ class NdjsonFolder:
         yield page
 
     def _listed(self) -> dict[str, str]:
-        with self._told(""):
+        with self._translated(""):
             self._fs.invalidate_cache()
             paths = sorted(self._fs.find(self._root))
         named = {path.removeprefix(self._root).lstrip("/") or os.path.basename(path): path for path in paths}
         return {name: path for name, path in named.items() if _type_of(name)}
 
     @contextmanager
-    def _told(self, name: str) -> Iterator[None]:
+    def _translated(self, name: str) -> Iterator[None]:
         place = f"{self.url}/{name}".rstrip("/")
         try:
             yield

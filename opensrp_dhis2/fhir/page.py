@@ -36,7 +36,7 @@ class Tag(msgspec.Struct):
 
     @property
     def is_subsetted(self) -> bool:
-        """Tell the server's own mark on what it sent in part; a client may store the code under a system of its own."""
+        """Return whether it is the server's mark on what it sent in part; a client may store the code under another system."""
         return self.code == SUBSETTED and self.system == SUBSETTED_SYSTEM
 
 
@@ -226,7 +226,7 @@ def version_of(text: str | None, last_updated: datetime) -> int:
 
 
 def is_outcome(body: bytes) -> bool:
-    """Tell an OperationOutcome, with which every FHIR server refuses: pure."""
+    """Return whether it is an OperationOutcome, with which every FHIR server refuses: pure."""
     keys = read_keys(body)
     return keys is not None and keys.resource_type == "OperationOutcome"
 

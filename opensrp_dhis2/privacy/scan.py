@@ -179,7 +179,7 @@ def scan_tables(scan: Scan, needles: Needles, connection: Connection, schemas: S
 
 
 def _harmless(place: str, column: str, text: str) -> Collection[str]:
-    """Say what proves nothing there: people live in places that keep their names, or share them; a cell may be a count."""
+    """Return what proves nothing there: people live in places that keep their names, or share them; cells may be counts."""
     kinds = ("name", "address") if (place, column) == KEPT_NAMES else ()
     return (*kinds, "long number") if text.isdecimal() and not text.startswith("0") else kinds
 
@@ -221,7 +221,7 @@ def decoded(value: bytes) -> str:
 
 
 def _encoding(sample: bytes) -> str:
-    """Say how a text is written: UTF-16 has a mark at its start, or a zero in every second byte of Latin letters."""
+    """Return how a text is written: UTF-16 has a mark at its start, or a zero in every second byte of Latin letters."""
     if sample.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         return "utf-16"
     for name, zeros in (("utf-16-le", sample[1::2]), ("utf-16-be", sample[::2])):

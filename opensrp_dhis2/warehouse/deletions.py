@@ -22,7 +22,7 @@ class DeleteSearch(NamedTuple):
 
 
 def mark_gone(connection: Connection, resource_type: str, gone: Mapping[str, int], load_id: int) -> int:
-    """Put a tombstone on each id that has no later version here than the one known as the last; return how many."""
+    """Write a tombstone over each id that has no later version here than the one known as the last; return how many."""
     of = (table_name(resource_type), resource_type, list(gone), list(gone.values()), load_id)
     [(marked,)] = connection.execute("select raw.mark_gone(%s, %s, %s, %s, %s)", of)
     return int(marked)

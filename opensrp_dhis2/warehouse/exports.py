@@ -129,7 +129,7 @@ def keep_stamps(
 def mark_deleted(
     connection: Connection, export_job_id: int, resource_type: str, ids: Sequence[str], load_id: int
 ) -> int:
-    """Put tombstones over what the export tells as deleted; return how many."""
+    """Write tombstones over what the export tells as deleted; return how many."""
     row = connection.execute(
         "select raw.mark_export_deleted(%s, %s, %s, %s, %s)",
         (table_name(resource_type), resource_type, list(ids), load_id, export_job_id),
