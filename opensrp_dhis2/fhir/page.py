@@ -36,7 +36,7 @@ class Tag(msgspec.Struct):
 
     @property
     def is_subsetted(self) -> bool:
-        """Return whether it is the server's mark on what it sent in part; a client may store the code under another system."""
+        """Return whether it is the server's mark on what it sent in part; a client may store it under another system."""
         return self.code == SUBSETTED and self.system == SUBSETTED_SYSTEM
 
 
