@@ -16,9 +16,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from opensrp_dhis2.extract import Extraction, TypeResult, extract
-from opensrp_dhis2.extract.first_load import FirstLoad, first_load
+from opensrp_dhis2.extract.export_file import FirstLoad
+from opensrp_dhis2.extract.first_load import first_load
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.warehouse import watermark
+from opensrp_dhis2.warehouse import state
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.clock import START
 
@@ -120,6 +121,11 @@ def landed(warehouse: Warehouse, table: str = "flag") -> dict[str, int]:
     return dict(rows(warehouse, f"select id, version_id from raw.{table} where not is_deleted"))
 
 
+def left(warehouse: Warehouse) -> int:
+    """Count the slices that are left to the search."""
+    return states(warehouse).count("planned")
+
+
 def states(warehouse: Warehouse) -> list[str]:
     return [one for (one,) in rows(warehouse, "select state from raw.slice order by slice_id")]
 
@@ -130,7 +136,7 @@ def jobs(warehouse: Warehouse) -> list[str]:
 
 def read_to(site: Site, warehouse: Warehouse, of_type: str = "Flag") -> datetime | None:
     with warehouse.connect() as connection:
-        return watermark.read_to(connection, site.url, of_type)
+        return state.read_to(connection, site.url, of_type)
 
 
 def on(path: str, number: int, answer: Response | None, act: Any = None) -> Any:

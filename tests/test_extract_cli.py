@@ -67,10 +67,15 @@ def test_status_tells_how_far_a_type_is_and_names_what_is_missing(line: CommandL
     assert "1 missing f00007" in said
     assert "never" in said
     row = line.row("status")
-    assert (row["resource_type"], row["short_count"], row["missing_count"], row["seconds_left"]) == ("Flag", 1, 1, None)
+    assert (row["resource_type"], row["incomplete_count"], row["missing_count"], row["seconds_left"]) == (
+        "Flag",
+        1,
+        1,
+        None,
+    )
     line.proxy.change = lambda query, bundle: None
     read(line, warehouse)
-    assert line.row("status", "Flag")["short_count"] == 0
+    assert line.row("status", "Flag")["incomplete_count"] == 0
     assert "missing f00007" not in line.run("status").stdout
 
 
@@ -93,7 +98,7 @@ def test_resweep_brings_what_came_late(line: CommandLine, server: FhirServer, wa
     assert "Flag" in line.run("reread", "--days", "1").stdout
     assert line.run("verify").exit_code == 1
     row = line.row("reread", "--days", "3")
-    assert (row["read"], row["inserted"], row["short"]) == (41, 1, 0)
+    assert (row["read"], row["inserted"], row["incomplete"]) == (41, 1, 0)
     assert line.run("verify").exit_code == 0
 
 

@@ -10,7 +10,7 @@ from opensrp_dhis2.defs.failures import dagster_failures
 from opensrp_dhis2.defs.lookup import lookup_key
 from opensrp_dhis2.defs.relations import relation_key
 from opensrp_dhis2.defs.resources import read_settings
-from opensrp_dhis2.defs.source import NIGHTLY_STALE, WEEKLY_STALE, raw_key, way_in
+from opensrp_dhis2.defs.source import NIGHTLY_STALE, WEEKLY_STALE, configured_source, raw_key
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.token_expiry import read_token_expiry
 from opensrp_dhis2.fhir.client import FhirClient
@@ -19,7 +19,7 @@ from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.data_tests import run_tests
 from opensrp_dhis2.views.view import View
-from opensrp_dhis2.warehouse import loaded_file, watermark
+from opensrp_dhis2.warehouse import loaded_file, state
 from opensrp_dhis2.warehouse.database import Warehouse
 
 WarehouseParam = dg.ResourceParam[Warehouse]
@@ -45,9 +45,9 @@ def _fresh(resource_type: str, stale_after: timedelta) -> dg.AssetChecksDefiniti
         context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam, fhir: dg.ResourceParam[FhirClient]
     ) -> dg.AssetCheckResult:
         with dagster_failures(context.retry_number):
-            source = way_in(warehouse, fhir).source
+            source = configured_source(warehouse, fhir).name
             with warehouse.connect() as connection:
-                read_to = watermark.read_to(connection, source, resource_type)
+                read_to = state.read_to(connection, source, resource_type)
                 read_to = read_to or loaded_file.newest_at(connection, source, resource_type)
         settings = read_settings()
         now = settings.now() if settings.reads_fhir_server else machine_clock()  # loads bear the machine's time, always

@@ -26,7 +26,7 @@ from opensrp_dhis2.plain_text import plain_lines
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.views.catalog import load_catalog
 from opensrp_dhis2.warehouse.database import Connection
-from opensrp_dhis2.warehouse.raw_pages import table_name
+from opensrp_dhis2.warehouse.load import table_name
 from opensrp_dhis2_sandbox.runs import Run, open_instance, run_job
 from opensrp_dhis2_sandbox.server import running
 from opensrp_dhis2_sandbox.start import dhis2_app, fhir_app, metadata_file

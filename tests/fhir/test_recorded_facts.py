@@ -20,13 +20,13 @@ from starlette.responses import JSONResponse
 
 from opensrp_dhis2.extract import Extraction, extract, resweep
 from opensrp_dhis2.extract.deletes import find_deletes, sweep
-from opensrp_dhis2.extract.plan import SLICE_SIZE
+from opensrp_dhis2.extract.search import SLICE_SIZE
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.history import Deleted, deletions
 from opensrp_dhis2.fhir.page import Resource, read_resource
 from opensrp_dhis2.fhir.window import BEGINNING, Window, next_window
 from opensrp_dhis2.warehouse.database import Warehouse
-from opensrp_dhis2.warehouse.raw_pages import Load
+from opensrp_dhis2.warehouse.load import Load
 from tests.clock import AFTER_RECORDINGS, START
 from tests.fhir.script import R4, Answer, scripted
 from tests.fhir_server import FhirServer, fhir_server
