@@ -21,7 +21,7 @@ from starlette.routing import Mount, Route
 
 from bench.extract import MOST_MEGABYTES, SPAWN, canned_server
 from bench.load import RESOURCE_TYPE, empty, fresh_warehouse, result
-from opensrp_dhis2.connections import open_way
+from opensrp_dhis2.connections import open_source
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.database import Warehouse
@@ -82,10 +82,10 @@ def _run(warehouse_url: str, values: dict[str, str], count: int) -> tuple[float,
     warehouse = Warehouse(warehouse_url)
     with FhirClient(settings.fhir_base_url) as client:
         started = time.perf_counter()
-        read = open_way(settings, warehouse, client).extract(RESOURCE_TYPE)
+        read = open_source(settings, warehouse, client).extract(RESOURCE_TYPE)
         seconds = time.perf_counter() - started
     warehouse.close()
-    if read.inserted != count or read.short:
+    if read.inserted != count or read.incomplete:
         raise ValueError(f"{values['fhir_source']} brought {read.inserted} of {count} resources: {read.note}")
     return count / seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 

@@ -1,4 +1,4 @@
-"""Opens what the settings name: the warehouse, the FHIR client, the way in, the DHIS2 client.
+"""Opens what the settings name: the warehouse, the FHIR client, the source, the DHIS2 client.
 
 It knows which setting goes where; it refuses to know the environment and Dagster.
 """
@@ -9,16 +9,15 @@ from opensrp_dhis2.dhis2.auth import make_auth, read_auth
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.extract.airbyte_tables import AirbyteSchema
-from opensrp_dhis2.extract.extraction import Extraction
-from opensrp_dhis2.extract.run import Progress, unseen
-from opensrp_dhis2.extract.way import Way, airbyte_way, export_way, ndjson_way, search_way
+from opensrp_dhis2.extract.extraction import Extraction, ReportProgress, unseen
+from opensrp_dhis2.extract.source import AirbyteSource, ExportSource, FolderSource, SearchSource, Source
 from opensrp_dhis2.fhir.auth import Judge
 from opensrp_dhis2.fhir.auth import make_auth as make_fhir_auth
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.gateway import judge_token
 from opensrp_dhis2.http.network import Network
 from opensrp_dhis2.settings import Settings
-from opensrp_dhis2.warehouse import own_address
+from opensrp_dhis2.warehouse import state
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.embedded import start_embedded_postgres
 from opensrp_dhis2.warehouse.migrations import migrate
@@ -35,7 +34,7 @@ def open_warehouse(settings: Settings) -> Warehouse:
         refuse_transaction_pooling(warehouse)
         migrate(warehouse, settings.project.sql_dir)
         with warehouse.connect() as connection:
-            own_address.remember(connection, settings.fhir_base_url)
+            state.remember_address(connection, settings.fhir_base_url)
     except BaseException:
         warehouse.close()
         raise
@@ -75,22 +74,24 @@ def open_fhir(settings: Settings, judge: Judge | None = None) -> FhirClient:
     )  # fmt: skip
 
 
-def open_way(settings: Settings, warehouse: Warehouse, client: FhirClient, progress: Progress = unseen) -> Way:
-    """Return the way in that FHIR_SOURCE names; nothing is read yet, and `client` is used only by search and export.
+def open_source(
+    settings: Settings, warehouse: Warehouse, client: FhirClient, progress: ReportProgress = unseen
+) -> Source:
+    """Return the source that FHIR_SOURCE names; nothing is read yet, and `client` is used only by search and export.
 
-    Raises: ConfigurationError when the setting that this way needs is missing or wrong.
+    Raises: ConfigurationError when the setting that this source needs is missing or wrong.
     """
     how = extraction(settings)
     if settings.fhir_source == "search":
-        return search_way(client, warehouse, how, progress)
+        return SearchSource(client, warehouse, how, progress)
     if settings.fhir_source == "export":
-        return export_way(client, warehouse, how, settings.all_resource_types, progress)
+        return ExportSource(SearchSource(client, warehouse, how, progress), settings.all_resource_types)
     if settings.fhir_source == "airbyte":
         url = settings.fhir_airbyte_url or warehouse.engine.url.render_as_string(hide_password=False)
-        return airbyte_way(AirbyteSchema(url, settings.fhir_airbyte_schema), warehouse, how)
+        return AirbyteSource(AirbyteSchema(url, settings.fhir_airbyte_schema), warehouse, how)
     if not settings.fhir_ndjson_url:
         raise ConfigurationError("FHIR_SOURCE is ndjson: set FHIR_NDJSON_URL to the folder of the files")
-    return ndjson_way(settings.fhir_ndjson_url, warehouse, how, page_size=settings.fhir_page_size)
+    return FolderSource(settings.fhir_ndjson_url, warehouse, how, settings.fhir_page_size)
 
 
 def network(settings: Settings) -> Network:

@@ -8,12 +8,11 @@ import pytest
 
 from opensrp_dhis2.errors import ConfigurationError, FhirUnavailableError, IncompleteExtractError
 from opensrp_dhis2.extract import Extraction, TypeResult
-from opensrp_dhis2.extract.airbyte import certify, extract_airbyte
-from opensrp_dhis2.extract.airbyte_sweep import find_airbyte_deletes, sweep_airbyte
+from opensrp_dhis2.extract.airbyte import certify, extract_airbyte, find_airbyte_deletes, sweep_airbyte
 from opensrp_dhis2.extract.airbyte_tables import AirbyteSchema, Tally
+from opensrp_dhis2.warehouse.comparison import Loaded
 from opensrp_dhis2.warehouse.database import Warehouse
-from opensrp_dhis2.warehouse.raw_pages import LoadCounts
-from opensrp_dhis2.warehouse.slices import Landed
+from opensrp_dhis2.warehouse.load import LoadCounts
 from tests.support.airbyte import START, TABLE, Airbyte
 from tests.support.raw import landed
 from tests.support.sql import execute, rows
@@ -48,8 +47,8 @@ def test_first_run_reads_everything_and_the_second_what_came_since_and_the_overl
     first = run(schema, warehouse)
     airbyte.write(flag("c"), flag("a", 2), at=START + timedelta(days=1))
     second = run(schema, warehouse)
-    assert (first.read, first.inserted, first.short) == (2, 2, 0)
-    assert (second.read, second.inserted, second.updated, second.unchanged, second.short) == (3, 1, 1, 1, 0)
+    assert (first.read, first.inserted, first.incomplete) == (2, 2, 0)
+    assert (second.read, second.inserted, second.updated, second.unchanged, second.incomplete) == (3, 1, 1, 1, 0)
     assert landed(warehouse) == {"a": 2, "b": 1, "c": 1}
 
 
@@ -58,7 +57,7 @@ def test_an_instant_is_never_parted_however_many_rows_it_has(
 ) -> None:
     airbyte.write_many(9000, "timestamptz '2026-11-01' + (n / 4000) * interval '1 second'")
     result = run(schema, warehouse)
-    assert (result.inserted, result.slices, result.short) == (9000, 3, 0)
+    assert (result.inserted, result.slices, result.incomplete) == (9000, 3, 0)
     parted = (
         "select count(*) from raw.slice a join raw.slice b on a.window_to > b.window_from and a.slice_id < b.slice_id"
     )
@@ -98,7 +97,7 @@ def test_of_several_versions_in_append_mode_the_newest_wins_in_any_order(
     airbyte.write(flag("a", 3), flag("a", 1))
     airbyte.write(flag("a", 2), at=START + timedelta(days=1))
     result = run(schema, warehouse)
-    assert (result.read, result.short) == (3, 0)
+    assert (result.read, result.incomplete) == (3, 0)
     assert landed(warehouse) == {"a": 3}
 
 
@@ -109,7 +108,7 @@ def test_every_slice_has_a_certificate_by_the_sources_own_count_and_digest(
     run(schema, warehouse)
     certified = rows(
         warehouse,
-        "select count(*), sum(source_count), sum(landed_count), bool_and(source_digest = landed_digest)"
+        "select count(*), sum(source_count), sum(loaded_count), bool_and(source_digest = loaded_digest)"
         " from raw.slice where state = 'certified'",
     )
     assert certified == [(3, 5000, 5000, True)]
@@ -122,7 +121,7 @@ def test_what_is_no_resource_of_the_type_is_rejected_counted_and_certified(
     del without_meta["meta"]
     airbyte.write(flag("a"), without_meta, patient, {"resourceType": "Flag"}, [1], "text", None, {"id": 5})
     result = run(schema, warehouse)
-    assert (result.read, result.inserted, result.rejected, result.short) == (8, 1, 7, 0)
+    assert (result.read, result.inserted, result.rejected, result.incomplete) == (8, 1, 7, 0)
     assert landed(warehouse) == {"a": 1}
     assert rows(warehouse, "select rejected_count, state from raw.slice") == [(7, "certified")]
     assert rows(warehouse, "select count(*) from raw.rejected") == [(7,)]
@@ -286,21 +285,21 @@ def test_a_text_of_any_kind_arrives_as_it_was(airbyte: Airbyte, schema: AirbyteS
 
 
 @pytest.mark.parametrize(
-    ("told", "counts", "landed_here", "state", "missing"),
+    ("tally", "counts", "loaded", "state", "missing"),
     [
-        (Tally(3, 2, "x"), LoadCounts(read=3), Landed(2, "x", []), "certified", 0),
-        (Tally(3, 3, "x"), LoadCounts(read=3, rejected=1), Landed(2, "y", []), "certified", 0),
-        (Tally(3, 3, "x"), LoadCounts(read=2), Landed(2, "y", []), "short", 1),
-        (Tally(2, 2, "x"), LoadCounts(read=2), Landed(2, "y", []), "short", 1),
-        (Tally(2, 2, "x"), LoadCounts(read=2), Landed(1, "y", ["b"]), "short", 1),
-        (Tally(3, 3, "x"), LoadCounts(read=3, rejected=1), Landed(1, "y", []), "short", 1),
-        (Tally(1, 1, "x"), LoadCounts(read=2), Landed(2, "y", []), "short", 1),
+        (Tally(3, 2, "x"), LoadCounts(read=3), Loaded(2, "x", [], []), "certified", 0),
+        (Tally(3, 3, "x"), LoadCounts(read=3, rejected=1), Loaded(2, "y", [], []), "certified", 0),
+        (Tally(3, 3, "x"), LoadCounts(read=2), Loaded(2, "y", [], []), "incomplete", 1),
+        (Tally(2, 2, "x"), LoadCounts(read=2), Loaded(2, "y", [], []), "incomplete", 1),
+        (Tally(2, 2, "x"), LoadCounts(read=2), Loaded(1, "y", ["b"], []), "incomplete", 1),
+        (Tally(3, 3, "x"), LoadCounts(read=3, rejected=1), Loaded(1, "y", [], []), "incomplete", 1),
+        (Tally(1, 1, "x"), LoadCounts(read=2), Loaded(2, "y", [], []), "incomplete", 1),
     ],
 )
 def test_a_slice_is_certified_only_when_every_row_is_accounted_for(
-    told: Tally, counts: LoadCounts, landed_here: Landed, state: str, missing: int
+    tally: Tally, counts: LoadCounts, loaded: Loaded, state: str, missing: int
 ) -> None:
-    found = certify(told, counts, landed_here, START)
+    found = certify(tally, counts, loaded, START)
     assert (found.state, found.missing_count) == (state, missing)
 
 

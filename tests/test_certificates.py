@@ -8,7 +8,7 @@ import pytest
 from opensrp_dhis2_sandbox.fhir.instant import instant_text
 
 from opensrp_dhis2.extract import Extraction, TypeResult, extract
-from opensrp_dhis2.extract.repair import Received
+from opensrp_dhis2.extract.slice import Received
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.page import Page, Rejected
 from opensrp_dhis2.fhir.unreadable import CANNOT_GIVE, MALFORMED
@@ -61,7 +61,7 @@ def test_as_many_that_have_left_as_are_lacking_betray_themselves_by_a_pages_size
     change: Change = lambda query, bundle: lie(query, bundle, server) if is_pages(query) else None  # noqa: E731
     proxy.change = change
     result = run(proxy, warehouse)
-    assert (result.inserted, result.deleted, result.short) == (61, 1, 0)
+    assert (result.inserted, result.deleted, result.incomplete) == (61, 1, 0)
     assert server.truth().keys() <= landed(warehouse).keys()
 
 
@@ -78,7 +78,7 @@ def test_ids_of_another_search_do_not_stand_for_one_that_the_source_never_lists(
 
     proxy.change = hide
     result = run(proxy, warehouse)
-    assert (result.short, result.missing) == (1, 1)
+    assert (result.incomplete, result.missing) == (1, 1)
     assert landed(warehouse).keys() == server.truth().keys() - {"f00007"}
 
 

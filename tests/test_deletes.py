@@ -15,7 +15,7 @@ from opensrp_dhis2.project import Project
 from opensrp_dhis2.views.build import build_indicator, build_staging
 from opensrp_dhis2.views.catalog import Catalog, load_catalog
 from opensrp_dhis2.warehouse.database import Warehouse
-from opensrp_dhis2.warehouse.raw_pages import Load
+from opensrp_dhis2.warehouse.load import Load
 from tests.support.fhir_server import FhirServer
 from tests.support.raw import landed
 from tests.support.sql import execute, rows
@@ -79,7 +79,7 @@ def test_history_finds_what_was_deleted_as_in_10d(server: FhirServer, warehouse:
     assert (third.told, third.deleted) == (2, 0)  # told again within the overlap, marked once
     assert rows(
         warehouse,
-        "select s.way, s.source_count, s.deleted_count, l.read_count, l.updated_count"
+        "select s.method, s.source_count, s.deleted_count, l.read_count, l.updated_count"
         " from raw.delete_search s join raw.load l using (load_id) order by s.delete_search_id",
     ) == [("sweep", 10, 0, 0, 0), ("history", 2, 2, 2, 2), ("history", 2, 0, 2, 0)]
 

@@ -12,7 +12,7 @@ from opensrp_dhis2.errors import IncompleteExtractError, WarehouseUnavailableErr
 from opensrp_dhis2.extract import Extraction, TypeResult, extract, load_folder
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder
-from opensrp_dhis2.warehouse import watermark
+from opensrp_dhis2.warehouse import state
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.clock import AFTER_RECORDINGS, START
 from tests.support.fhir_server import FhirServer, fhir_server
@@ -149,7 +149,7 @@ def test_a_crash_between_the_last_row_and_the_watermark_loses_nothing(server: Fh
 def test_a_watermark_ahead_of_the_servers_clock_is_not_believed(server: FhirServer, warehouse: Warehouse) -> None:
     server.put(10, stamp_ms=server.now_ms - 48 * HOUR_MS)
     with warehouse.connect() as connection:
-        watermark.move(connection, server.url, "Flag", START + timedelta(days=30))
+        state.move_watermark(connection, server.url, "Flag", START + timedelta(days=30))
     result = run(server, warehouse)
     assert (result.inserted, read_to(server.url, warehouse)) == (10, result.window_to)
 

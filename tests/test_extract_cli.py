@@ -67,10 +67,15 @@ def test_status_tells_how_far_a_type_is_and_names_what_is_missing(line: CommandL
     assert "1 missing f00007" in said
     assert "never" in said
     row = line.row("status")
-    assert (row["resource_type"], row["short_count"], row["missing_count"], row["seconds_left"]) == ("Flag", 1, 1, None)
+    assert (row["resource_type"], row["incomplete_count"], row["missing_count"], row["seconds_left"]) == (
+        "Flag",
+        1,
+        1,
+        None,
+    )
     line.proxy.change = lambda query, bundle: None
     read(line, warehouse)
-    assert line.row("status", "Flag")["short_count"] == 0
+    assert line.row("status", "Flag")["incomplete_count"] == 0
     assert "missing f00007" not in line.run("status").stdout
 
 
@@ -90,10 +95,10 @@ def test_verify_ends_with_one_when_something_is_missing(
 def test_resweep_brings_what_came_late(line: CommandLine, server: FhirServer, warehouse: Warehouse) -> None:
     read(line, warehouse)
     server.put(1, first=40, stamp_ms=server.now_ms - 47 * HOUR_MS)
-    assert "Flag" in line.run("resweep", "--days", "1").stdout
+    assert "Flag" in line.run("reread", "--days", "1").stdout
     assert line.run("verify").exit_code == 1
-    row = line.row("resweep", "--days", "3")
-    assert (row["read"], row["inserted"], row["short"]) == (41, 1, 0)
+    row = line.row("reread", "--days", "3")
+    assert (row["read"], row["inserted"], row["incomplete"]) == (41, 1, 0)
     assert line.run("verify").exit_code == 0
 
 
@@ -105,12 +110,12 @@ def test_resweep_ends_with_one_when_something_stays_missing(
     line.proxy.change = lambda query, bundle: (
         drop(bundle, {"f00040"}) if not is_listing(query) and not is_count(query) else None
     )
-    told = line.run("resweep", "--json")
+    told = line.run("reread", "--json")
     assert told.exit_code == 1
     assert json.loads(told.stdout)["missing_ids"] == ["f00040"]
 
 
-@pytest.mark.parametrize("command_name", ["verify", "resweep", "probe"])
+@pytest.mark.parametrize("command_name", ["verify", "reread", "probe"])
 def test_what_asks_a_fhir_server_says_so_where_there_is_none(line: CommandLine, command_name: str) -> None:
     line.environment |= {"FHIR_SOURCE": "ndjson", "FHIR_NDJSON_URL": "somewhere"}
     result = CliRunner().invoke(command, [command_name], env=line.environment)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from opensrp_dhis2.extract import Extraction, extract
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.warehouse import watermark
+from opensrp_dhis2.warehouse import state
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.fhir_server import FhirServer, fhir_server
 
@@ -42,7 +42,7 @@ def test_a_run_that_is_killed_anywhere_loses_nothing(warehouse: Warehouse, datab
         for number in (1, 5, 9):
             assert kill_at_request(server, database_url, number) == -9
             with warehouse.connect() as connection:
-                stands = watermark.read_to(connection, server.url, "Flag") or datetime(1970, 1, 1, tzinfo=UTC)
+                stands = state.read_to(connection, server.url, "Flag") or datetime(1970, 1, 1, tzinfo=UTC)
                 landed = {one for (one,) in connection.execute("select id from raw.flag").fetchall()}
             expected = {v.id for v in server.store.current("Flag") if v.last_updated_ms < stands.timestamp() * 1000}
             assert expected <= landed

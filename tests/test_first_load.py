@@ -10,10 +10,10 @@ from starlette.responses import JSONResponse, Response
 from opensrp_dhis2.errors import FhirUnavailableError
 from opensrp_dhis2.extract import Extraction, extract
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.warehouse import exports, watermark
+from opensrp_dhis2.warehouse import exports, state
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.export_site import FILE, KICK_OFF, POLL, Site, export_site, jobs, load, on, search
-from tests.support.raw import landed, read_to, slice_states
+from tests.support.raw import landed, left, read_to, slice_states
 from tests.support.sql import rows
 
 
@@ -23,14 +23,16 @@ def test_a_first_load_brings_every_type_and_certifies_it_without_reading_a_page(
     site.put(450)
     site.put(30, of_type="Patient")
     done = load(site, warehouse, "Flag", "Patient", "Location")
-    assert (done.state, done.reason, done.left_count) == ("loaded", "", 0)
+    assert (done.state, done.reason, left(warehouse)) == ("loaded", "", 0)
     assert {name: one.inserted for name, one in done.results.items()} == {"Flag": 450, "Patient": 30, "Location": 0}
     assert (landed(warehouse), landed(warehouse, "patient")) == (site.truth(), site.truth("Patient"))
     assert set(slice_states(warehouse)) == {"certified"}
     assert site.count(KICK_OFF) == 1
-    assert rows(warehouse, "select count(*), sum(landed_count)::int from raw.export_file") == [(6, 480)]
+    assert rows(warehouse, "select count(*), sum(loaded_count)::int from raw.export_file") == [(6, 480)]
     with warehouse.connect() as connection:
-        told = [exports.told(connection, site.url, one).partition(" UTC: ")[2] for one in ("Flag", "Patient", "Task")]
+        told = [
+            exports.describe(connection, site.url, one).partition(" UTC: ")[2] for one in ("Flag", "Patient", "Task")
+        ]
     assert told == ["loaded, 450 lines", "loaded, 30 lines", ""]
 
 
@@ -59,9 +61,9 @@ def test_what_changes_or_goes_during_the_export_is_left_to_the_search(site: Site
 
     site.watch = on(POLL, 2, None, write)
     done = load(site, warehouse)
-    assert (done.state, done.left_count, done.results["Flag"].slices > 0) == ("loaded", 1, True)
+    assert (done.state, left(warehouse), done.results["Flag"].slices > 0) == ("loaded", 1, True)
     result = search(site, warehouse)
-    assert (result.short, result.missing) == (0, 0)
+    assert (result.incomplete, result.missing) == (0, 0)
     assert set(slice_states(warehouse)) == {"certified"}
     assert landed(warehouse) == site.truth()
 
@@ -83,10 +85,10 @@ def test_a_resource_that_a_file_leaves_out_is_found_missing_and_read_by_search(
 
     site.watch = cut
     done = load(site, warehouse)
-    assert (done.state, done.left_count, len(landed(warehouse))) == ("loaded", 1, 49)
+    assert (done.state, left(warehouse), len(landed(warehouse))) == ("loaded", 1, 49)
     assert read_to(site.url, warehouse) is None
     site.watch = lambda request: None
-    assert search(site, warehouse).short == 0
+    assert search(site, warehouse).incomplete == 0
     assert site.truth().items() <= landed(warehouse).items()
 
 
@@ -100,7 +102,8 @@ def test_an_export_is_not_asked_for_where_a_type_was_read(site: Site, warehouse:
 def test_an_export_is_done_once_whatever_the_search_made_of_its_rest(site: Site, warehouse: Warehouse) -> None:
     site.put(20)
     site.watch = on(POLL, 2, None, lambda request: site.store.delete("Flag", "f00002"))
-    assert load(site, warehouse).left_count == 1
+    load(site, warehouse)
+    assert left(warehouse) == 1
     assert load(site, warehouse).state == "not_needed"
     assert site.count(KICK_OFF) == 1
 
@@ -109,9 +112,9 @@ def test_a_watermark_that_was_taken_away_asks_for_another_export(site: Site, war
     site.put(20)
     load(site, warehouse)
     with warehouse.connect() as connection:
-        watermark.forget(connection, site.url, "Flag")
+        state.forget(connection, site.url, "Flag")
     done = load(site, warehouse)
-    assert (done.state, done.left_count, done.results["Flag"].unchanged) == ("loaded", 0, 20)
+    assert (done.state, left(warehouse), done.results["Flag"].unchanged) == ("loaded", 0, 20)
     assert read_to(site.url, warehouse) is not None
 
 

@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from opensrp_dhis2.errors import FhirUnavailableError
-from opensrp_dhis2.warehouse import watermark
+from opensrp_dhis2.warehouse import state
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.export_site import FILE, KICK_OFF, POLL, Site, jobs, load, on, search
-from tests.support.raw import landed
+from tests.support.raw import landed, left
 from tests.support.sql import rows
 
 
@@ -28,7 +28,7 @@ def test_a_file_that_is_cut_off_is_read_again(site: Site, warehouse: Warehouse) 
 
     site.watch = cut
     done = load(site, warehouse)
-    assert (done.left_count, done.results["Flag"].inserted) == (0, 250)
+    assert (left(warehouse), done.results["Flag"].inserted) == (0, 250)
     assert rows(warehouse, "select attempt_count from raw.export_file order by 1") == [(1,), (1,), (2,)]
 
 
@@ -44,7 +44,7 @@ def test_a_file_that_stays_cut_off_is_given_up_and_the_search_fills_it_up(site: 
 
     site.watch = cut
     done = load(site, warehouse)
-    assert (done.state, done.left_count, "cut off" in done.reason) == ("loaded", 1, True)
+    assert (done.state, left(warehouse), "cut off" in done.reason) == ("loaded", 1, True)
     assert broken[0].rpartition("/")[2] not in done.reason
     search(site, warehouse)
     assert landed(warehouse) == site.truth()
@@ -64,7 +64,7 @@ def test_a_file_that_only_ever_breaks_does_not_stop_the_rest_for_ever(site: Site
         with pytest.raises(FhirUnavailableError):
             load(site, warehouse)
     done = load(site, warehouse)
-    assert (done.state, done.left_count) == ("loaded", 1)
+    assert (done.state, left(warehouse)) == ("loaded", 1)
     assert (site.count(KICK_OFF), len(landed(warehouse))) == (1, 150)
 
 
@@ -79,7 +79,7 @@ def test_error_files_are_counted_and_deleted_ones_become_tombstones(site: Site, 
     site.put(20)
     load(site, warehouse)
     with warehouse.connect() as connection:
-        watermark.forget(connection, site.url, "Flag")
+        state.forget(connection, site.url, "Flag")
     site.store.delete("Flag", "f00003")
     gone = {"resourceType": "Bundle", "entry": [{"request": {"method": "DELETE", "url": "Flag/f00003"}}]}
     again = {"resourceType": "Bundle", "entry": [{"request": {"method": "DELETE", "url": "Flag/f00004"}}]}
@@ -106,7 +106,7 @@ def test_error_files_are_counted_and_deleted_ones_become_tombstones(site: Site, 
 
     site.watch = watch
     done = load(site, warehouse)
-    assert (done.state, done.results["Flag"].deleted, done.left_count) == ("loaded", 2, 0)
+    assert (done.state, done.results["Flag"].deleted, left(warehouse)) == ("loaded", 2, 0)
     assert rows(warehouse, "select error_count from raw.export_job order by 1 desc limit 1") == [(3,)]
     assert landed(warehouse) == site.truth()  # f00004 was in a file of resources too
 
@@ -126,5 +126,5 @@ def test_no_secret_stands_in_what_is_told(site: Site, warehouse: Warehouse, capl
         done = load(site, warehouse)
     secrets += site.exports.jobs
     told = repr(done) + str(rows(warehouse, "select * from raw.export_status")) + caplog.text
-    assert (done.left_count, "HTTP 403" in done.reason, len(secrets)) == (1, True, 4)
+    assert (left(warehouse), "HTTP 403" in done.reason, len(secrets)) == (1, True, 4)
     assert [one for one in secrets if one in told] == []

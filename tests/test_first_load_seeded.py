@@ -73,7 +73,7 @@ def test_by_any_seed_nothing_is_lost(warehouse: Warehouse, seed: int) -> None:
         site.watch = lambda request: None
         assert_certified_slices_are_whole(site, warehouse)
         result = search(site, warehouse)
-        assert (result.short, result.missing) == (0, 0)
+        assert (result.incomplete, result.missing) == (0, 0)
         truth = {
             v.id: v.version_id for v in site.store.current("Flag") if v.last_updated_ms < site.began_ms - HOUR_MS / 6
         }

@@ -45,7 +45,7 @@ def test_everything_arrives_certified_although_tokens_end_in_the_middle(site: Si
     site.put(300)
     site.before = lambda number: site.keycloak.revoke_all() if number % 4 == 0 else None
     result = read(site, warehouse)
-    assert (result.read, result.short, result.missing) == (300, 0, 0)
+    assert (result.read, result.incomplete, result.missing) == (300, 0, 0)
     assert alive(warehouse) == site.ids()
     assert {state for (state,) in rows(warehouse, "select state from raw.slice")} == {"certified"}
     assert deleted(site, warehouse).deleted == 0
@@ -84,7 +84,7 @@ def test_a_refused_history_leads_to_the_sweep_and_the_reason_is_shown(
     shown = delete_metadata(found)
     assert f"Flag/_history is of no use (HTTP {status})" in shown["deletions by"]
     assert shown["ids at the source"] == 59
-    assert rows(warehouse, "select way from raw.delete_search order by 1") == [("sweep",), ("sweep",)]
+    assert rows(warehouse, "select method from raw.delete_search order by 1") == [("sweep",), ("sweep",)]
 
 
 def test_without_the_role_neither_history_nor_search_mark_anything(site: Site, warehouse: Warehouse) -> None:
@@ -107,7 +107,7 @@ def test_an_android_client_reads_nothing_although_its_extract_would_be_certified
         read(site, warehouse)
     assert [path for path in site.paths if path.startswith(PREFIX)] == []
     result = read(site, warehouse, judge=lambda token: None)  # were the token opaque
-    assert (result.read, result.short, result.missing) == (30, 0, 0)
+    assert (result.read, result.incomplete, result.missing) == (30, 0, 0)
     with site.client(lambda token: None) as client, pytest.raises(IncompleteExtractError, match="Flag 30 of 60"):
         check_counts(client, {"Flag": 60})
 
@@ -152,7 +152,7 @@ def test_what_commits_late_is_fetched_although_the_gateway_drops_no_cache(site: 
 
     site.before = commit
     result = read(site, warehouse)
-    assert (result.short, result.missing, alive(warehouse)) == (0, 0, site.ids())
+    assert (result.incomplete, result.missing, alive(warehouse)) == (0, 0, site.ids())
 
 
 def test_no_token_secret_or_cursor_stands_in_any_message_or_log(

@@ -12,7 +12,7 @@ from opensrp_dhis2.extract import Extraction, TypeResult, extract, verify
 from opensrp_dhis2.extract.deletes import find_deletes, sweep
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.page import SUBSETTED, SUBSETTED_SYSTEM
-from opensrp_dhis2.warehouse import rejected, slices
+from opensrp_dhis2.warehouse import state
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.fhir_proxy import Proxy
 from tests.support.fhir_server import FhirServer, fhir_server
@@ -51,7 +51,7 @@ def run(url: str, warehouse: Warehouse) -> TypeResult:
 
 def outstanding(warehouse: Warehouse) -> list[str]:
     with warehouse.connect() as connection:
-        return [one for one, _ in rejected.outstanding(connection, "Flag")]
+        return [one for one, _ in state.outstanding(connection, "Flag")]
 
 
 def change_one(resource_id: str, odd: Odd) -> Callable[[Any, dict[str, Any]], None]:
@@ -72,7 +72,7 @@ def test_an_odd_resource_costs_itself_only_night_after_night(
     first = run(proxy.url, warehouse)
     server.put(10, first=60, stamp_ms=server.now_ms - 1000)
     second = run(proxy.url, warehouse)
-    assert (first.rejected, first.short, second.short) == (1, 0, 0)
+    assert (first.rejected, first.incomplete, second.incomplete) == (1, 0, 0)
     assert landed(warehouse).keys() == server.truth().keys() - {"f00012"}
     assert outstanding(warehouse) == (["f00012"] if has_id else [])
     with FhirClient(proxy.url) as client:
@@ -86,7 +86,7 @@ def test_an_entry_without_a_resource_is_no_loss(proxy: Proxy, server: FhirServer
             bundle["entry"].append({"fullUrl": "urn:x", "search": {"mode": "outcome"}})
 
     proxy.change = change
-    assert run(proxy.url, warehouse).short == 0
+    assert run(proxy.url, warehouse).incomplete == 0
     assert landed(warehouse) == server.truth()
 
 
@@ -147,7 +147,7 @@ def test_one_of_a_transaction_that_cannot_be_given_hides_no_other(
     faults = Faults()
     with running(create_app(server.store, faults=faults)) as root:
         faults.begin(Plan(cannot_give=frozenset({"f00117"}), gives_ids=gives_ids))
-        assert (run(f"{root}/fhir", warehouse).short, landed(warehouse).keys()) == (
+        assert (run(f"{root}/fhir", warehouse).incomplete, landed(warehouse).keys()) == (
             0,
             server.truth().keys() - {"f00117"},
         )
@@ -169,7 +169,7 @@ def test_what_a_short_slice_lacks_is_missing_whatever_the_watermark_says(
         found = verify(client, warehouse, "Flag")
     assert (found.ids, found.is_complete) == ({"missing": ["f00012"]}, False)
     with warehouse.connect() as connection:
-        assert slices.shortfalls(connection, proxy.url, "Flag")[0]["missing_ids"] == ["f00012"]
+        assert state.incomplete(connection, proxy.url, "Flag")[0]["missing_ids"] == ["f00012"]
 
 
 def test_a_type_that_was_never_read_is_not_complete(server: FhirServer, warehouse: Warehouse) -> None:

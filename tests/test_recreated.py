@@ -104,7 +104,7 @@ def test_files_without_version_numbers_do_not_stand_in_the_way_of_a_server(
     (tmp_path / "Flag.ndjson").write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in bodies))
     load_folder(NdjsonFolder(tmp_path), warehouse, "Flag", HOW)
     rewrite(server, 1, 0.5, "inactive")
-    assert extract(client, warehouse, "Flag", HOW).short == 0
+    assert extract(client, warehouse, "Flag", HOW).incomplete == 0
     find_deletes(client, warehouse, "Flag")
     server.store.delete("Flag", "f00004", stamp_ms=server.now_ms)
     find_deletes(client, warehouse, "Flag")

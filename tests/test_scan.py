@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from opensrp_dhis2.cli.scan import _secrets
+from opensrp_dhis2.cli.privacy_scan import _secrets
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.privacy.long_number import long_numbers
 from opensrp_dhis2.privacy.scan import Needles, Scan, read_needles, scan_paths, scan_tables
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.database import Warehouse
-from opensrp_dhis2.warehouse.raw_pages import table_name
+from opensrp_dhis2.warehouse.load import table_name
 from tests.views.conftest import load
 
 PATIENT = {

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from opensrp_dhis2.errors import FhirOutcomeError
 from opensrp_dhis2.extract import Extraction, TypeResult, extract, resweep, verify
-from opensrp_dhis2.extract.repair import count_late
+from opensrp_dhis2.extract.slice import count_late
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.fhir_proxy import Proxy, Query, drop, is_count, is_listing, is_pages
@@ -29,12 +29,12 @@ def run(at: FhirServer | Proxy, warehouse: Warehouse, *, page_size: int = 100, h
 def test_a_certificate_holds_equal_counts_and_digests_of_both_sides(server: FhirServer, warehouse: Warehouse) -> None:
     server.put(300, stamp_ms=server.now_ms - 48 * HOUR_MS)
     result = run(server, warehouse)
-    assert (result.slices, result.short, result.missing) == (1, 0, 0)
-    found = rows(warehouse, "select state, planned_count, source_count, landed_count, source_digest from raw.slice")
+    assert (result.slices, result.incomplete, result.missing) == (1, 0, 0)
+    found = rows(warehouse, "select state, planned_count, source_count, loaded_count, source_digest from raw.slice")
     [(_, _, _, _, digest)] = found
     assert found == [("certified", 300, 300, 300, digest)]
-    assert rows(warehouse, "select landed_digest = md5(string_agg(id, ',' order by id collate \"C\"))"
-                " from raw.slice, raw.flag group by landed_digest") == [(True,)]  # fmt: skip
+    assert rows(warehouse, "select loaded_digest = md5(string_agg(id, ',' order by id collate \"C\"))"
+                " from raw.slice, raw.flag group by loaded_digest") == [(True,)]  # fmt: skip
     assert not any("_elements" in query for query in server.queries)  # proven without a second look
 
 
@@ -59,7 +59,7 @@ def test_26_what_commits_late_while_its_slice_is_read_is_fetched_and_told(
 
     server.watch = commit
     result = run(server, warehouse)
-    assert (result.short, result.late, result.repaired) == (0, 3, 0)
+    assert (result.incomplete, result.late, result.repaired) == (0, 3, 0)
     assert landed(warehouse) == server.truth()
 
 
@@ -75,8 +75,8 @@ def test_05_what_changes_or_goes_while_its_slice_is_read_is_no_loss(server: Fhir
 
     server.watch = write
     result = run(server, warehouse)
-    assert (result.short, result.missing, result.changed, result.deleted) == (0, 0, 7, 5)
-    assert rows(warehouse, "select state, planned_count, source_count, landed_count from raw.slice") == [
+    assert (result.incomplete, result.missing, result.changed, result.deleted) == (0, 0, 7, 5)
+    assert rows(warehouse, "select state, planned_count, source_count, loaded_count from raw.slice") == [
         ("certified", 300, 287, 287)
     ]
     assert "f00299" not in landed(warehouse)
@@ -86,7 +86,7 @@ def test_what_a_page_leaves_out_is_read_by_id(server: FhirServer, proxy: Proxy, 
     server.put(300, stamp_ms=server.now_ms - 48 * HOUR_MS)
     proxy.change = lambda query, bundle: drop(bundle, {"f00007", "f00250"}) if is_pages(query) else None
     result = run(proxy, warehouse)
-    assert (result.short, result.repaired, result.late, result.inserted) == (0, 2, 0, 300)
+    assert (result.incomplete, result.repaired, result.late, result.inserted) == (0, 2, 0, 300)
     assert landed(warehouse) == server.truth()
     assert slice_states(warehouse) == ["certified"]
 
@@ -101,7 +101,7 @@ def test_03e_pages_that_end_early_are_filled_up_by_id(server: FhirServer, proxy:
 
     proxy.change = cut_off
     result = run(proxy, warehouse)
-    assert (result.short, result.inserted, result.repaired) == (0, 700, 600)
+    assert (result.incomplete, result.inserted, result.repaired) == (0, 700, 600)
     assert landed(warehouse) == server.truth()
 
 
@@ -112,20 +112,20 @@ def test_what_the_source_lists_and_does_not_give_is_named_and_holds_the_watermar
     hidden = {"f02500", "f02501"}
     proxy.change = lambda query, bundle: drop(bundle, hidden) if not is_listing(query) and not is_count(query) else None
     first = run(proxy, warehouse, page_size=1000)
-    assert (first.short, first.missing, first.missing_ids) == (1, 2, sorted(hidden))
+    assert (first.incomplete, first.missing, first.missing_ids) == (1, 2, sorted(hidden))
     stands = read_to(proxy.url, warehouse)
     assert stands is not None
-    short = rows(warehouse, "select window_from, missing_ids, source_count - landed_count from raw.slice"
-                 " where state = 'short'")  # fmt: skip
+    short = rows(warehouse, "select window_from, missing_ids, source_count - loaded_count from raw.slice"
+                 " where state = 'incomplete'")  # fmt: skip
     assert short == [(stands, sorted(hidden), 2)]
     assert landed(warehouse).keys() == server.truth().keys() - hidden
 
     again = run(proxy, warehouse, page_size=1000)  # reads on all the same, and asks again for what is missing
-    assert (again.short, again.missing_ids, read_to(proxy.url, warehouse)) == (1, sorted(hidden), stands)
+    assert (again.incomplete, again.missing_ids, read_to(proxy.url, warehouse)) == (1, sorted(hidden), stands)
 
     proxy.change = lambda query, bundle: None
     healed = run(proxy, warehouse, page_size=1000)
-    assert (healed.short, healed.inserted, landed(warehouse)) == (0, 2, server.truth())
+    assert (healed.incomplete, healed.inserted, landed(warehouse)) == (0, 2, server.truth())
     assert read_to(proxy.url, warehouse) == healed.window_to
     assert set(slice_states(warehouse)) == {"certified"}
 
@@ -137,9 +137,9 @@ def test_what_the_source_counts_and_never_lists_is_found_to_the_millisecond(
     server.put(50, stamp_ms=stamp_ms, step_ms=1000)
     proxy.change = lambda query, bundle: drop(bundle, {"f00020"})
     result = run(proxy, warehouse)
-    assert (result.short, result.missing, result.missing_ids) == (1, 1, [])
+    assert (result.incomplete, result.missing, result.missing_ids) == (1, 1, [])
     at = datetime.fromtimestamp((stamp_ms + 20_000) / 1000, UTC)
-    assert rows(warehouse, "select state, unlisted_count, unlisted_from from raw.slice") == [("short", 1, at)]
+    assert rows(warehouse, "select state, unlisted_count, unlisted_from from raw.slice") == [("incomplete", 1, at)]
     assert read_to(proxy.url, warehouse) is None
 
 
@@ -158,7 +158,7 @@ def test_an_empty_answer_from_a_cache_certifies_nothing(server: FhirServer, prox
 
     proxy.change = forget
     result = run(proxy, warehouse)
-    assert (result.short, result.repaired, result.deleted) == (0, 1, 0)
+    assert (result.incomplete, result.repaired, result.deleted) == (0, 1, 0)
     assert landed(warehouse) == server.truth()
 
 
@@ -168,11 +168,11 @@ def test_what_is_refused_has_landed_as_rejected_and_is_never_missing(server: Fhi
     subsetted = {"tag": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}]}
     server.put(1, first=21, stamp_ms=server.now_ms - 48 * HOUR_MS, meta=subsetted)
     result = run(server, warehouse)
-    assert (result.read, result.inserted, result.rejected, result.short, result.missing) == (22, 20, 2, 0, 0)
+    assert (result.read, result.inserted, result.rejected, result.incomplete, result.missing) == (22, 20, 2, 0, 0)
     found = dict(rows(warehouse, "select id, reason from raw.rejected"))
     assert "SUBSETTED" in found["f00021"]
     assert "UntranslatableCharacter" in found["f00020"]
-    assert rows(warehouse, "select state, source_count, landed_count, rejected_count from raw.slice") == [
+    assert rows(warehouse, "select state, source_count, loaded_count, rejected_count from raw.slice") == [
         ("certified", 22, 20, 2)
     ]
     assert read_to(server.url, warehouse) == result.window_to
@@ -270,7 +270,7 @@ def test_24h_a_resweep_finds_late_rows_and_tags_that_changed_without_a_version(
     with FhirClient(server.url) as client:
         result = resweep(client, warehouse, "Flag", HOW)
         again = resweep(client, warehouse, "Flag", HOW)
-    assert (result.read, result.inserted, result.updated, result.short) == (22, 2, 1, 0)
+    assert (result.read, result.inserted, result.updated, result.incomplete) == (22, 2, 1, 0)
     assert (again.read, again.inserted, again.updated) == (22, 0, 0)
     assert rows(warehouse, "select resource -> 'meta' -> 'tag' from raw.flag where id = 'f00000'") == [
         ([{"code": "c"}],)

@@ -12,7 +12,7 @@ from opensrp_dhis2_sandbox.server import running
 from opensrp_dhis2.errors import FhirUnavailableError
 from opensrp_dhis2.extract import Extraction, extract, resweep, verify
 from opensrp_dhis2.extract.deletes import SweepResult, sweep
-from opensrp_dhis2.extract.loading import merged
+from opensrp_dhis2.extract.extraction import merged
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.page import Page
 from opensrp_dhis2.fhir.unreadable import CANNOT_GIVE

@@ -1,4 +1,4 @@
-"""The commands below `extract`: how far each type is, whether all of it is here, and the re-sweep of past days.
+"""The commands below `extract`: how far each type is, whether all of it is here, and past days read again.
 
 It asks and prints; exit code 1 says that something is missing.
 """
@@ -14,21 +14,29 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from opensrp_dhis2.cli.console import PlainTable, opened_warehouse, print_json, print_table, read_settings, say
-from opensrp_dhis2.connections import extraction, open_fhir, open_way
+from opensrp_dhis2.cli.console import (
+    PlainTable,
+    old_name,
+    opened_warehouse,
+    print_json,
+    print_table,
+    read_settings,
+    say,
+)
+from opensrp_dhis2.connections import extraction, open_fhir, open_source
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.extract import TypeResult, Verification, resweep, verify
-from opensrp_dhis2.extract.run import RESWEEP_DAYS
+from opensrp_dhis2.extract.search import RESWEEP_DAYS
 from opensrp_dhis2.fhir.gateway import TypeProbe, probe
 from opensrp_dhis2.settings import Settings
-from opensrp_dhis2.warehouse import loaded_file, rejected, slices
+from opensrp_dhis2.warehouse import loaded_file, state
 
 Row = Mapping[str, Any]
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 types_argument = click.argument("resource_types", metavar="[TYPE]...", nargs=-1)
 FINDINGS = ("missing", "stale", "gone", "rejected", "not_due", "unlisted")
 progress_console = Console(stderr=True)  # so that a pipe gets the result alone
-RESULTS = ("read", "inserted", "updated", "slices", "short", "repaired", "late", "changed", "deleted", "missing")
+RESULTS = ("read", "inserted", "updated", "slices", "incomplete", "repaired", "late", "changed", "deleted", "missing")
 
 
 @click.group()
@@ -43,21 +51,21 @@ def extract_status(resource_types: tuple[str, ...], as_json: bool) -> None:
     """Show how far each TYPE has been read, how fast it goes, and what is missing; default: all."""
     settings = read_settings()
     with opened_warehouse() as warehouse, open_fhir(settings) as client, warehouse.connect() as connection:
-        source = open_way(settings, warehouse, client).source
+        source = open_source(settings, warehouse, client).name
         files = [one for name in resource_types or settings.all_resource_types
                  for one in loaded_file.certificates(connection, source, name)]  # fmt: skip
-        rows = slices.status(connection, source, resource_types)
+        rows = state.status(connection, source, resource_types)
         types = dict.fromkeys(row["resource_type"] for row in rows)
-        short = [{"resource_type": t, **row} for t in types for row in slices.shortfalls(connection, source, t)]
-        refused = [(t, *one) for t in types for one in rejected.outstanding(connection, t)]
+        incomplete = [{"resource_type": t, **row} for t in types for row in state.incomplete(connection, source, t)]
+        refused = [(t, *one) for t in types for one in state.outstanding(connection, t)]
     if as_json:
         print_json([*(dict(row) | {"seconds_left": seconds_left(row)} for row in rows), *files])
         return
     if files:
         print_table(_files(files))
     if rows or not files:
-        print_table(_standings(rows))
-    for one in short:
+        print_table(_progress_table(rows))
+    for one in incomplete:
         ids = "".join(f" {each}" for each in one["missing_ids"])
         say(f"{one['resource_type']} {one['window_from']} to {one['window_to']}: {one['missing_count']} missing{ids}")
     for resource_type, resource_id, reason in refused:
@@ -87,11 +95,11 @@ def extract_verify(resource_types: tuple[str, ...], as_json: bool) -> None:
         sys.exit(1)
 
 
-@extract.command("resweep")
+@extract.command("reread")
 @types_argument
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), default=RESWEEP_DAYS, show_default=True)
 @json_option
-def extract_resweep(resource_types: tuple[str, ...], days: float, as_json: bool) -> None:
+def extract_reread(resource_types: tuple[str, ...], days: float, as_json: bool) -> None:
     """Read the last days of each TYPE again, in slices with certificates. Default: all types."""
     settings, found = _server_settings(), list[TypeResult]()
     how = extraction(settings)
@@ -104,8 +112,11 @@ def extract_resweep(resource_types: tuple[str, ...], days: float, as_json: bool)
         print_json([asdict(one) for one in found])
     else:
         print_table(_counts([asdict(one) for one in found], RESULTS))
-    if any(one.short for one in found):
+    if any(one.incomplete for one in found):
         sys.exit(1)
+
+
+extract.add_command(old_name(extract_reread, "resweep", "extract reread"))
 
 
 @extract.command("probe")
@@ -155,7 +166,7 @@ def _shown(progress: Progress, task: Any) -> Any:
     return show
 
 
-def _standings(rows: Sequence[Row]) -> Table:
+def _progress_table(rows: Sequence[Row]) -> Table:
     table = PlainTable(
         "type", "kind", "complete to", "slices", "unfinished", "per second", "left", "missing", box=box.SIMPLE
     )

@@ -9,13 +9,13 @@ import dagster as dg
 from opensrp_dhis2.connections import extraction
 from opensrp_dhis2.defs.failures import dagster_failures, raise_together
 from opensrp_dhis2.defs.resources import read_settings
-from opensrp_dhis2.defs.source import certificate_metadata, raw_key, way_in
+from opensrp_dhis2.defs.source import certificate_metadata, configured_source, raw_key
 from opensrp_dhis2.errors import OpenSrpDhis2Error
 from opensrp_dhis2.extract import resweep
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.plain_text import markdown_table, one_line
 from opensrp_dhis2.settings import Settings
-from opensrp_dhis2.warehouse import loaded_file, rejected, slices
+from opensrp_dhis2.warehouse import loaded_file, state
 from opensrp_dhis2.warehouse.database import Warehouse
 
 CHECK = "complete"
@@ -41,33 +41,33 @@ def _complete(resource_type: str) -> dg.AssetChecksDefinition:
         fhir: dg.ResourceParam[FhirClient],
     ) -> dg.AssetCheckResult:
         with dagster_failures(context.retry_number):
-            source = way_in(warehouse, fhir).source
+            source = configured_source(warehouse, fhir).name
             with warehouse.connect() as connection:
-                short = slices.shortfalls(connection, source, resource_type)
-                standing = slices.status(connection, source, [resource_type])
+                incomplete = state.incomplete(connection, source, resource_type)
+                progress = state.status(connection, source, [resource_type])
                 files = loaded_file.certificates(connection, source, resource_type)
-                refused = rejected.outstanding(connection, resource_type)
-        unfinished = sum(row["unfinished_count"] for row in standing)
+                refused = state.outstanding(connection, resource_type)
+        unfinished = sum(row["unfinished_count"] for row in progress)
         broken = [one for one in files if one["state"] == "broken"]
         return dg.AssetCheckResult(
-            passed=not (short or unfinished or broken or refused),
-            severity=SEVERITY.ERROR if short or unfinished or broken else SEVERITY.WARN,
+            passed=not (incomplete or unfinished or broken or refused),
+            severity=SEVERITY.ERROR if incomplete or unfinished or broken else SEVERITY.WARN,
             metadata={
                 **({"files": dg.MetadataValue.md(shown_files(files, broken))} if files else {}),
-                "certified_slices": sum(row["certified_count"] for row in standing),
+                "certified_slices": sum(row["certified_count"] for row in progress),
                 "unfinished_slices": unfinished,
-                "missing": sum(row["missing_count"] for row in short),
+                "missing": sum(row["missing_count"] for row in incomplete),
                 "rejected": len(refused),
                 **({"rejected_for": dg.MetadataValue.md(shown_reasons(refused))} if refused else {}),
-                **({"short_slices": dg.MetadataValue.md(shown(short))} if short else {}),
+                **({"incomplete_slices": dg.MetadataValue.md(shown(incomplete))} if incomplete else {}),
             },
         )
 
     return complete
 
 
-def shown(short: Sequence[Mapping[str, Any]]) -> str:
-    """Write slices that stayed short as a list; their ids stay in the warehouse, for `extract status`."""
+def shown(incomplete: Sequence[Mapping[str, Any]]) -> str:
+    """Write slices that stayed incomplete as a list; their ids stay in the warehouse, for `extract status`."""
     return "\n".join(
         f"- {one['window_from']} to {one['window_to']}: {one['missing_count']} missing"
         + (
@@ -75,7 +75,7 @@ def shown(short: Sequence[Mapping[str, Any]]) -> str:
             if one["unlisted_count"]
             else ""
         )
-        for one in short
+        for one in incomplete
     )
 
 

@@ -5,15 +5,15 @@ from typing import Any
 
 import dagster as dg
 
-from opensrp_dhis2.connections import open_way
+from opensrp_dhis2.connections import open_source
 from opensrp_dhis2.defs.failures import dagster_failures, raise_together
 from opensrp_dhis2.defs.resources import read_settings
-from opensrp_dhis2.errors import ConfigurationError, OpenSrpDhis2Error
+from opensrp_dhis2.errors import OpenSrpDhis2Error
 from opensrp_dhis2.extract.deletes import MAX_SHARE, DeleteResult, SweepResult
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.database import Warehouse
-from opensrp_dhis2.warehouse.raw_pages import table_name
+from opensrp_dhis2.warehouse.load import table_name
 
 SUNDAY_NIGHT = "0 3 * * 0"  # after the nightly extract, before the daily report
 
@@ -59,12 +59,10 @@ def sweep_job(settings: Settings) -> dg.JobDefinition:
     ) -> Iterator[dg.AssetObservation | dg.Output[None]]:
         failed: dict[str, OpenSrpDhis2Error] = {}
         with dagster_failures(context.retry_number):
-            way = open_way(read_settings(), warehouse, fhir)
-            if way.sweep is None:
-                raise ConfigurationError(f"{way.source} does not tell which resources were deleted: nothing to compare")
+            source = open_source(read_settings(), warehouse, fhir)
             for resource_type in config.resource_types or settings.all_resource_types:
                 try:
-                    result = way.sweep(resource_type, max_share=config.max_share)
+                    result = source.sweep(resource_type, config.max_share)
                 except OpenSrpDhis2Error as error:
                     context.log.error(f"{resource_type}: {error}")
                     failed[resource_type] = error

@@ -7,17 +7,17 @@ from typing import Any
 
 import dagster as dg
 
-from opensrp_dhis2.connections import open_way
+from opensrp_dhis2.connections import open_source
 from opensrp_dhis2.defs.deletes import delete_metadata
 from opensrp_dhis2.defs.failures import dagster_failures
 from opensrp_dhis2.defs.resources import read_settings
 from opensrp_dhis2.extract import TypeResult
-from opensrp_dhis2.extract.run import Progress
-from opensrp_dhis2.extract.way import Way
+from opensrp_dhis2.extract.extraction import ReportProgress
+from opensrp_dhis2.extract.source import Source
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.database import Warehouse
-from opensrp_dhis2.warehouse.raw_pages import table_name
+from opensrp_dhis2.warehouse.load import table_name
 
 LOG_SECONDS = 15.0
 NIGHTLY_STALE, WEEKLY_STALE = timedelta(hours=36), timedelta(days=8)
@@ -47,21 +47,21 @@ def _raw_asset(resource_type: str, stale_after: timedelta) -> dg.AssetsDefinitio
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], fhir: dg.ResourceParam[FhirClient]
     ) -> dg.MaterializeResult[None]:
         with dagster_failures(context.retry_number):
-            way = open_way(read_settings(), warehouse, fhir, _logged(context.log.info, resource_type))
-            result = way.extract(resource_type)
-            gone = way.find_deletes(resource_type) if way.find_deletes else None
-        deleted = delete_metadata(gone) if gone else {"deletions by": "nothing: this way in does not tell them"}
+            source = open_source(read_settings(), warehouse, fhir, _logged(context.log.info, resource_type))
+            result = source.extract(resource_type)
+            found = source.find_deletes(resource_type)
+        deleted = delete_metadata(found) if found else {"deletions by": "nothing: this source does not tell them"}
         return dg.MaterializeResult(metadata=_metadata(result) | certificate_metadata(result) | deleted)
 
     return extract_type
 
 
-def way_in(warehouse: Warehouse, fhir: FhirClient) -> Way:
-    """Return the way in that the settings of this process name."""
-    return open_way(read_settings(), warehouse, fhir)
+def configured_source(warehouse: Warehouse, fhir: FhirClient) -> Source:
+    """Return the source that the settings of this process name."""
+    return open_source(read_settings(), warehouse, fhir)
 
 
-def _logged(log: Callable[[str], None], resource_type: str) -> Progress:
+def _logged(log: Callable[[str], None], resource_type: str) -> ReportProgress:
     """Log how far a type is, how fast it goes and how long it will take, every LOG_SECONDS at most."""
     began = logged = time.monotonic()
     read = 0
@@ -94,13 +94,13 @@ def _metadata(result: TypeResult) -> dict[str, Any]:
         "seconds": round(result.seconds, 2),
         **window,
         **files,
-        **({"way in": result.note} if result.note else {}),
+        **({"source": result.note} if result.note else {}),
     }
 
 
 def certificate_metadata(result: TypeResult) -> dict[str, Any]:
     """Return what a run's certificates say, for the metadata of raw/<type>."""
-    names = ("slices", "short", "repaired", "late", "changed", "missing")
+    names = ("slices", "incomplete", "repaired", "late", "changed", "missing")
     counts = {name: getattr(result, name) for name in names}
     return counts | (
         {"missing ids": f"opensrp-dhis2 extract status {result.resource_type}"} if result.missing_ids else {}

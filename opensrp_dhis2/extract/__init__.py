@@ -5,7 +5,7 @@ The only room that knows both fhir/ and warehouse/; it refuses to know Dagster a
 
 from opensrp_dhis2.extract.extraction import Extraction, TypeResult
 from opensrp_dhis2.extract.folder import load_folder
-from opensrp_dhis2.extract.run import extract, resweep
-from opensrp_dhis2.extract.verification import Verification, verify
+from opensrp_dhis2.extract.listing import Verification, verify
+from opensrp_dhis2.extract.search import extract, resweep
 
 __all__ = ["Extraction", "TypeResult", "Verification", "extract", "load_folder", "resweep", "verify"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, LiteralString, NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -15,27 +15,10 @@ from psycopg.conninfo import conninfo_to_dict
 
 from opensrp_dhis2.errors import ConfigurationError, FhirUnavailableError
 from opensrp_dhis2.warehouse.database import CONNECT_LIMITS, LOCK_WAIT_SECONDS, Connection, refuse_misread
+from opensrp_dhis2.warehouse.queries import query
 
 AT = "_airbyte_extracted_at"
 WANTED = {"resource": "jsonb", AT: "timestamp with time zone"}
-_BODY = "select convert_to(resource::text, 'UTF8') from {table}"
-_STAMP = (
-    "select resource ->> 'id', convert_to(jsonb_build_object('resourceType', resource -> 'resourceType',"
-    " 'id', resource -> 'id', 'meta', resource -> 'meta')::text, 'UTF8') from {table}"
-)
-_WITHIN = " where _airbyte_extracted_at >= {start} and _airbyte_extracted_at < {end}"
-_TALLY = (
-    "select count(*), count(distinct id) + count(*) filter (where id is null),"
-    " md5(coalesce(string_agg(distinct id, ',' order by id), ''))"
-    " from (select (resource ->> 'id') collate \"C\" as id from {table}"
-    " where _airbyte_extracted_at >= {start} and _airbyte_extracted_at < {end}) r"
-)
-_CUT = (
-    "with at as (select _airbyte_extracted_at as at, count(*) as held from {table}"
-    " where _airbyte_extracted_at >= {start} group by 1),"
-    " running as (select at, held, (sum(held) over (order by at) - held)::bigint as before from at)"
-    " select min(at), sum(held)::bigint from running group by before / {size} order by 1"
-)
 
 
 class Tally(NamedTuple):
@@ -105,42 +88,36 @@ class AirbyteTable:
 
     def newest(self, start_at: datetime) -> tuple[int, datetime | None]:
         """Count the rows since an instant, and give the newest time of all rows; none when there is no row."""
-        query = (
-            "select count(*) filter (where _airbyte_extracted_at >= {start}), max(_airbyte_extracted_at) from {table}"
-        )
-        [(count, newest_at)] = self._rows(query, start=start_at)
+        [(count, newest_at)] = self._rows("newest", start_at=start_at)
         return count, newest_at
 
     def cut(self, start_at: datetime, end_at: datetime, size: int) -> list[tuple[datetime, datetime, int]]:
         """Cut what came since an instant into parts of about so many rows, as from, to, rows; ties stay together."""
-        cuts = self._rows(_CUT, start=start_at, size=size)
+        cuts = self._rows("cut", start_at=start_at, size=size)
         starts = [start_at, *(at for at, _ in cuts[1:])]
         return list(zip(starts, [*starts[1:], end_at], (count for _, count in cuts), strict=True))
 
     def tally(self, start_at: datetime, end_at: datetime) -> Tally:
         """Count a part by the source's own SQL."""
-        return Tally(*self._rows(_TALLY, start=start_at, end=end_at)[0])
+        return Tally(*self._rows("tally", start_at=start_at, end_at=end_at)[0])
 
     def bodies(self, start_at: datetime, end_at: datetime) -> Iterator[bytes]:
         """Yield the resources of a part."""
-        return (body or b"" for (body,) in self._copied(_BODY + _WITHIN, ["bytea"], start=start_at, end=end_at))
+        return (body or b"" for (body,) in self._copied("bodies", ["bytea"], start_at=start_at, end_at=end_at))
 
     def bodies_of(self, ids: Sequence[str]) -> Iterator[bytes]:
         """Yield all versions of these resources; reads the whole table."""
-        query = _BODY + " where resource ->> 'id' = any({ids})"
-        return (body for (body,) in self._copied(query, ["bytea"], ids=list(ids)))
+        return (body for (body,) in self._copied("bodies_of", ["bytea"], ids=list(ids)))
 
     def stamps(self) -> Iterator[tuple[str | None, bytes]]:
         """Yield the id of every row, and its resource with no more than its type, id and meta."""
-        return self._copied(_STAMP, ["text", "bytea"])
+        return self._copied("stamps", ["text", "bytea"])
 
     def _find(self, schema: str, resource_type: str) -> str:
         """Find the table as Airbyte may have named it: Patient, patient; questionnaireresponse, questionnaire_response."""
-        rows = self._rows(
-            "select table_name, column_name, data_type from information_schema.columns where table_schema = {schema}"
-            " and lower(replace(table_name, '_', '')) = {name}",
-            schema=schema, name=resource_type.lower(),
-        )  # fmt: skip
+        of = {"schema": schema, "name": resource_type.lower()}
+        with self._translated():
+            rows = self._connection.execute(query("airbyte", "columns"), of).fetchall()
         names = sorted({name for name, _, _ in rows})
         if len(names) != 1:
             found = f"there are {' and '.join(names)}" if names else "it is not there, or this account may not read it"
@@ -157,22 +134,22 @@ class AirbyteTable:
             )
         return str(names[0])
 
-    def _query(self, query: LiteralString, values: dict[str, Any]) -> sql.Composed:
-        table = getattr(self, "_table", sql.SQL(""))
-        return sql.SQL(query).format(table=table, **{name: sql.Literal(value) for name, value in values.items()})
+    def _query(self, name: str) -> bytes:
+        rows = sql.SQL("with airbyte_row as (select * from {}) ").format(self._table)
+        return rows.as_bytes(self._connection) + query("airbyte", name).encode()
 
-    def _rows(self, query: LiteralString, **values: Any) -> list[tuple[Any, ...]]:
-        with self._told():
-            return self._connection.execute(self._query(query, values)).fetchall()
+    def _rows(self, name: str, **values: Any) -> list[tuple[Any, ...]]:
+        with self._translated():
+            return self._connection.execute(self._query(name), values).fetchall()
 
-    def _copied(self, query: LiteralString, types: Sequence[str], **values: Any) -> Iterator[Any]:
-        statement = sql.SQL("copy ({}) to stdout (format binary)").format(self._query(query, values))
-        with self._told(), self._connection.cursor().copy(statement) as copy:
+    def _copied(self, name: str, types: Sequence[str], **values: Any) -> Iterator[Any]:
+        statement = b"copy (%b) to stdout (format binary)" % self._query(name)
+        with self._translated(), self._connection.cursor().copy(statement, values) as copy:
             copy.set_types(types)
             yield from copy.rows()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translated(self) -> Iterator[None]:
         try:
             yield
         except (psycopg.OperationalError, psycopg.errors.UndefinedTable) as error:  # swapped by Airbyte just now

@@ -4,26 +4,30 @@ It knows fhir/ and warehouse/; it refuses to know Dagster, and never takes silen
 """
 
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from opensrp_dhis2.errors import CursorExpiredError, HistoryRefusedError, IncompleteExtractError
+from opensrp_dhis2.extract.extraction import SearchRun, TypeRun
+from opensrp_dhis2.extract.listing import add_stamps
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.fhir.history import Deleted, deletions
-from opensrp_dhis2.fhir.ids import IDS_PER_READ, Stamp
+from opensrp_dhis2.fhir.history import deletions
+from opensrp_dhis2.fhir.ids import IDS_PER_READ
 from opensrp_dhis2.fhir.page import Page
 from opensrp_dhis2.fhir.unreadable import list_stamps, read_ids
 from opensrp_dhis2.fhir.window import BEGINNING
+from opensrp_dhis2.warehouse import deletions as tombstones
+from opensrp_dhis2.warehouse.comparison import AtSource, Comparison, Difference
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
-from opensrp_dhis2.warehouse.raw_pages import Load, LoadCounts, table_name
+from opensrp_dhis2.warehouse.deletions import DeleteSearch
+from opensrp_dhis2.warehouse.load import Load, LoadCounts
 
 OVERLAP = timedelta(hours=1)  # read again of the history: a deletion shows at its commit, under the stamp of its start
 MAX_SHARE = 0.2  # of a type; more at once is rather a filtered token or a broken gateway
 HARMLESS_COUNT = 100
 MAX_ATTEMPTS = 4  # for a sweep whose cursor expired
-READS_PER_LOAD = 20
-BLANK = "\\N"
+IDS_PER_LOAD = 20 * IDS_PER_READ
 
 
 @dataclass(frozen=True)
@@ -61,39 +65,24 @@ def find_deletes(
     The first time, after the server's clock jumped back, and where the history is refused, all ids are compared.
     Raises: as the client, the warehouse and `sweep`; nothing is marked then, and the next run asks for the same time.
     """
-    started, now = time.monotonic(), client.server_now()
-    read_to = _read_to(client, warehouse, resource_type)
+    started, now, run = time.monotonic(), client.server_now(), _run_of(client, warehouse, resource_type)
+    read_to = _read_to(run)
     if read_to is None:
-        return _swept(client, warehouse, resource_type, "no deletions were looked for before")
+        return _swept(run, "no deletions were looked for before")
     if read_to > now:
-        return _swept(client, warehouse, resource_type, "the server's clock was ahead at the last search")
+        return _swept(run, "the server's clock was ahead at the last search")
     since = min(read_to, now) - OVERLAP
     try:
-        told = _told(client, resource_type, since)
+        gone = _told_deleted(run, since)
     except HistoryRefusedError as error:
-        return _swept(client, warehouse, resource_type, str(error))
-    told += _begun_anew(client, warehouse, resource_type, told)
+        return _swept(run, str(error))
+    gone |= _begun_anew(run, gone)
     until = now - timedelta(seconds=lag_seconds)
     with warehouse.connect() as connection:
-        search = _Search(connection, client.base_url, resource_type)
-        deleted = search.mark(told)
-        search.end("history", None, since, until, len(told), deleted)
-    return DeleteResult(resource_type, since, until, len(told), deleted, time.monotonic() - started)
-
-
-def _begun_anew(client: FhirClient, warehouse: Warehouse, resource_type: str, told: Sequence[Deleted]) -> list[Deleted]:
-    """Return those told as deleted whose number is higher here, and that are gone: they were expunged and made again."""
-    with warehouse.connect() as connection:
-        later = dict(
-            connection.execute(
-                "select * from raw.later_than(%s, %s, %s)",
-                (table_name(resource_type), [one.id for one in told], [one.version_id for one in told]),
-            ).fetchall()
-        )
-    there, ids = set[str](), sorted(later)
-    for first in range(0, len(ids), IDS_PER_READ):
-        there |= _read_into(Page(), client, resource_type, ids[first : first + IDS_PER_READ])
-    return [Deleted(one, later[one]) for one in ids if one not in there]
+        load_id = Load(connection, resource_type, source=run.source).load_id
+        deleted = tombstones.mark_gone(connection, resource_type, gone, load_id)
+        _keep(connection, run, load_id, DeleteSearch("history", None, since, until, len(gone), deleted))
+    return DeleteResult(resource_type, since, until, len(gone), deleted, time.monotonic() - started)
 
 
 def sweep(
@@ -111,189 +100,161 @@ def sweep(
     Args: `max_share` of the type that may be gone at once without the history saying so.
     Raises: IncompleteExtractError (terminal) beyond it, and when the cursor keeps expiring; nothing is marked then.
     """
-    started, now = time.monotonic(), client.server_now()
-    _read_to(client, warehouse, resource_type)  # makes the table of a type never read
-    since_load = _last_load(warehouse)
-    source_count, differences = _compare(client, warehouse, resource_type)
-    anew = {one for one, (_, difference) in differences.items() if difference in ("rolled_back", "retagged")}
-    there, loaded, rejected = _load_by_id(client, warehouse, resource_type, list(differences), _Anew(anew, since_load))
-    gone = [
-        Deleted(one, version_id)
-        for one, (version_id, difference) in differences.items()
-        if difference == "gone" and one not in there
-    ]
-    _refuse_mass(client, warehouse, resource_type, gone, max_share, source_count)
+    started, now, run = time.monotonic(), client.server_now(), _run_of(client, warehouse, resource_type)
+    _read_to(run)  # makes the table of a type never read
     with warehouse.connect() as connection:
-        search = _Search(connection, client.base_url, resource_type)
-        deleted = search.mark(gone)
-        search.end("sweep", reason, None, now, source_count, deleted, loaded)
-    return SweepResult(resource_type, source_count, deleted, loaded, now, time.monotonic() - started, rejected)
-
-
-@dataclass(frozen=True)
-class _Anew:
-    """What is loaded whatever its version, but for what was read here after that load."""
-
-    ids: set[str]
-    since_load: int
-
-
-class _Search:
-    """One search for deletions, in the caller's transaction."""
-
-    def __init__(self, connection: Connection, source: str, resource_type: str) -> None:
-        self._connection, self._of, self._table = connection, (source, resource_type), table_name(resource_type)
-        self._load_id = Load(connection, resource_type, source=source).counts().load_id
-        connection.execute("select raw.begin_delete_search()")
-
-    def mark(self, gone: Iterable[Deleted]) -> int:
-        """Put a tombstone on each that has no later version here; give how many."""
-        with self._connection.cursor().copy("copy gone (id, version_id) from stdin") as copy:
-            for one in gone:
-                copy.write_row((one.id, one.version_id))
-        row = self._connection.execute(
-            "select raw.mark_gone(%s, %s, %s)", (self._table, self._of[1], self._load_id)
-        ).fetchone()
-        return int(row[0]) if row else 0
-
-    def end(
-        self, way: str, reason: str | None, since: datetime | None, until: datetime,
-        source_count: int, deleted: int, loaded: int = 0,
-    ) -> None:  # fmt: skip
-        """Record the search, and how far the history need not be asked again."""
-        self._connection.execute(
-            "insert into raw.delete_search (source, resource_type, way, reason, since_at, until_at, source_count,"
-            " deleted_count, loaded_count, load_id) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            (*self._of, way, reason, since, until, source_count, deleted, loaded, self._load_id),
-        )
-        self._connection.execute(
-            "insert into raw.delete_watermark as w (source, resource_type, read_to) values (%s, %s, %s)"
-            " on conflict (source, resource_type) do update set read_to = excluded.read_to",
-            (*self._of, until),
-        )
-
-
-def _read_to(client: FhirClient, warehouse: Warehouse, resource_type: str) -> datetime | None:
+        since_load = tombstones.last_load(connection)
+    source_count, differences = _compare(run)
+    found = _Found({each.id for each in differences if each.kind in ("rolled_back", "retagged")}, since_load)
+    _load_by_id(run, found, [each.id for each in differences])
+    gone = {each.id: each.version_id for each in differences if each.kind == "gone" and each.id not in found.ids}
     with warehouse.connect() as connection:
-        connection.execute("select raw.ensure_table(%s)", (table_name(resource_type),))
-        row = connection.execute(
-            "select read_to from raw.delete_watermark where source = %s and resource_type = %s",
-            (client.base_url, resource_type),
-        ).fetchone()
-    return row[0] if row else None
-
-
-def _last_load(warehouse: Warehouse) -> int:
+        alive = tombstones.alive_count(connection, resource_type)
+    refuse_mass(
+        resource_type, gone, alive, most_gone(alive, source_count, max_share), lambda: _ever_told_deleted(run),
+        f"are not at {run.source}, and no history says that they were deleted: a token that filters or a broken "
+        "gateway looks just so, so none was marked. Check the account's roles and the server's own count",
+    )  # fmt: skip
     with warehouse.connect() as connection:
-        row = connection.execute("select coalesce(max(load_id), 0) from raw.load").fetchone()
-    return int(row[0]) if row else 0
-
-
-def _swept(client: FhirClient, warehouse: Warehouse, resource_type: str, reason: str) -> DeleteResult:
-    result = sweep(client, warehouse, resource_type, reason=reason)
-    return DeleteResult(resource_type, None, result.until, 0, result.deleted, result.seconds, reason, result)
-
-
-def _told(client: FhirClient, resource_type: str, since: datetime) -> list[Deleted]:
-    return [one for some in deletions(client, resource_type, since) for one in some]
-
-
-def _compare(client: FhirClient, warehouse: Warehouse, resource_type: str) -> tuple[int, dict[str, tuple[int, str]]]:
-    """Return how many ids the source has, and of each id that differs the version here and the difference."""
-    for _ in range(MAX_ATTEMPTS):
-        try:
-            with warehouse.connect() as connection:
-                connection.execute("select raw.begin_delete_search()")
-                source_count = _copy_seen(connection, list_stamps(client, resource_type))
-                found = connection.execute("select * from raw.compare_seen(%s)", (table_name(resource_type),))
-                return source_count, {one: (version_id, difference) for one, version_id, difference in found}
-        except CursorExpiredError:
-            continue
-    raise IncompleteExtractError(
-        f"The ids of {resource_type} at {client.base_url} were not read to the end: the page cursor expired "
-        f"{MAX_ATTEMPTS} times; give the server a longer search expiry",
-        url=client.base_url,
+        load_id = Load(connection, resource_type, source=run.source).load_id
+        deleted = tombstones.mark_gone(connection, resource_type, gone, load_id)
+        _keep(connection, run, load_id, DeleteSearch("sweep", reason, None, now, source_count, deleted, found.loaded))
+    return SweepResult(
+        resource_type, source_count, deleted, found.loaded, now, time.monotonic() - started, found.rejected
     )
 
 
-def _copy_seen(connection: Connection, pages: Iterable[list[Stamp]]) -> int:
-    with connection.cursor().copy("copy seen (id, version_id, last_updated, tags_md5) from stdin") as copy:
-        for page in pages:
-            copy.write("".join(map(_line, page)))
-    row = connection.execute("select count(distinct id) from seen").fetchone()
-    return int(row[0]) if row else 0
+def most_gone(alive: int, source_count: int, max_share: float) -> float:
+    """Return how many of a type may be gone at once; a source that is empty proves least."""
+    return max(HARMLESS_COUNT if source_count else 0, alive * max_share)
 
 
-def _line(one: Stamp) -> str:
-    return f"{one.id}\t{one.version_id}\t{one.last_updated.isoformat()}\t{one.tags_md5 or BLANK}\n"
+def refuse_mass(
+    resource_type: str,
+    gone: Collection[str],
+    alive: int,
+    limit: float,
+    explained: Callable[[], Collection[str]],
+    cause: str,
+) -> None:
+    """Stop before marking a large part of a type that only silence calls deleted.
+
+    Args: `explained` returns the ids that the source says were deleted; `cause` goes on after "3 of 4 Flag resources here".
+    Raises: IncompleteExtractError (terminal).
+    """
+    if len(gone) <= limit:
+        return
+    unexplained = len(set(gone).difference(explained()))
+    if unexplained > limit:
+        raise IncompleteExtractError(
+            f"{unexplained} of {alive} {resource_type} resources here {cause}; if they were really removed, run the job "
+            "sweep_deletes with max_share 1"
+        )
 
 
-def _load_by_id(
-    client: FhirClient, warehouse: Warehouse, resource_type: str, ids: Sequence[str], anew: _Anew
-) -> tuple[set[str], int, int]:
-    """Read these and load them; give those that the source has, how many were new or newer here, how many rejected."""
-    there: set[str] = set()
-    loaded = rejected = 0
-    for first in range(0, len(ids), IDS_PER_READ * READS_PER_LOAD):
-        page = Page()
-        for start in range(first, min(first + IDS_PER_READ * READS_PER_LOAD, len(ids)), IDS_PER_READ):
-            there |= _read_into(page, client, resource_type, ids[start : start + IDS_PER_READ])
+@dataclass
+class _Found:
+    """What was read by id: `ids` that the source has; `anew` are loaded whatever their version, unless read since."""
+
+    anew: set[str]
+    since_load: int
+    ids: set[str] = field(default_factory=set)
+    loaded: int = 0
+    rejected: int = 0
+
+
+def _run_of(client: FhirClient, warehouse: Warehouse, resource_type: str) -> SearchRun:
+    return TypeRun(client, client.base_url, warehouse, resource_type)
+
+
+def _keep(connection: Connection, run: SearchRun, load_id: int, found: DeleteSearch) -> None:
+    tombstones.keep_search(connection, *run.of, load_id, found)
+    tombstones.move_watermark(connection, *run.of, found.until_at)
+
+
+def _read_to(run: SearchRun) -> datetime | None:
+    with run.warehouse.connect() as connection:
+        connection.execute("select raw.ensure_table(%s)", (run.table,))
+        return tombstones.read_to(connection, *run.of)
+
+
+def _swept(run: SearchRun, reason: str) -> DeleteResult:
+    result = sweep(run.server, run.warehouse, run.resource_type, reason=reason)
+    return DeleteResult(run.resource_type, None, result.until, 0, result.deleted, result.seconds, reason, result)
+
+
+def _told_deleted(run: SearchRun, since: datetime) -> dict[str, int]:
+    """Return the version of each deletion that the history tells."""
+    pages = deletions(run.server, run.resource_type, since)
+    return {deleted.id: deleted.version_id for page in pages for deleted in page}
+
+
+def _ever_told_deleted(run: SearchRun) -> Collection[str]:
+    try:
+        return _told_deleted(run, BEGINNING)
+    except HistoryRefusedError:
+        return ()
+
+
+def _begun_anew(run: SearchRun, gone: Mapping[str, int]) -> dict[str, int]:
+    """Return the version here of those told as deleted that is higher, where they are gone: expunged and made again."""
+    with run.warehouse.connect() as connection:
+        comparison = Comparison(connection, run.resource_type)
+        comparison.add(AtSource(*deleted) for deleted in gone.items())
+        differences = comparison.differences(is_whole=False)
+    later = {each.id: each.version_id for each in differences if each.is_here and each.kind == "rolled_back"}
+    there, ids = set[str](), sorted(later)
+    for first in range(0, len(ids), IDS_PER_READ):
+        there |= _read_into(Page(), run, ids[first : first + IDS_PER_READ])
+    return {resource_id: later[resource_id] for resource_id in ids if resource_id not in there}
+
+
+def _compare(run: SearchRun) -> tuple[int, list[Difference]]:
+    """Return how many ids the source has, and what differs."""
+    for _ in range(MAX_ATTEMPTS):
+        try:
+            with run.warehouse.connect() as connection:
+                comparison = Comparison(connection, run.resource_type)
+                source_count = add_stamps(comparison, list_stamps(run.server, run.resource_type))
+                found = comparison.differences(is_whole=True)
+                return source_count, [each for each in found if each.kind != "restamped"]
+        except CursorExpiredError:
+            continue
+    raise IncompleteExtractError(
+        f"The ids of {run.resource_type} at {run.source} were not read to the end: the page cursor expired "
+        f"{MAX_ATTEMPTS} times; give the server a longer search expiry",
+        url=run.source,
+    )
+
+
+def _load_by_id(run: SearchRun, found: _Found, ids: Sequence[str]) -> None:
+    """Read these and load them; note those that the source has, how many were new or newer here, how many rejected."""
+    for first in range(0, len(ids), IDS_PER_LOAD):
+        page, end = Page(), min(first + IDS_PER_LOAD, len(ids))
+        for start in range(first, end, IDS_PER_READ):
+            found.ids |= _read_into(page, run, ids[start : min(start + IDS_PER_READ, end)])
         if len(page):
-            counts = _load(client, warehouse, resource_type, page, anew)
-            loaded += counts.inserted + counts.updated
-            rejected += counts.rejected
-    return there, loaded, rejected
+            counts = _load(run, found, page)
+            found.loaded += counts.inserted + counts.updated
+            found.rejected += counts.rejected
 
 
-def _read_into(page: Page, client: FhirClient, resource_type: str, ids: Sequence[str]) -> set[str]:
-    """Add to the page what the source has of these; give their ids, or all where it answers what cannot be told apart."""
+def _read_into(page: Page, run: SearchRun, ids: Sequence[str]) -> set[str]:
+    """Add to the page what the source has of these; return their ids, or all where what it answers cannot be told apart."""
     there: set[str] = set()
-    for read in read_ids(client, resource_type, ids):
-        page.resources += read.resources
-        page.rejected += read.rejected
-        there |= {one.id for one in read.resources}
-        there |= set(ids) if any(one.id is None for one in read.rejected) else {one.id or "" for one in read.rejected}
+    for read in read_ids(run.server, run.resource_type, ids):
+        page.join(read)
+        rejected = {refused.id for refused in read.rejected}
+        there |= {resource.id for resource in read.resources}
+        there |= set(ids) if None in rejected else {resource_id or "" for resource_id in rejected}
     return there
 
 
-def _load(client: FhirClient, warehouse: Warehouse, resource_type: str, page: Page, anew: _Anew) -> LoadCounts:
-    with warehouse.connect() as connection:
-        load = Load(connection, resource_type, source=client.base_url, is_present=True)
-        ids = [one.id for one in page.resources if one.id in anew.ids]
-        if ids:
-            connection.execute(
-                "select raw.restart_versions(%s, %s, %s, %s, %s)",
-                (table_name(resource_type), resource_type, ids, load.counts().load_id, anew.since_load),
-            )
+def _load(run: SearchRun, found: _Found, page: Page) -> LoadCounts:
+    with run.warehouse.connect() as connection:
+        load = Load(connection, run.resource_type, source=run.source, is_present=True)
+        anew = [resource.id for resource in page.resources if resource.id in found.anew]
+        if anew:
+            tombstones.restart_versions(connection, run.resource_type, anew, load.load_id, found.since_load)
         load.add(page.resources, page.rejected)
         return load.counts()
-
-
-def _refuse_mass(
-    client: FhirClient,
-    warehouse: Warehouse,
-    resource_type: str,
-    gone: Sequence[Deleted],
-    max_share: float,
-    source_count: int,
-) -> None:
-    """Stop before marking a large part of a type that only silence calls deleted."""
-    with warehouse.connect() as connection:
-        row = connection.execute("select raw.alive_count(%s)", (table_name(resource_type),)).fetchone()
-    alive = int(row[0]) if row else 0
-    limit = max(HARMLESS_COUNT if source_count else 0, alive * max_share)  # a source that is empty proves least
-    if len(gone) <= limit:
-        return
-    try:
-        told = {one.id for one in _told(client, resource_type, BEGINNING)}
-    except HistoryRefusedError:
-        told = set()
-    untold = sum(one.id not in told for one in gone)
-    if untold > limit:
-        raise IncompleteExtractError(
-            f"{untold} of {alive} {resource_type} resources here are not at {client.base_url}, and no history says that "
-            "they were deleted: a token that filters or a broken gateway looks just so, so none was marked. Check the "
-            "account's roles and the server's own count; if they were really removed, run the job sweep_deletes with "
-            "max_share 1",
-            url=f"{client.base_url}/{resource_type}",
-        )

@@ -6,11 +6,9 @@ becomes of an export, nothing is lost, and what it brought is not read again.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from opensrp_dhis2.errors import (
     ExportLostError,
@@ -19,67 +17,21 @@ from opensrp_dhis2.errors import (
     FhirOutcomeError,
     FhirUnavailableError,
 )
-from opensrp_dhis2.extract.export_file import FileResult, Loading, load_file
-from opensrp_dhis2.extract.extraction import Extraction, Reading, TypeResult
-from opensrp_dhis2.extract.plan import choose_next, plan_slices
-from opensrp_dhis2.extract.run import Progress, unseen
+from opensrp_dhis2.extract.export_file import ExportRun, FileResult, FirstLoad, Sleep, load_file
+from opensrp_dhis2.extract.extraction import Extraction, ReportProgress, run_in_pool, unseen
+from opensrp_dhis2.extract.search import choose_next, plan_slices
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.export import BulkExport
 from opensrp_dhis2.fhir.manifest import Manifest
 from opensrp_dhis2.fhir.window import Window
-from opensrp_dhis2.warehouse import exports, slices
+from opensrp_dhis2.warehouse import exports, state
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.exports import EndState, FileKind, Job
-from opensrp_dhis2.warehouse.raw_pages import table_name
-from opensrp_dhis2.warehouse.slices import Slice
+from opensrp_dhis2.warehouse.state import Slice
 
 MOST_JOBS = 3  # asked for, one after another, until the search takes over
 PATIENCE_SECONDS = 6 * 3600.0  # a job that takes longer is stuck (HAPI issue 4511)
 NOT_EXPORTED = frozenset({"Binary"})  # the files of an export are Binary resources themselves
-Sleep = Callable[[float], None]
-
-
-@dataclass
-class FirstLoad:
-    """What one run made of a first load: resources by type, and the last export as raw.export_status has it.
-
-    left_count: slices that the search has to read, for they changed during the export or did not come whole.
-    """
-
-    results: dict[str, TypeResult] = field(default_factory=dict)
-    export: dict[str, Any] | None = None
-    left_count: int = 0
-    seconds: float = 0.0
-
-    @property
-    def state(self) -> str:
-        """Return loaded, refused, failed or lost; not_needed when no type waited for its first load."""
-        return str(self.export["state"]) if self.export else "not_needed"
-
-    @property
-    def reason(self) -> str:
-        """Return why the search reads everything, or why a file did not come; empty when all went well."""
-        return str((self.export or {}).get("reason") or (self.export or {}).get("file_reason") or "")
-
-
-@dataclass(frozen=True)
-class _Run:
-    """One first load at work."""
-
-    client: FhirClient
-    warehouse: Warehouse
-    how: Extraction
-    bulk: BulkExport
-    sleep: Sleep
-    result: FirstLoad
-    progress: Progress
-
-    @property
-    def source(self) -> str:
-        return self.client.base_url
-
-    def of(self, resource_type: str) -> TypeResult:
-        return self.result.results.setdefault(resource_type, TypeResult(resource_type))
 
 
 def first_load(
@@ -87,7 +39,7 @@ def first_load(
     warehouse: Warehouse,
     resource_types: Sequence[str],
     how: Extraction,
-    progress: Progress = unseen,
+    progress: ReportProgress = unseen,
     *,
     sleep: Sleep = time.sleep,
 ) -> FirstLoad:
@@ -104,7 +56,7 @@ def first_load(
         warehouse.lock(f"export of {client.base_url}", wait_seconds=PATIENCE_SECONDS),
         BulkExport(client, sleep=sleep) as bulk,
     ):
-        run = _Run(client, warehouse, how, bulk, sleep, result, progress)
+        run = ExportRun(client, warehouse, how, bulk, sleep, result, progress)
         _forget_unanswered(run)
         while job := _alive(run) or _begin(run, resource_types):
             _go_on(run, job)
@@ -112,25 +64,25 @@ def first_load(
     return result
 
 
-def _alive(run: _Run) -> Job | None:
+def _alive(run: ExportRun) -> Job | None:
     with run.warehouse.connect() as connection:
         return exports.alive(connection, run.source)
 
 
-def _forget_unanswered(run: _Run) -> None:
+def _forget_unanswered(run: ExportRun) -> None:
     """A process that died between the kick-off and its answer left a job that nobody can ask for: it expires there."""
     job = _alive(run)
     if job and job.state == "asked":
         _lose(run, job.export_job_id, "the run ended before the answer to the kick-off was kept")
 
 
-def _begin(run: _Run, resource_types: Sequence[str]) -> Job | None:
+def _begin(run: ExportRun, resource_types: Sequence[str]) -> Job | None:
     """Plan the slices of the types that wait, and ask for an export of them; none when none waits or none is given."""
     with run.warehouse.connect() as connection:
-        able = [one for one in resource_types if one not in NOT_EXPORTED]
-        wanted = [one for one in able if exports.is_needed(connection, run.source, one)]
+        able = [name for name in resource_types if name not in NOT_EXPORTED]
+        wanted = [name for name in able if exports.is_needed(connection, run.source, name)]
     with ThreadPoolExecutor(run.how.threads, thread_name_prefix="plan") as pool:
-        planned = [one for one in wanted if _plan(run, one, pool)]
+        planned = [name for name in wanted if _plan(run, name, pool)]
     if not planned:
         return None
     with run.warehouse.connect() as connection:
@@ -149,22 +101,22 @@ def _begin(run: _Run, resource_types: Sequence[str]) -> Job | None:
     return _alive(run)
 
 
-def _plan(run: _Run, resource_type: str, pool: Executor) -> bool:
+def _plan(run: ExportRun, resource_type: str, pool: Executor) -> bool:
     """Count a type and cut it into slices before the export; one that the server refuses is left to the search."""
-    reading = Reading(run.client, run.warehouse, resource_type, run.how)
+    of = run.of(resource_type)
     with run.warehouse.lock(f"window of {resource_type} at {run.source}"):
         with run.warehouse.connect() as connection:
             if not exports.is_needed(connection, run.source, resource_type):
                 return False  # read by search meanwhile
-            slices.forget(connection, run.source, resource_type)
-            connection.execute("select raw.ensure_table(%s)", (table_name(resource_type),))
+            state.forget(connection, *of.of)
+            connection.execute("select raw.ensure_table(%s)", (of.table,))
         try:
-            return bool(plan_slices(reading, "window", partial(choose_next, reading), pool))
+            return bool(plan_slices(of, "window", partial(choose_next, of), pool))
         except (FhirOutcomeError, FhirAuthenticationError):
             return False
 
 
-def _go_on(run: _Run, job: Job) -> None:
+def _go_on(run: ExportRun, job: Job) -> None:
     """Bring a job to its end: loaded, lost, or given up."""
     try:
         if job.state == "running":
@@ -185,7 +137,7 @@ def _go_on(run: _Run, job: Job) -> None:
     _end(run, job.export_job_id, "loaded")
 
 
-def _await(run: _Run, job: Job) -> Manifest:
+def _await(run: ExportRun, job: Job) -> Manifest:
     waited, polled = job.age_seconds, 0
     while True:
         asked_at = time.monotonic()
@@ -202,11 +154,11 @@ def _await(run: _Run, job: Job) -> Manifest:
         waited += answer
 
 
-def _keep_manifest(run: _Run, job: Job, manifest: Manifest) -> None:
+def _keep_manifest(run: ExportRun, job: Job, manifest: Manifest) -> None:
     files: list[tuple[FileKind, str, str, int | None]] = [
-        *(("deleted", "Bundle", one.url, one.count) for one in manifest.deleted),
-        *(("output", one.type, one.url, one.count) for one in manifest.output if one.type in job.resource_types),
-        *(("error", "OperationOutcome", one.url, one.count) for one in manifest.error),
+        *(("deleted", "Bundle", file.url, file.count) for file in manifest.deleted),
+        *(("output", file.type, file.url, file.count) for file in manifest.output if file.type in job.resource_types),
+        *(("error", "OperationOutcome", file.url, file.count) for file in manifest.error),
     ]
     with run.warehouse.connect() as connection:
         exports.keep_manifest(
@@ -214,71 +166,64 @@ def _keep_manifest(run: _Run, job: Job, manifest: Manifest) -> None:
         )
 
 
-def _load_files(run: _Run, job: Job) -> None:
+def _load_files(run: ExportRun, job: Job) -> None:
     """Load what is not here yet: deletions first, for what was written again comes after them."""
     with run.warehouse.connect() as connection:
         files = exports.files_to_read(connection, job.export_job_id)
-    planned = sum(one.planned_count for name in job.resource_types for one in _planned(run, name))
-    load = partial(load_file, Loading(run.bulk, run.warehouse, run.how, job))
-    for one in files:
-        if one.kind == "deleted":
-            _add(run, load(one), planned)
+    planned = sum(part.planned_count for name in job.resource_types for part in _planned(run, name))
+    load = partial(load_file, run, job)
+    for file in files:
+        if file.kind == "deleted":
+            _add(run, planned, load(file))
     with ThreadPoolExecutor(run.how.threads, thread_name_prefix="export") as pool:
-        jobs = [pool.submit(load, one) for one in files if one.kind != "deleted"]
-        try:
-            for done in jobs:
-                _add(run, done.result(), planned)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        others = [file for file in files if file.kind != "deleted"]
+        run_in_pool(pool, load, others, partial(_add, run, planned))
 
 
-def _add(run: _Run, done: FileResult, planned: int) -> None:
+def _add(run: ExportRun, planned: int, done: FileResult) -> None:
     if done.file.kind == "output":
-        run.of(done.file.resource_type).add(done.counts, done.invalid)
+        run.result_of(done.file.resource_type).add(done.counts, done.invalid)
         run.progress(done.counts.read, planned)
     for resource_type, count in done.deleted.items():
-        run.of(resource_type).deleted += count
+        run.result_of(resource_type).deleted += count
 
 
-def _planned(run: _Run, resource_type: str) -> list[Slice]:
+def _planned(run: ExportRun, resource_type: str) -> list[Slice]:
     with run.warehouse.connect() as connection:
-        found = slices.unfinished(connection, run.source, resource_type, "window")
-    return [one for one in found if one.state == "planned"]
+        found = state.unfinished(connection, run.source, resource_type, "window")
+    return [part for part in found if part.state == "planned"]
 
 
-def _certify(run: _Run, job: Job, resource_type: str) -> None:
+def _certify(run: ExportRun, job: Job, resource_type: str) -> None:
     """Count each slice at the source once more, and certify those that came whole; the search reads the others."""
-    planned, result = _planned(run, resource_type), run.of(resource_type)
+    planned, result = _planned(run, resource_type), run.result_of(resource_type)
     with ThreadPoolExecutor(run.how.threads, thread_name_prefix="count") as pool:
-        windows = [Window(one.window_from, one.window_to) for one in planned]
+        windows = [Window(part.window_from, part.window_to) for part in planned]
         counts = list(pool.map(lambda window: run.client.count(resource_type, window), windows))
-    counted = dict(zip((one.slice_id for one in planned), counts, strict=True))
+    counted = dict(zip((part.slice_id for part in planned), counts, strict=True))
     with run.warehouse.connect() as connection:
         certified = set(exports.certify(connection, job.export_job_id, resource_type, counted))
-    run.result.left_count += len(planned) - len(certified)
-    for one in planned:
-        if one.slice_id in certified:
+    for part in planned:
+        if part.slice_id in certified:
             result.slices += 1
-            result.window_from = min(result.window_from or one.window_from, one.window_from)
-            result.window_to = max(result.window_to or one.window_to, one.window_to)
+            result.add_window(part)
 
 
-def _end(run: _Run, job_id: int, state: EndState, reason: str = "") -> None:
-    """End a job, and tell what came of it, of earlier runs too."""
+def _end(run: ExportRun, job_id: int, state: EndState, reason: str = "") -> None:
+    """End a job, and keep what came of it, of earlier runs too."""
     with run.warehouse.connect() as connection:
         exports.end(connection, job_id, state, reason)
-    _tell(run)
+    _keep_export(run)
 
 
-def _lose(run: _Run, job_id: int, reason: str) -> bool:
-    """End a job that is lost; say whether another may be asked for."""
+def _lose(run: ExportRun, job_id: int, reason: str) -> bool:
+    """End a job that is lost; return whether another may be asked for."""
     with run.warehouse.connect() as connection:
         is_asked_again = exports.lose(connection, job_id, reason, MOST_JOBS)
-    _tell(run)
+    _keep_export(run)
     return is_asked_again
 
 
-def _tell(run: _Run) -> None:
+def _keep_export(run: ExportRun) -> None:
     with run.warehouse.connect() as connection:
         run.result.export = exports.latest(connection, run.source)

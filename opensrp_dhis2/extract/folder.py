@@ -6,34 +6,20 @@ A gzip is read to its end before its first line is loaded, so that nothing is ke
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from threading import Lock
+from typing import TypeAlias
 
 from opensrp_dhis2.errors import ConfigurationError, FhirUnavailableError
-from opensrp_dhis2.extract.extraction import Extraction, TypeResult
-from opensrp_dhis2.extract.loading import load_pages, merged
+from opensrp_dhis2.extract.extraction import Extraction, TypeResult, TypeRun, load_pages, merged, run_in_pool
 from opensrp_dhis2.fhir.ndjson import Content, NdjsonFile, NdjsonFolder, measure
 from opensrp_dhis2.fhir.page import Page
 from opensrp_dhis2.warehouse import loaded_file
 from opensrp_dhis2.warehouse.database import Warehouse
+from opensrp_dhis2.warehouse.load import Load, LoadCounts
 from opensrp_dhis2.warehouse.loaded_file import LoadedFile
-from opensrp_dhis2.warehouse.raw_pages import Load, LoadCounts, table_name
 
 SHOWN_FILES = 20
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """The files of one type on their way into a warehouse."""
-
-    folder: NdjsonFolder
-    warehouse: Warehouse
-    resource_type: str
-    how: Extraction
-
-    @property
-    def of(self) -> tuple[str, str]:
-        return self.folder.url, self.resource_type
+_FolderRun: TypeAlias = TypeRun[NdjsonFolder]
 
 
 def load_folder(folder: NdjsonFolder, warehouse: Warehouse, resource_type: str, how: Extraction) -> TypeResult:
@@ -44,11 +30,14 @@ def load_folder(folder: NdjsonFolder, warehouse: Warehouse, resource_type: str, 
     other files are loaded. Others as the warehouse.
     """
     started, result = time.monotonic(), TypeResult(resource_type)
-    reading, broken = _Reading(folder, warehouse, resource_type, how), list[ConfigurationError | FhirUnavailableError]()
+    run, broken = (
+        TypeRun(folder, folder.url, warehouse, resource_type, how),
+        list[ConfigurationError | FhirUnavailableError](),
+    )
     with warehouse.lock(f"files of {resource_type} at {folder.url}"):
         with warehouse.connect() as connection:
-            connection.execute("select raw.ensure_table(%s)", (table_name(resource_type),))
-            known = loaded_file.known(connection, *reading.of)
+            connection.execute("select raw.ensure_table(%s)", (run.table,))
+            known = loaded_file.known(connection, *run.of)
         files = folder.files(resource_type)
         if not files and not known:
             raise ConfigurationError(
@@ -57,47 +46,47 @@ def load_folder(folder: NdjsonFolder, warehouse: Warehouse, resource_type: str, 
             )
         for file in files:
             try:
-                _take(reading, file, known.get(file.name), result)
+                _take(run, file, known.get(file.name), result)
             except (ConfigurationError, FhirUnavailableError) as error:
                 broken.append(error)
                 with warehouse.connect() as connection:
-                    loaded_file.keep_broken(connection, *reading.of, file.name, file.fingerprint, str(error))
+                    loaded_file.keep_broken(connection, *run.of, file.name, file.fingerprint, str(error))
     _raise_together(broken)
     result.seconds = time.monotonic() - started
     return result
 
 
-def _take(reading: _Reading, file: NdjsonFile, known: LoadedFile | None, result: TypeResult) -> None:
+def _take(run: _FolderRun, file: NdjsonFile, known: LoadedFile | None, result: TypeResult) -> None:
     """Load one file, unless its fingerprint or its content is known."""
     if known and known.fingerprint == file.fingerprint:
         result.known_files += 1
         return
-    with reading.folder.fetched(file) as path:
+    with run.server.fetched(file) as path:
         must_measure = known or file.is_packed  # a gzip shows only at its end whether it is whole
         content = measure(path) if must_measure else Content()
         if known and known.digest == content.digest:
-            with reading.warehouse.connect() as connection:
+            with run.warehouse.connect() as connection:
                 same = LoadedFile(file.name, file.fingerprint, content.digest)
-                loaded_file.keep_same(connection, *reading.of, same)
+                loaded_file.keep_same(connection, *run.of, same)
             result.known_files += 1
             return
-        loaded = TypeResult(reading.resource_type)
-        pages = reading.folder.file_pages(path, reading.resource_type, None if must_measure else content)
-        _load(reading, merged(pages), loaded)
+        loaded = TypeResult(run.resource_type)
+        pages = run.server.file_pages(path, run.resource_type, None if must_measure else content)
+        _load(run, merged(pages), loaded)
     counts = LoadCounts(0, loaded.read, loaded.inserted, loaded.updated, loaded.unchanged, loaded.rejected)
     result.files += 1
     result.add(counts, loaded.invalid)
-    if counts.read != content.line_count or reading.folder.fingerprint(file.name) != file.fingerprint:
+    if counts.read != content.line_count or run.server.fingerprint(file.name) != file.fingerprint:
         raise ConfigurationError(
             f"{file.name} changed while it was read: let it be written under another name and renamed when it is whole; "
             "the next run reads it again"
         )
-    with reading.warehouse.connect() as connection:
+    with run.warehouse.connect() as connection:
         taken = LoadedFile(file.name, file.fingerprint, content.digest)
-        loaded_file.keep_loaded(connection, *reading.of, taken, content.line_count, counts)
+        loaded_file.keep_loaded(connection, *run.of, taken, content.line_count, counts)
 
 
-def _load(reading: _Reading, pages: Iterator[Page], loaded: TypeResult) -> None:
+def _load(run: _FolderRun, pages: Iterator[Page], loaded: TypeResult) -> None:
     """Load pages side by side, each in a transaction, and add up what became of their lines."""
     nexts, adding = Lock(), Lock()
 
@@ -106,26 +95,25 @@ def _load(reading: _Reading, pages: Iterator[Page], loaded: TypeResult) -> None:
             page = next(pages, None)
         if page is None:
             return False
-        with reading.warehouse.connect() as connection:
-            load = Load(connection, reading.resource_type, source=reading.folder.url)
-            invalid = load_pages(connection, load, reading.resource_type, [page], reading.how.validate_share)
+        with run.warehouse.connect() as connection:
+            load = Load(connection, run.resource_type, source=run.source)
+            invalid = load_pages(connection, load, run, [page])
             counts = load.counts()
         with adding:
             loaded.add(counts, invalid)
         return True
 
-    def load_all() -> None:
+    def load_all(_: int) -> None:
         while load_next():
             pass
 
-    with ThreadPoolExecutor(reading.how.threads, thread_name_prefix="load") as pool:
-        for job in [pool.submit(load_all) for _ in range(reading.how.threads)]:
-            job.result()
+    with ThreadPoolExecutor(run.how.threads, thread_name_prefix="load") as pool:
+        run_in_pool(pool, load_all, range(run.how.threads), lambda _: None)
 
 
 def _raise_together(broken: Sequence[ConfigurationError | FhirUnavailableError]) -> None:
     if not broken:
         return
-    told = "\n".join(str(one) for one in broken[:SHOWN_FILES])
-    told += f"\nand {len(broken) - SHOWN_FILES} files more" if len(broken) > SHOWN_FILES else ""
-    raise (FhirUnavailableError if all(one.is_transient for one in broken) else ConfigurationError)(told)
+    message = "\n".join(str(error) for error in broken[:SHOWN_FILES])
+    message += f"\nand {len(broken) - SHOWN_FILES} files more" if len(broken) > SHOWN_FILES else ""
+    raise (FhirUnavailableError if all(error.is_transient for error in broken) else ConfigurationError)(message)

@@ -28,9 +28,9 @@ from opensrp_dhis2.errors import (
     PageTooLargeError,
     UnreadablePageError,
 )
-from opensrp_dhis2.fhir.capability import Introduction, read_capability, refusal
+from opensrp_dhis2.fhir.auth import sign_in_remedy
 from opensrp_dhis2.fhir.page import BUNDLE, MOST_BYTES, Bundle, Page, is_outcome, outcome_text, page_of
-from opensrp_dhis2.fhir.sign_in import sign_in_remedy
+from opensrp_dhis2.fhir.release import Introduction, read_capability, refusal
 from opensrp_dhis2.fhir.window import Window
 from opensrp_dhis2.http.client import RETRIED_STATUS, make_client
 from opensrp_dhis2.http.deadline import Limits, TooLargeError

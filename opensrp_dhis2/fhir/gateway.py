@@ -41,7 +41,7 @@ class Access:
 
     @property
     def is_for_gateway(self) -> bool:
-        """Tell a token of OpenSRP's realm from one of a server that asks for other roles."""
+        """Return whether it is a token of OpenSRP's realm and not of a server that asks for other roles."""
         return any(role.startswith("GET_") or role in (ANDROID_CLIENT, WEB_CLIENT) for role in self.roles)
 
     def role_for(self, resource_type: str) -> str | None:
@@ -74,7 +74,7 @@ def read_access(token: str) -> Access:
 
 def _role_names(claim: Any) -> frozenset[str]:
     roles = claim.get("roles") if isinstance(claim, dict) else None
-    return frozenset(one for one in roles if isinstance(one, str)) if isinstance(roles, list) else frozenset()
+    return frozenset(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else frozenset()
 
 
 def judge_token(token: str, resource_types: Sequence[str]) -> None:
@@ -95,9 +95,9 @@ def refusals(access: Access, resource_types: Sequence[str]) -> list[str]:
             f"it has the role {ANDROID_CLIENT}, for which the gateway leaves out, without a word, whatever is not assigned "
             f"to the account, so that the extract looks complete and is partial: {REMEDY} and not {ANDROID_CLIENT}"
         )
-    lacking = [one for one in resource_types if access.is_for_gateway and not access.role_for(one)]
+    lacking = [name for name in resource_types if access.is_for_gateway and not access.role_for(name)]
     if lacking:
-        named = ", ".join(f"{_roles_for(one)[0]} for {one}" for one in lacking)
+        named = ", ".join(f"{_roles_for(name)[0]} for {name}" for name in lacking)
         reasons.append(
             f"it lacks {named}: give these realm roles to the client's service account, or take the types out of "
             "FHIR_RESOURCE_TYPES or FHIR_WEEKLY_TYPES"
@@ -110,11 +110,11 @@ def check_counts(client: FhirClient, expected: Mapping[str, int]) -> None:
 
     Raises: IncompleteExtractError (terminal) with both numbers of every type that falls short. Others as `count`.
     """
-    counted = {one: client.count(one, ALWAYS) for one in expected}
-    short = [f"{one} {counted[one]} of {wanted}" for one, wanted in expected.items() if counted[one] < wanted]
-    if short:
+    counted = {name: client.count(name, ALWAYS) for name in expected}
+    fewer = [f"{name} {counted[name]} of {wanted}" for name, wanted in expected.items() if counted[name] < wanted]
+    if fewer:
         raise IncompleteExtractError(
-            f"{client.base_url} counts fewer resources than FHIR_EXPECTED_COUNTS says are there: {', '.join(short)}. A "
+            f"{client.base_url} counts fewer resources than FHIR_EXPECTED_COUNTS says are there: {', '.join(fewer)}. A "
             f"token that filters looks just so, and nothing was read: {REMEDY}; if they were really removed, lower "
             "FHIR_EXPECTED_COUNTS",
             url=client.base_url,
@@ -147,10 +147,10 @@ def probe(
     access = read_access(tokens[-1]) if tokens else None
     export = _said(_tried(lambda: next(client.bundles("$export", ()))))
     rows = []
-    for one in dict.fromkeys([*resource_types, *expected]):
-        counted = _tried(partial(client.count, one, ALWAYS))
-        history = _tried(partial(_first_entry, client, one, since))
-        rows.append(_row(one, access, counted, expected.get(one), history, export))
+    for name in dict.fromkeys([*resource_types, *expected]):
+        counted = _tried(partial(client.count, name, ALWAYS))
+        history = _tried(partial(_first_entry, client, name, since))
+        rows.append(_row(name, access, counted, expected.get(name), history, export))
     return _of_token(access), rows
 
 
@@ -168,7 +168,7 @@ def _tried(ask: Callable[[], T]) -> T | FhirError:
 
 
 def _said(answer: object) -> str:
-    """Say yes, or no with the status: pure."""
+    """Return yes, or no with the status: pure."""
     if not isinstance(answer, FhirError) or NEEDS_ASYNC in str(answer):
         return "yes"
     return f"no (HTTP {answer.status})" if answer.status else "no"
@@ -201,7 +201,7 @@ def _by_role(access: Access | None, resource_type: str) -> str:
 
 
 def _of_token(access: Access | None) -> str:
-    """Say of a token what can be said without showing it: pure."""
+    """Return what can be said of a token without showing it: pure."""
     if access is None:
         return "No access token is used: what may be read is seen from the answers alone"
     if not access.is_readable:

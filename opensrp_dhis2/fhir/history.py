@@ -54,7 +54,7 @@ def deletions(client: FhirClient, resource_type: str, since: datetime) -> Iterat
         if isinstance(error, UnreadablePageError | IncompleteExtractError | PageTooLargeError):
             raise _refused(client, resource_type, "a page of it cannot be read") from None
         raise
-    gone = [Deleted(one, version_id) for one, (version_id, is_deletion) in newest.items() if is_deletion]
+    gone = [Deleted(name, version_id) for name, (version_id, is_deletion) in newest.items() if is_deletion]
     for first in range(0, len(gone), DELETIONS_AT_ONCE):
         yield gone[first : first + DELETIONS_AT_ONCE]
 

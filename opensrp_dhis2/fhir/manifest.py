@@ -35,8 +35,8 @@ def read_manifest(text: str, base_url: str) -> Manifest:
     Raises: msgspec.MsgspecError, ValueError, httpx.InvalidURL for what is none.
     """
     manifest = msgspec.json.decode(text, type=Manifest)
-    for one in (*manifest.output, *manifest.deleted, *manifest.error):
-        one.url = str(httpx.URL(file_url_of(one.url, base_url, manifest.request)))
+    for file in (*manifest.output, *manifest.deleted, *manifest.error):
+        file.url = str(httpx.URL(file_url_of(file.url, base_url, manifest.request)))
     return manifest
 
 
@@ -63,7 +63,7 @@ def file_url_of(url: str, base_url: str, request: str) -> str:
     url = urljoin(f"{base_url}/", url)
     believed, is_told, _ = request.partition("/$export")
     bases = [base_url, believed] if is_told else [base_url]
-    for base in sorted(bases, key=lambda one: len(urlsplit(one).path), reverse=True):
+    for base in sorted(bases, key=lambda base: len(urlsplit(base).path), reverse=True):
         parts, ours = urlsplit(url), urlsplit(base)
         if parts.netloc == ours.netloc and parts.path.startswith(f"{ours.path.rstrip('/')}/"):
             return base_url + parts.path[len(ours.path.rstrip("/")) :] + (f"?{parts.query}" if parts.query else "")

@@ -81,18 +81,14 @@ class NdjsonFolder:
         if not self._paths:
             raise ConfigurationError(f"{self.url} holds no file named <Type>.ndjson or <Type>.ndjson.gz")
 
-    @property
-    def resource_types(self) -> list[str]:
-        return sorted({_type_of(name) for name in self._paths})
-
     def files(self, resource_type: str) -> list[NdjsonFile]:
         """Return the files of a type, in order of name."""
         names = [name for name in self._paths if _type_of(name) == resource_type]
         return [NdjsonFile(name, resource_type, self.fingerprint(name)) for name in names]
 
     def fingerprint(self, name: str) -> str:
-        """Tell a file's state without reading it."""
-        with self._told(name):
+        """Return a file's state without reading it."""
+        with self._translated(name):
             return str(self._fs.ukey(self._paths[name]))
 
     @contextmanager
@@ -103,15 +99,9 @@ class NdjsonFolder:
             return
         with tempfile.TemporaryDirectory(prefix="ndjson") as folder:
             path = Path(folder) / os.path.basename(file.name)
-            with self._told(file.name):
+            with self._translated(file.name):
                 self._fs.get_file(self._paths[file.name], str(path))
             yield path
-
-    def pages(self, resource_type: str) -> Iterator[Page]:
-        """Yield the lines of a type's files, a page at a time. Raises: as `read_pages`."""
-        for file in self.files(resource_type):
-            with self.fetched(file) as path:
-                yield from self.file_pages(path, resource_type)
 
     def file_pages(self, path: Path, resource_type: str, content: Content | None = None) -> Iterator[Page]:
         """Yield the lines of one file, a page at a time; the last may be empty.
@@ -131,14 +121,14 @@ class NdjsonFolder:
         yield page
 
     def _listed(self) -> dict[str, str]:
-        with self._told(""):
+        with self._translated(""):
             self._fs.invalidate_cache()
             paths = sorted(self._fs.find(self._root))
         named = {path.removeprefix(self._root).lstrip("/") or os.path.basename(path): path for path in paths}
         return {name: path for name, path in named.items() if _type_of(name)}
 
     @contextmanager
-    def _told(self, name: str) -> Iterator[None]:
+    def _translated(self, name: str) -> Iterator[None]:
         place = f"{self.url}/{name}".rstrip("/")
         try:
             yield

@@ -36,7 +36,7 @@ class Tag(msgspec.Struct):
 
     @property
     def is_subsetted(self) -> bool:
-        """Tell the server's own mark on what it sent in part; a client may store the code under a system of its own."""
+        """Return whether it is the server's mark on what it sent in part; a client may store it under another system."""
         return self.code == SUBSETTED and self.system == SUBSETTED_SYSTEM
 
 
@@ -150,16 +150,26 @@ class Page:
         else:
             self.rejected.append(found)
 
+    def join(self, other: "Page") -> None:
+        """Take the entries of another page in, and what is known of that page."""
+        self.resources += other.resources
+        self.rejected += other.rejected
+        self.duplicate_count += other.duplicate_count
+        self.is_short |= other.is_short
+        self.totals |= other.totals
+
     def settle(self) -> None:
         """Keep the newest version of an id that came more than once; contents that contradict each other are told."""
         newest: dict[str, Resource] = {}
-        for one in self.resources:
-            kept = newest.setdefault(one.id, one)
-            if one.version_id > kept.version_id:
-                newest[one.id] = one
-            elif one.version_id == kept.version_id and one.body != kept.body:
-                reason = f"the page has it twice as version {one.version_id}, with different content; the first is kept"
-                self.rejected.append(Rejected(one.id, reason, one.body))
+        for resource in self.resources:
+            kept = newest.setdefault(resource.id, resource)
+            if resource.version_id > kept.version_id:
+                newest[resource.id] = resource
+            elif resource.version_id == kept.version_id and resource.body != kept.body:
+                reason = (
+                    f"the page has it twice as version {kept.version_id}, with different content; the first is kept"
+                )
+                self.rejected.append(Rejected(resource.id, reason, resource.body))
         self.duplicate_count += len(self.resources) - len(newest)
         self.resources = list(newest.values())
 
@@ -177,7 +187,7 @@ def page_of(resource_type: str, bundle: Bundle) -> Page:
             page.rejected.append(Rejected(None, "it is the server's remark on the search, not a resource", body))
         else:
             page.add(resource_type, body)
-    if len({one.id for one in page.resources}) < len(page.resources):
+    if len({resource.id for resource in page.resources}) < len(page.resources):
         page.settle()
     return page
 
@@ -216,7 +226,7 @@ def version_of(text: str | None, last_updated: datetime) -> int:
 
 
 def is_outcome(body: bytes) -> bool:
-    """Tell an OperationOutcome, with which every FHIR server refuses: pure."""
+    """Return whether it is an OperationOutcome, with which every FHIR server refuses: pure."""
     keys = read_keys(body)
     return keys is not None and keys.resource_type == "OperationOutcome"
 

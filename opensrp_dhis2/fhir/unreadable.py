@@ -1,4 +1,4 @@
-"""Pages that a server cannot give, or gives malformed, too large or in circles: read around until what is at fault is alone.
+"""Pages that a server cannot give, or gives malformed, too large or in circles: read around the resource at fault.
 
 It knows how to divide a window, by time first; it refuses to know what becomes of pages and of rejected rows.
 """
@@ -21,30 +21,26 @@ from opensrp_dhis2.fhir.page import TOO_LARGE, Page, Rejected, page_of
 from opensrp_dhis2.fhir.window import BEGINNING, Window, instant
 
 FLOOR = 5  # divisions in a row with no half readable: then it is the server that fails, not a resource
-GUILTY_ATTEMPTS = 3  # for one resource that stands alone
+SINGLE_ATTEMPTS = 3  # for one resource that stands alone
 TIES_ATTEMPTS = 3  # for resources of one instant, should they change while they are read by offset
 MOST_PARTS = 200  # of a type, when its ids are listed around what cannot be given
 SMALLEST_PAGE = 8  # that is asked for where larger ones are too large; then windows are divided
 EMPTY_PAGES = 20  # in a row, each with a next link
 CANNOT_GIVE = "the server cannot give it (HTTP 500)"
 MALFORMED = "the server gives it as malformed JSON"
-_Asked = list[tuple[str, str]]
 _RESOURCE = re.compile(rb'"resource"\s*:\s*')
 _ID = re.compile(rb'"id"\s*:\s*"([A-Za-z0-9.\-]{1,64})"')
 
 
 @dataclass
-class _Reading:
+class _WindowSearch:
     """What is known of the server after some parts of a window."""
 
     client: FhirClient
     resource_type: str
+    page_size: int
     has_given: bool = False
     failed_divisions: int = 0
-    page_size: int = 0
-
-    def __post_init__(self) -> None:
-        self.page_size = self.client.page_size
 
     def pages(self, window: Window) -> Iterator[Page]:
         """Yield the pages of a search, asked for anew with smaller ones when one is too large.
@@ -63,7 +59,7 @@ class _Reading:
     def _pages(self, window: Window) -> Iterator[Page]:
         seen, empty = set[int](), 0
         for page in self.client.search_pages(self.resource_type, window, self.page_size):
-            mark = hash((*(one.id for one in page.resources), *(one.body for one in page.rejected)))
+            mark = hash((*(resource.id for resource in page.resources), *(refused.body for refused in page.rejected)))
             empty = 0 if len(page) else empty + 1
             if (mark in seen and len(page)) or empty > EMPTY_PAGES:
                 url = f"{self.client.base_url}/{self.resource_type}"
@@ -90,7 +86,7 @@ class _Ties:
 
     window: Window
     ids: set[str] = field(default_factory=set)
-    guilty: list[Rejected] = field(default_factory=list)
+    failing: list[Rejected] = field(default_factory=list)
 
 
 def read_window(client: FhirClient, resource_type: str, window: Window) -> Iterator[Page]:
@@ -99,11 +95,12 @@ def read_window(client: FhirClient, resource_type: str, window: Window) -> Itera
     What fails is divided and read again, so a resource may come twice; memory holds one page.
     Raises: as `FhirClient.bundles`, when it is the server that fails and not a resource, or nothing helps.
     """
-    reading = _Reading(client, resource_type)
+    search = _WindowSearch(client, resource_type, client.page_size)
     try:
-        yield from reading.pages(window)
+        yield from search.pages(window)
     except FhirError as error:
-        yield from _divide(reading, window, _poison(error))
+        _raise_unless_one_resource(error)
+        yield from _divide(search, window, error)
 
 
 def read_ids(client: FhirClient, resource_type: str, ids: Sequence[str]) -> Iterator[Page]:
@@ -111,10 +108,10 @@ def read_ids(client: FhirClient, resource_type: str, ids: Sequence[str]) -> Iter
     try:
         pages = list(read_by_id(client, resource_type, ids))
     except FhirError as error:
-        _poison(error)
+        _raise_unless_one_resource(error)
         if len(ids) == 1:
-            reading = _Reading(client, resource_type)
-            yield Page(rejected=[_verdict(reading, error, ids[0])])
+            search = _WindowSearch(client, resource_type, client.page_size)
+            yield Page(rejected=[_rejected(search, error, ids[0])])
             return
         for half in (ids[: len(ids) // 2], ids[len(ids) // 2 :]):
             yield from read_ids(client, resource_type, half)
@@ -130,11 +127,11 @@ def list_stamps(client: FhirClient, resource_type: str) -> Iterator[list[Stamp]]
     try:
         yield from read_stamps(client, resource_type)
     except FhirError as error:
-        reading = _Reading(client, resource_type)
-        _poison(error)
-        if not _gives_another(reading):
+        search = _WindowSearch(client, resource_type, client.page_size)
+        _raise_unless_one_resource(error)
+        if not _gives_another(search):
             raise
-        yield from _list_parts(reading, error)
+        yield from _list_parts(search, error)
 
 
 def list_ties(client: FhirClient, resource_type: str, window: Window) -> Iterator[list[Stamp]]:
@@ -148,7 +145,7 @@ def list_ties(client: FhirClient, resource_type: str, window: Window) -> Iterato
         try:
             stamps = read_stamps_at(client, resource_type, window, first, count)
         except FhirError as error:
-            _poison(error)
+            _raise_unless_one_resource(error)
             pending += [(first, count // 2), (first + count // 2, count - count // 2)] if count > 1 else []
         else:
             yield stamps
@@ -156,148 +153,147 @@ def list_ties(client: FhirClient, resource_type: str, window: Window) -> Iterato
                 pending.append((first + len(stamps), count - len(stamps)))
 
 
-def _list_parts(reading: _Reading, error: FhirError) -> Iterator[list[Stamp]]:
-    everything = Window(BEGINNING, reading.client.server_now() + timedelta(days=366))  # a clock may have been ahead
+def _list_parts(search: _WindowSearch, error: FhirError) -> Iterator[list[Stamp]]:
+    everything = Window(BEGINNING, search.client.server_now() + timedelta(days=366))  # a clock may have been ahead
     pending = [everything]
     for _ in range(MOST_PARTS):
         part = pending.pop()
         try:
-            yield from read_stamps(reading.client, reading.resource_type, part)
+            yield from read_stamps(search.client, search.resource_type, part)
         except FhirError as part_error:
-            _poison(part_error)
-            parts = reading.parts(part, reading.client.count(reading.resource_type, part))
+            _raise_unless_one_resource(part_error)
+            parts = search.parts(part, search.client.count(search.resource_type, part))
             if len(parts) > 1:
                 pending += parts[::-1]
             else:
-                yield from list_ties(reading.client, reading.resource_type, parts[0])
+                yield from list_ties(search.client, search.resource_type, parts[0])
         if not pending:
             return
     raise error
 
 
-def _poison(error: FhirError) -> FhirError:
-    """Return the error back when one resource may be at fault; else it is the server's, and raised again."""
+def _raise_unless_one_resource(error: FhirError) -> None:
+    """Raise the error again when it is the server's; return where one resource may be at fault."""
     is_internal = isinstance(error, FhirUnavailableError) and error.status == 500
-    if is_internal or isinstance(error, UnreadablePageError | IncompleteExtractError | PageTooLargeError):
-        return error
-    raise error
+    if not is_internal and not isinstance(error, UnreadablePageError | IncompleteExtractError | PageTooLargeError):
+        raise error
 
 
-def _divide(reading: _Reading, window: Window, error: FhirError) -> Iterator[Page]:
+def _divide(search: _WindowSearch, window: Window, error: FhirError) -> Iterator[Page]:
     """Read the halves of a window that failed, then divide those halves that fail too."""
-    count = reading.client.count(reading.resource_type, window)  # fails as well when it is the whole server
+    count = search.client.count(search.resource_type, window)  # fails as well when it is the whole server
     if count == 0:
         raise error
-    parts = reading.parts(window, count)
+    parts = search.parts(window, count)
     if len(parts) == 1:
-        yield from _read_ties(reading, parts[0], error)
+        yield from _read_ties(search, parts[0], error)
         return
     failed: list[tuple[Window, FhirError]] = []
     for part in parts:
         try:
-            yield from reading.pages(part)
+            yield from search.pages(part)
         except FhirError as part_error:
-            failed.append((part, _poison(part_error)))
+            _raise_unless_one_resource(part_error)
+            failed.append((part, part_error))
     if len(failed) < len(parts) or isinstance(failed[0][1], PageTooLargeError):  # a server that gives so much is well
-        reading.failed_divisions = 0
+        search.failed_divisions = 0
     else:
-        reading.failed_divisions += 1
-    if reading.failed_divisions >= FLOOR:
+        search.failed_divisions += 1
+    if search.failed_divisions >= FLOOR:
         raise error
     for part, its_error in failed:
-        yield from _divide(reading, part, its_error)
+        yield from _divide(search, part, its_error)
 
 
-def _read_ties(reading: _Reading, window: Window, error: FhirError) -> Iterator[Page]:
+def _read_ties(search: _WindowSearch, window: Window, error: FhirError) -> Iterator[Page]:
     """Read what no division by time parts any more, by offset; and again if any of it changed meanwhile.
 
     A resource can only leave a past window, so an equal count before and after says that no offset has moved.
     """
     for _ in range(TIES_ATTEMPTS):
-        count = reading.client.count(reading.resource_type, window)
+        count = search.client.count(search.resource_type, window)
         ties = _Ties(window)
-        size = reading.page_size
+        size = search.page_size
         for first in range(0, count, size):
-            yield from _by_offset(reading, ties, first, min(size, count - first))
-        same = reading.client.count(reading.resource_type, window) == count
-        if same and len(ties.ids) + len(ties.guilty) == count:
-            yield Page(rejected=_named(reading, ties))
+            yield from _by_offset(search, ties, first, min(size, count - first))
+        same = search.client.count(search.resource_type, window) == count
+        if same and len(ties.ids) + len(ties.failing) == count:
+            yield Page(rejected=_identified(search, ties))
             return
     raise error
 
 
-def _by_offset(reading: _Reading, ties: _Ties, first: int, count: int) -> Iterator[Page]:
+def _by_offset(search: _WindowSearch, ties: _Ties, first: int, count: int) -> Iterator[Page]:
     asked = [*ties.window.parameters(), ("_count", str(count)), ("_sort", "_lastUpdated,_id")]
     asked += [("_offset", str(first))] if first else []
-    for attempt in range(1, GUILTY_ATTEMPTS + 1):
+    for attempt in range(1, SINGLE_ATTEMPTS + 1):
         try:
-            bundle = next(reading.client.bundles(reading.resource_type, asked))
-            page = page_of(reading.resource_type, bundle)
+            bundle = next(search.client.bundles(search.resource_type, asked))
+            page = page_of(search.resource_type, bundle)
         except FhirError as error:
-            _poison(error)
+            _raise_unless_one_resource(error)
             if count > 1:
-                yield from _by_offset(reading, ties, first, count // 2)
-                yield from _by_offset(reading, ties, first + count // 2, count - count // 2)
+                yield from _by_offset(search, ties, first, count // 2)
+                yield from _by_offset(search, ties, first + count // 2, count - count // 2)
                 return
-            if attempt == GUILTY_ATTEMPTS:
-                ties.guilty.append(_verdict(reading, error))
+            if attempt == SINGLE_ATTEMPTS:
+                ties.failing.append(_rejected(search, error))
         else:
-            reading.has_given |= bool(page.resources)
-            ties.ids |= {one.id for one in page.resources} | {one.id or "" for one in page.rejected}
+            search.has_given |= bool(page.resources)
+            ties.ids |= {resource.id for resource in page.resources} | {refused.id or "" for refused in page.rejected}
             yield page
             given = len(bundle.entry)
             if 0 < given < count and bundle.next_url:  # the server's maximum is lower than the page size asked for
-                yield from _by_offset(reading, ties, first + given, count - given)
+                yield from _by_offset(search, ties, first + given, count - given)
             return
 
 
-def _verdict(reading: _Reading, error: FhirError, resource_id: str | None = None) -> Rejected:
+def _rejected(search: _WindowSearch, error: FhirError, resource_id: str | None = None) -> Rejected:
     """Write the row of a resource that fails alone. Raises: the error, if the server gives no other one either."""
     if isinstance(error, UnreadablePageError):
-        body = _carved(error.body)
+        body = _extract_resource(error.body)
         found = _ID.search(body)
         return Rejected(resource_id or (found[1].decode() if found else None), MALFORMED, body)
     if isinstance(error, PageTooLargeError):
         return Rejected(resource_id, TOO_LARGE, b"")
-    if not reading.has_given and not _gives_another(reading):
+    if not search.has_given and not _gives_another(search):
         raise error
     return Rejected(resource_id, CANNOT_GIVE, b"")
 
 
-def _gives_another(reading: _Reading) -> bool:
+def _gives_another(search: _WindowSearch) -> bool:
     for order in ("_lastUpdated,_id", "-_lastUpdated,-_id"):
-        asked: _Asked = [("_count", "1"), ("_sort", order)]
+        asked = [("_count", "1"), ("_sort", order)]
         try:
-            if next(reading.client.bundles(reading.resource_type, asked)).entry:
+            if next(search.client.bundles(search.resource_type, asked)).entry:
                 return True
         except FhirError as error:
-            _poison(error)
+            _raise_unless_one_resource(error)
     return False
 
 
-def _carved(page: bytes) -> bytes:
+def _extract_resource(page: bytes) -> bytes:
     """Cut the resource out of a page of one: what stands around it has a cursor in it."""
     found = _RESOURCE.search(page)
     return page[found.end() :].rpartition(b',"search"')[0] or page[found.end() :] if found else b""
 
 
-def _named(reading: _Reading, ties: _Ties) -> list[Rejected]:
-    """Put ids to the guilty, as far as the server still tells them; else they are known by their window."""
-    unnamed = [one for one in ties.guilty if one.id is None]
+def _identified(search: _WindowSearch, ties: _Ties) -> list[Rejected]:
+    """Return those that fail, with their ids as far as the server still tells them; else with their window."""
+    unnamed = [rejected for rejected in ties.failing if rejected.id is None]
     if not unnamed:
-        return ties.guilty
-    known = ties.ids | {one.id for one in ties.guilty if one.id}
+        return ties.failing
+    known = ties.ids | {rejected.id for rejected in ties.failing if rejected.id}
     try:
-        stamps = [
-            stamp.id for page in read_stamps(reading.client, reading.resource_type, ties.window) for stamp in page
-        ]
+        stamps = [stamp.id for page in read_stamps(search.client, search.resource_type, ties.window) for stamp in page]
     except FhirError as error:
-        _poison(error)
+        _raise_unless_one_resource(error)
         stamps = []
     names: list[str | None] = [*sorted(set(stamps) - known)]
     if len(names) != len(unnamed):
         names = [None] * len(unnamed)
     at = f"; lastUpdated is from {instant(ties.window.start_at)} to before {instant(ties.window.end_at)}"
-    return [one for one in ties.guilty if one.id] + [
-        Rejected(name, one.reason + ("" if name else at), one.body) for name, one in zip(names, unnamed, strict=True)
+    return [rejected for rejected in ties.failing if rejected.id] + [
+        Rejected(name, rejected.reason + ("" if name else at), rejected.body)
+        for name, rejected in zip(names, unnamed, strict=True)
     ]

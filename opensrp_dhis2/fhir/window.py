@@ -36,7 +36,7 @@ def instant(at: datetime) -> str:
 def next_window(
     read_to: datetime | None, server_now: datetime, *, lag_seconds: float, overlap_seconds: float
 ) -> Window | None:
-    """Say what to read now: from some overlap before the watermark to some lag before the server's clock.
+    """Return what to read now: from some overlap before the watermark to some lag before the server's clock.
 
     Rows appear with stamps older than rows already read (a transaction stamps at its start and shows at its commit):
     the lag leaves them time, the overlap catches those that took longer.

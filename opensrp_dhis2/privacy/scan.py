@@ -21,6 +21,7 @@ from psycopg.sql import SQL, Identifier
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.privacy.long_number import long_numbers
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
+from opensrp_dhis2.warehouse.queries import query
 
 OPEN_SCHEMAS = ("indicator", "lookup", "outbox", "warehouse")
 NEWEST = 50_000  # resources of each type whose words are looked for: what leaks, leaks for all of a kind
@@ -40,12 +41,6 @@ _PATTERNS = {
         r"\bBearer [\w.~+/-]{20,}|\bBasic [A-Za-z0-9+/]{12,}=*|\beyJ[\w-]{10,}\.[\w-]{10,}|\bd2pat_\w{20,}"
     ),
 }
-_COLUMNS = """select n.nspname, c.relname, a.attname, a.atttypid = 'bytea'::regtype
-from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
-where n.nspname = any (%s) and c.relkind in ('r', 'm', 'p', 'v')
-and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e')
-and a.attnum > 0 and not a.attisdropped and a.atttypid::regtype::text not in ('boolean', 'smallint', 'integer',
-'bigint', 'date', 'timestamp with time zone', 'timestamp without time zone') order by 1, 2, a.attnum"""
 
 Phrase = tuple[str, ...]
 
@@ -170,13 +165,13 @@ def read_needles(warehouse: Warehouse, secrets: Mapping[str, str], program: Iter
 
 def scan_tables(scan: Scan, needles: Needles, connection: Connection, schemas: Sequence[str] = OPEN_SCHEMAS) -> None:
     """Search every distinct value of every column of some schemas, but for whole numbers, times and truth values."""
-    columns = connection.execute(_COLUMNS, (list(schemas),)).fetchall()
+    columns = connection.execute(query("privacy", "columns"), {"schemas": list(schemas)}).fetchall()
     for schema, table, column, is_bytes in columns:
         place = f"{schema}.{table}"
-        query = SQL("select distinct {0} from {1} where {0} is not null" if is_bytes else
+        values = SQL("select distinct {0} from {1} where {0} is not null" if is_bytes else
                     "select distinct {0}::text from {1} where {0} is not null")  # fmt: skip
         with connection.cursor("scan") as cursor:
-            cursor.execute(query.format(Identifier(column), Identifier(schema, table)))
+            cursor.execute(values.format(Identifier(column), Identifier(schema, table)))
             for (value,) in cursor:
                 text = decoded(value) if is_bytes else value
                 scan.look(needles, place, column, text, _harmless(place, column, text))
@@ -184,7 +179,7 @@ def scan_tables(scan: Scan, needles: Needles, connection: Connection, schemas: S
 
 
 def _harmless(place: str, column: str, text: str) -> Collection[str]:
-    """Say what proves nothing there: people live in places that keep their names, or share them; a cell may be a count."""
+    """Return what proves nothing there: people live in places that keep their names, or share them; cells may be counts."""
     kinds = ("name", "address") if (place, column) == KEPT_NAMES else ()
     return (*kinds, "long number") if text.isdecimal() and not text.startswith("0") else kinds
 
@@ -226,7 +221,7 @@ def decoded(value: bytes) -> str:
 
 
 def _encoding(sample: bytes) -> str:
-    """Say how a text is written: UTF-16 has a mark at its start, or a zero in every second byte of Latin letters."""
+    """Return how a text is written: UTF-16 has a mark at its start, or a zero in every second byte of Latin letters."""
     if sample.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         return "utf-16"
     for name, zeros in (("utf-16-le", sample[1::2]), ("utf-16-be", sample[::2])):

@@ -14,14 +14,11 @@ from opensrp_dhis2.views.event_date import event_origins
 from opensrp_dhis2.views.relation_sql import relation
 from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse.database import Connection
+from opensrp_dhis2.warehouse.queries import query
 
 _COMMA = SQL(", ")
 WRITTEN_AT = "updated_at"  # when the server wrote the version: alone, it is no change of what happened
 HASHED = ("text", "text[]", "date", "boolean", "numeric", "integer", "bigint", "timestamp with time zone")
-_COLUMNS = (
-    "select attname, atttypid::regtype::text from pg_attribute"
-    " where attrelid = %s::regclass and attnum > 0 and not attisdropped"
-)
 
 
 @dataclass(frozen=True)
@@ -58,11 +55,12 @@ class TouchedPeriod:
 def begin_keeping(connection: Connection, catalog: Catalog, staging: View) -> Keeping | None:
     """Make the temporary table `moved` for one upkeep of a staging table; None where nobody takes a date from it."""
     table = relation(staging.name)
-    types: dict[str, str] = dict(connection.execute(_COLUMNS, (table.as_string(connection),)).fetchall())
+    of = {"table": table.as_string(connection)}
+    types: dict[str, str] = dict(connection.execute(query("touched_period", "columns"), of).fetchall())
     readers = [each for each in _readers(catalog, staging) if all(types.get(name) == "date" for name in each.columns)]
     if not readers:
         return None
-    connection.execute("create temporary table moved (digest bigint, days date[], is_old boolean) on commit drop")
+    connection.execute(query("touched_period", "begin_keeping"))
     content = [_hashable(name, kind) for name, kind in types.items() if name != WRITTEN_AT]
     days = [SQL("coalesce({})").format(_COMMA.join(map(Identifier, columns))) for columns in _days(readers)]
     returned = SQL("hash_record_extended(row({}), 0) as digest, array[{}] as days")
@@ -73,7 +71,7 @@ def keep_periods(connection: Connection, staging: View, readers: Sequence[Reader
     """Keep the periods of the rows that are not as before, for the indicators; give those that are past."""
     days = _days(readers)
     rows = connection.execute(
-        "select warehouse.keep_periods(%s, %s, %s, %s)",
+        "select warehouse.keep_periods(%s, %s, %s, %s, 'moved')",
         (
             staging.name,
             [each.indicator for each in readers],

@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as NoneFreeError
 
 from opensrp_dhis2.errors import ConfigurationError, WarehouseUnavailableError
-from opensrp_dhis2.warehouse.postgres_errors import told, told_at_connect
+from opensrp_dhis2.warehouse.postgres_errors import translated, translated_at_connect
 
 Connection: TypeAlias = psycopg.Connection[Any]
 MINIMUM_VERSION = 140000
@@ -71,7 +71,7 @@ class Warehouse:
             if isinstance(error, psycopg.OperationalError) or connection.closed:
                 lent.invalidate()
             # Not chained: Postgres's detail may hold a row. The traceback has lines of code only.
-            raise told(error, self._shown_url).with_traceback(error.__traceback__) from None
+            raise translated(error, self._shown_url).with_traceback(error.__traceback__) from None
         finally:
             lent.close()  # the pool rolls back what is not committed
 
@@ -83,11 +83,11 @@ class Warehouse:
                 f"Every connection of this process to Postgres at {self._shown_url} was in use for 30 s: lower FHIR_THREADS"
             ) from None
         except DBAPIError as error:
-            raise told_at_connect(error.orig or error, self._shown_url) from None
+            raise translated_at_connect(error.orig or error, self._shown_url) from None
         except psycopg.ProgrammingError as error:
             raise ConfigurationError(f"WAREHOUSE_URL cannot be used: {str(error).strip()}; correct it") from None
         except psycopg.Error as error:
-            raise told_at_connect(error, self._shown_url) from None
+            raise translated_at_connect(error, self._shown_url) from None
 
     @contextmanager
     def lock(self, name: str, *, wait_seconds: float = LOCK_WAIT_SECONDS) -> Iterator[Connection]:

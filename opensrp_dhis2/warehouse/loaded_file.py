@@ -3,14 +3,15 @@
 It knows the rows; it refuses to know where files lie.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from psycopg.rows import class_row, dict_row
 
 from opensrp_dhis2.warehouse.database import Connection
-from opensrp_dhis2.warehouse.raw_pages import LoadCounts, table_name
+from opensrp_dhis2.warehouse.load import LoadCounts, table_name
+from opensrp_dhis2.warehouse.queries import query
 
 
 @dataclass(frozen=True)
@@ -24,72 +25,44 @@ class LoadedFile:
 
 def known(connection: Connection, source: str, resource_type: str) -> dict[str, LoadedFile]:
     """Return the loaded files of a type by name; those loaded before the raw table was emptied are forgotten."""
-    connection.execute(
-        "delete from raw.loaded_file where source = %s and resource_type = %s"
-        " and (state = 'broken' or table_node is distinct from raw.table_node(%s))",
-        (source, resource_type, table_name(resource_type)),
-    )
+    of = {"source": source, "resource_type": resource_type}
+    connection.execute(query("raw_file", "forget_emptied"), of | {"table": table_name(resource_type)})
     cursor = connection.cursor(row_factory=class_row(LoadedFile))
-    cursor.execute(
-        "select file_name, fingerprint, digest from raw.loaded_file where source = %s and resource_type = %s",
-        (source, resource_type),
-    )
-    return {one.file_name: one for one in cursor}
+    return {file.file_name: file for file in cursor.execute(query("raw_file", "known"), of)}
 
 
 def keep_loaded(
     connection: Connection, source: str, resource_type: str, file: LoadedFile, line_count: int, counts: LoadCounts
 ) -> None:
     """Keep what became of a file's lines; the row's own check refuses counts that do not add up."""
-    connection.execute(
-        "insert into raw.loaded_file as f (source, resource_type, file_name, state, fingerprint, digest, line_count,"
-        " inserted_count, updated_count, unchanged_count, rejected_count, table_node)"
-        " values (%s, %s, %s, 'loaded', %s, %s, %s, %s, %s, %s, %s, raw.table_node(%s))"
-        " on conflict (source, resource_type, file_name) do update set state = excluded.state, reason = null,"
-        " fingerprint = excluded.fingerprint, digest = excluded.digest, line_count = excluded.line_count,"
-        " inserted_count = excluded.inserted_count, updated_count = excluded.updated_count,"
-        " unchanged_count = excluded.unchanged_count, rejected_count = excluded.rejected_count,"
-        " table_node = excluded.table_node, loaded_at = now()",
-        (source, resource_type, file.file_name, file.fingerprint, file.digest, line_count, counts.inserted,
-         counts.updated, counts.unchanged, counts.rejected, table_name(resource_type)),
-    )  # fmt: skip
+    of = {"source": source, "resource_type": resource_type, "table": table_name(resource_type)}
+    found = {"line_count": line_count} | asdict(counts) | asdict(file)
+    connection.execute(query("raw_file", "keep_loaded"), of | found)
 
 
 def keep_same(connection: Connection, source: str, resource_type: str, file: LoadedFile) -> None:
     """Keep the new fingerprint of a file whose content is the old one."""
-    connection.execute(
-        "update raw.loaded_file set fingerprint = %s where source = %s and resource_type = %s and file_name = %s",
-        (file.fingerprint, source, resource_type, file.file_name),
-    )
+    of = {"source": source, "resource_type": resource_type}
+    connection.execute(query("raw_file", "keep_same"), of | asdict(file))
 
 
 def keep_broken(
     connection: Connection, source: str, resource_type: str, file_name: str, fingerprint: str, reason: str
 ) -> None:
     """Keep why a file was not loaded, or not proven; the next run takes it again."""
-    connection.execute(
-        "insert into raw.loaded_file as f (source, resource_type, file_name, state, reason, fingerprint)"
-        " values (%s, %s, %s, 'broken', %s, %s)"
-        " on conflict (source, resource_type, file_name) do update set state = excluded.state,"
-        " reason = excluded.reason, fingerprint = excluded.fingerprint, loaded_at = now()",
-        (source, resource_type, file_name, reason, fingerprint),
-    )
+    of = {"source": source, "resource_type": resource_type, "file_name": file_name}
+    connection.execute(query("raw_file", "keep_broken"), of | {"fingerprint": fingerprint, "reason": reason})
 
 
 def certificates(connection: Connection, source: str, resource_type: str) -> list[dict[str, Any]]:
     """Return each file of a type with what became of its lines."""
     cursor = connection.cursor(row_factory=dict_row)
-    return cursor.execute(
-        "select file_name, state, reason, line_count, inserted_count, updated_count, unchanged_count, rejected_count,"
-        " loaded_at from raw.loaded_file where source = %s and resource_type = %s order by file_name",
-        (source, resource_type),
-    ).fetchall()
+    of = {"source": source, "resource_type": resource_type}
+    return cursor.execute(query("raw_file", "certificates"), of).fetchall()
 
 
 def newest_at(connection: Connection, source: str, resource_type: str) -> datetime | None:
     """Return when a file of a type was loaded last; none before the first."""
-    row = connection.execute(
-        "select max(loaded_at) from raw.loaded_file where source = %s and resource_type = %s and state = 'loaded'",
-        (source, resource_type),
-    ).fetchone()
-    return row[0] if row else None
+    of = {"source": source, "resource_type": resource_type}
+    [(newest,)] = connection.execute(query("raw_file", "newest_at"), of)
+    return newest  # type: ignore[no-any-return]

@@ -11,11 +11,9 @@ import psycopg
 from opensrp_dhis2.errors import ConfigurationError, MigrationError
 from opensrp_dhis2.warehouse.database import MINIMUM_VERSION, Connection, Warehouse
 from opensrp_dhis2.warehouse.postgres_errors import words_of
+from opensrp_dhis2.warehouse.queries import query
 
 _FUNCTIONS = "functions"  # their row in warehouse.migration
-_LEDGER = """create table if not exists warehouse.migration (
-  name text primary key, checksum text not null, applied_at timestamptz not null default now())"""
-
 # until 30 November 2026 sql/ was 18 files, tables and functions together: all of them, as they were in the end
 _BEFORE_TABLES = "9fc67f9ce83c454fc6e321f9b9d42fe0813eb60b6166f2fb88169f380b60c77f"
 _SAME_AS_BEFORE = ("0001_raw.sql", "0002_lookup.sql", "0003_outbox.sql", "0004_relation.sql")
@@ -35,7 +33,7 @@ def migrate(warehouse: Warehouse, sql_dir: Path) -> list[str]:
         _check_server(connection)
         connection.execute("select pg_advisory_xact_lock(hashtext('opensrp_dhis2.migrate'))")
         connection.execute("create schema if not exists warehouse")
-        connection.execute(_LEDGER)
+        connection.execute(query("migration", "make_ledger"))
         _carry_over(connection, tables)
         applied = dict(connection.execute("select name, checksum from warehouse.migration").fetchall())
         _refuse_missing(applied, tables, sql_dir)
@@ -110,23 +108,7 @@ def _refuse_edited(applied: dict[str, str], tables: dict[str, str]) -> None:
 def _drop_functions_and_views(connection: Connection) -> None:
     """Drop what functions/ once made, in rounds until nothing more goes: what something rests on stays."""
     for _ in range(4):
-        connection.execute("""do $$
-declare
-  old text;
-begin
-  for old in
-    select format('drop %s %s', case p.prokind when 'p' then 'procedure' else 'function' end, p.oid::regprocedure)
-    from pg_proc p where p.pronamespace::regnamespace::text in ('fhir', 'raw', 'lookup', 'outbox', 'warehouse')
-    union all
-    select format('drop view %s', c.oid::regclass)
-    from pg_class c where c.relkind = 'v' and c.relnamespace::regnamespace::text in ('raw', 'lookup', 'outbox', 'warehouse')
-  loop
-    begin
-      execute old;
-    exception when dependent_objects_still_exist then null;
-    end;
-  end loop;
-end $$""")
+        connection.execute(query("migration", "drop_functions_and_views"))
 
 
 def _apply(connection: Connection, name: str, text: str) -> None:
@@ -139,8 +121,4 @@ def _apply(connection: Connection, name: str, text: str) -> None:
 
 
 def _record(connection: Connection, name: str, checksum: str) -> None:
-    connection.execute(
-        "insert into warehouse.migration (name, checksum) values (%s, %s)"
-        " on conflict (name) do update set checksum = excluded.checksum, applied_at = now()",
-        (name, checksum),
-    )
+    connection.execute(query("migration", "record"), {"name": name, "checksum": checksum})

@@ -84,7 +84,7 @@ _OUR_RULE = re.compile(r"PL/pgSQL function (outbox|raw|warehouse|lookup|fhir)\."
 _FUNCTION = re.compile(r'(?:PL/pgSQL|SQL) function "?([\w.]+)')
 
 
-def told(error: psycopg.Error, place: str) -> OpenSrpDhis2Error:
+def translated(error: psycopg.Error, place: str) -> OpenSrpDhis2Error:
     """Turn an error of a session into ours, which names place, cause and remedy and no row. Pure."""
     state = error.sqlstate or ""
     known = _MEANINGS.get(state) or _MEANINGS.get(state[:2])
@@ -95,7 +95,7 @@ def told(error: psycopg.Error, place: str) -> OpenSrpDhis2Error:
     return known.kind(f"Postgres at {place} {known.what}: {cause}. {known.remedy}.{kept}")
 
 
-def told_at_connect(error: Exception, place: str) -> OpenSrpDhis2Error:
+def translated_at_connect(error: Exception, place: str) -> OpenSrpDhis2Error:
     """Turn what libpq says of a connection that did not come about into ours. Pure."""
     said = _first_line(error)
     known = next((meaning for pattern, meaning in _SAID_AT_CONNECT if pattern.search(said)), _GONE)

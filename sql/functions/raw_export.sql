@@ -80,7 +80,7 @@ begin
          n.last_updated, (select array_agg(window_from order by window_from) from due)) as number
        from newest n
      )
-     select d.slice_id, d.planned_count, d.counted, count(n.id) as received, count(r.id) as landed,
+     select d.slice_id, d.planned_count, d.counted, count(n.id) as received, count(r.id) as loaded,
        md5(coalesce(string_agg(n.id, '','' order by n.id collate "C"), '''')) as digest
      from due d
      left join came n on n.number = d.number and n.last_updated < d.window_to
@@ -90,11 +90,11 @@ begin
   loop
     slice_id := found.slice_id;
     is_certified := found.planned_count = found.received and found.received = found.counted
-      and found.received = found.landed;
+      and found.received = found.loaded;
     if is_certified then
       perform raw.finish_slice(found.slice_id, jsonb_build_object(
         'state', 'certified', 'source_count', found.counted, 'source_digest', found.digest,
-        'landed_count', found.landed, 'landed_digest', found.digest));
+        'loaded_count', found.loaded, 'loaded_digest', found.digest));
     end if;
     return next;
   end loop;
@@ -113,9 +113,9 @@ select
   j.kicked_off_at,
   j.ended_at,
   count(f.*) as file_count,
-  count(f.*) filter (where f.state = 'landed') as landed_file_count,
+  count(f.*) filter (where f.state = 'loaded') as loaded_file_count,
   count(f.*) filter (where f.state = 'failed') as failed_file_count,
-  coalesce(sum(f.landed_count) filter (where f.kind = 'output'), 0)::bigint as line_count,
+  coalesce(sum(f.loaded_count) filter (where f.kind = 'output'), 0)::bigint as line_count,
   min(f.reason) as file_reason
 from raw.export_job j
 left join raw.export_file f using (export_job_id)

@@ -26,10 +26,12 @@ end $$;
 -- number up to the greatest is committed or will never be (decision 2). The commit does not wait for the disk: a crash
 -- of Postgres loses the rows together with the watermark, and whatever is built on them is committed after them.
 -- The temporary table compresses as raw tables do: a value that is compressed already is copied as it is.
+-- Returns its number and that table.
 create or replace function raw.begin_load(
   table_name text, of_source text, of_type text, from_at timestamptz, to_at timestamptz
 )
-returns bigint language plpgsql as $$
+returns table (load_id bigint, incoming regclass) language plpgsql as $$
+#variable_conflict use_column
 declare
   drawn bigint;
 begin
@@ -43,40 +45,45 @@ begin
   end;
   create temporary table if not exists incoming (
     id text, version_id bigint, last_updated timestamptz, resource jsonb) on commit drop;
-  return drawn;
+  return query select drawn, 'pg_temp.incoming'::regclass;
 end $$;
 
--- Take the rows of the temporary table `incoming` over where their version is higher, or where a deleted resource is
--- seen again; the version they replace goes to raw.superseded. Adds to the counts of the load. Insert comes first and
--- waits for whoever loads the same id just now, so that the second statement sees, locks and keeps every older version.
--- In a re-sweep also where the tags of a known version differ: $meta-add changes them and neither the version nor the
--- stamp. FHIR gives no order to tags, so that they are compared as sets. From a source that tells the present state only
--- a later stamp wins whatever its number: an expunged resource that is made again begins at 1.
-create or replace function raw.merge_incoming(table_name text, of_type text, of_load bigint)
+-- Take the rows of `incoming` over where their version is higher, or where a deleted resource is
+-- seen again; the version they replace goes to raw.superseded. Adds to the counts of the load, and empties `incoming`.
+-- Insert comes first and waits for whoever loads the same id just now, so that the second statement sees, locks and keeps
+-- every older version.
+-- is_present: the source tells the present state only, so that a later stamp wins whatever its number: an expunged
+-- resource that is made again begins at 1.
+-- is_resweep: also where the tags of a known version differ: $meta-add changes them and neither the version nor the
+-- stamp. FHIR gives no order to tags, so that they are compared as sets.
+create or replace function raw.merge_incoming(
+  table_name text, of_type text, of_load bigint, incoming regclass, is_present boolean, is_resweep boolean
+)
 returns void language plpgsql as $$
 declare
   arrived bigint; newest bigint; added bigint; changed bigint := 0;
   or_else text := 'false';
 begin
-  if current_setting('opensrp.is_present', true) = 'True' then or_else := 'i.last_updated > r.last_updated'; end if;
-  if current_setting('opensrp.is_resweep', true) = 'True' then
+  if is_present then or_else := 'i.last_updated > r.last_updated'; end if;
+  if is_resweep then
     or_else := or_else || ' or i.version_id = r.version_id and not (i.resource -> ''meta'' @> (r.resource -> ''meta'')
       and i.resource -> ''meta'' <@ (r.resource -> ''meta''))';
   end if;
-  select count(*), count(distinct id) into arrived, newest from incoming;
+  execute format('select count(*), count(distinct id) from %s', incoming) into arrived, newest;
   if newest < arrived then
-    delete from incoming i using incoming j
-    where i.id = j.id and (i.version_id, i.ctid) < (j.version_id, j.ctid);
+    execute format(
+      'delete from %1$s i using %1$s j
+       where i.id = j.id and (i.version_id, i.ctid) < (j.version_id, j.ctid)', incoming);
   end if;
   execute format(
     'insert into raw.%I (id, version_id, last_updated, resource, load_id)
-     select id, version_id, last_updated, resource, %s from incoming order by id
-     on conflict (id) do nothing', table_name, of_load);  -- in order, so that two loads never wait for each other
+     select id, version_id, last_updated, resource, %s from %s order by id
+     on conflict (id) do nothing', table_name, of_load, incoming);  -- in order, so that two loads never wait for each other
   get diagnostics added = row_count;
   if added < newest then
     execute format(
       'with older as (
-         select r.* from raw.%1$I r join incoming i using (id)
+         select r.* from raw.%1$I r join %5$s i using (id)
          where i.version_id > r.version_id or (r.is_deleted and i.version_id = r.version_id) or (%4$s)
          order by id for update of r
        ), kept as (
@@ -85,14 +92,20 @@ begin
        )
        update raw.%1$I r set version_id = i.version_id, last_updated = i.last_updated, resource = i.resource,
          is_deleted = false, load_id = %3$s
-       from older join incoming i using (id) where r.id = older.id', table_name, of_type, of_load, or_else);
+       from older join %5$s i using (id) where r.id = older.id', table_name, of_type, of_load, or_else, incoming);
     get diagnostics changed = row_count;
   end if;
   update raw.load set read_count = read_count + arrived, inserted_count = inserted_count + added,
     updated_count = updated_count + changed, unchanged_count = unchanged_count + arrived - added - changed
   where load_id = of_load;
-  truncate incoming;
+  execute format('truncate %s', incoming);
 end $$;
+
+-- Where a raw table's rows lie. Dropping, truncating and rewriting it changes the number.
+create or replace function raw.table_node(table_name text)
+returns oid language sql as $$
+  select pg_relation_filenode(format('raw.%I', table_name)::regclass)
+$$;
 
 -- Put tombstones where resources were deleted at the source; the old body goes to raw.superseded. The version stays,
 -- for the source may not have told the deletion's own: a resource seen again, even at this version, comes back.

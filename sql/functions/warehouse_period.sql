@@ -1,17 +1,19 @@
 -- Which periods a run touched.
 
--- Keep the periods of the rows of the temporary table `moved` that are not the same before and after, for each indicator
+-- Keep the periods of the rows of the table `moved` that are not the same before and after, for each indicator
 -- that takes its date from them: days[place] of its period type. Returns those periods that are past.
-create or replace function warehouse.keep_periods(of_source text, indicators text[], period_types text[], places integer[])
+create or replace function warehouse.keep_periods(
+  of_source text, indicators text[], period_types text[], places integer[], moved regclass
+)
 returns setof text
 language plpgsql as $$
 begin
-  return query
+  return query execute format($query$
   with reader as (
-    select * from unnest(indicators, period_types, places) as r (indicator, period_type, place)
+    select * from unnest($2, $3, $4) as r (indicator, period_type, place)
   ), differing as (
     select m.days, count(*) filter (where m.is_old) as old_count, count(*) filter (where not m.is_old) as new_count
-    from moved m
+    from %s m
     group by m.digest, m.days
     having count(*) filter (where m.is_old) <> count(*) filter (where not m.is_old)
   ), dated as (
@@ -33,7 +35,7 @@ begin
   ), kept as (
     insert into warehouse.touched_period as t
       (indicator, source, period_type, period, old_count, new_count, is_pending)
-    select r.indicator, of_source, r.period_type, p.period, sum(p.old_count), sum(p.new_count), true
+    select r.indicator, $1, r.period_type, p.period, sum(p.old_count), sum(p.new_count), true
     from reader r
     join warehouse.relation b on b.name = r.indicator
     join touched p using (place, period_type)
@@ -44,7 +46,8 @@ begin
   select p.period from touched p
   where p.end_on < fhir.today()
   group by p.period, p.start_on
-  order by p.start_on, p.period;
+  order by p.start_on, p.period
+  $query$, moved) using of_source, indicators, period_types, places;
 end $$;
 
 -- Note which periods' totals are not what they were when they were counted last.

@@ -14,7 +14,7 @@ WINDOW = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 LANDED = "select id, version_id from raw.flag where not is_deleted"
 REJECTED = "select distinct id, reason from raw.rejected"
 HAS_SLICES = "select to_regclass('raw.slice') is not null"
-SHORT = "select distinct unnest(missing_ids) from raw.slice where state = 'short'"
+SHORT = "select distinct unnest(missing_ids) from raw.slice where state = 'incomplete'"
 UNCERTIFIED = "select state, kind, unlisted_count from raw.slice where state <> 'certified'"
 
 

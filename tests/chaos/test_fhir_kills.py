@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from opensrp_dhis2.extract import Extraction, extract
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.warehouse import watermark
+from opensrp_dhis2.warehouse import state
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.chaos.fhir_point import FORGET
 from tests.support.fhir_server import FhirServer, fhir_server
@@ -53,7 +53,7 @@ def killed_at(server: FhirServer, database_url: str, random: Random) -> int:
 def unread_before_the_watermark(server: FhirServer, warehouse: Warehouse) -> set[str]:
     """Give the ids whose stamp the watermark has passed and that are not there."""
     with warehouse.connect() as connection:
-        stands = watermark.read_to(connection, server.url, "Flag") or datetime(1970, 1, 1, tzinfo=UTC)
+        stands = state.read_to(connection, server.url, "Flag") or datetime(1970, 1, 1, tzinfo=UTC)
         landed = {one for (one,) in connection.execute("select id from raw.flag").fetchall()}
     passed = {one.id for one in server.store.current("Flag") if one.last_updated_ms < stands.timestamp() * 1000}
     return passed - landed

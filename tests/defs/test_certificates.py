@@ -54,14 +54,14 @@ def test_the_check_fails_with_the_count_of_what_the_source_lists_and_does_not_gi
         proxy.change = lambda query, bundle: None
         healed = certificate_metadata(read(client, warehouse))
         passed = check(warehouse, client)
-    assert (metadata["short"], metadata["missing"]) == (1, 2)
+    assert (metadata["incomplete"], metadata["missing"]) == (1, 2)
     assert metadata["missing ids"] == "opensrp-dhis2 extract status Flag"
     assert not failed.passed
     assert failed.severity is dg.AssetCheckSeverity.ERROR
     assert failed.metadata["missing"].value == 2
-    assert "2 missing" in str(failed.metadata["short_slices"].value)
+    assert "2 missing" in str(failed.metadata["incomplete_slices"].value)
     assert "f0000" not in str([metadata, failed])
-    assert healed["short"] == 0
+    assert healed["incomplete"] == 0
     assert "missing ids" not in healed
     assert (passed.passed, passed.metadata["missing"].value) == (True, 0)
 

@@ -15,7 +15,7 @@ from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.project import Project
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.views.catalog import load_catalog
-from opensrp_dhis2.warehouse.raw_pages import table_name
+from opensrp_dhis2.warehouse.load import table_name
 from tests.defs.conftest import NOW, Chain
 from tests.views.conftest import DATA_SETS, INDICATOR, STAGING
 

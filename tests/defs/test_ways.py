@@ -51,7 +51,7 @@ def test_files_are_loaded_once_and_checked(
     first, second = materialize(nothing_else), materialize(nothing_else)
     assert checks(first) == checks(second) == {"complete": True, "fresh": True}
     names = ("inserted", "rejected", "files", "files loaded before", "deletions by")
-    assert [told(first)[name] for name in names] == [20, 1, 1, 0, "nothing: this way in does not tell them"]
+    assert [told(first)[name] for name in names] == [20, 1, 1, 0, "nothing: this source does not tell them"]
     assert [told(second)[name] for name in names[:4]] == [0, 0, 0, 1]
     shown = CliRunner().invoke(main, ["extract", "status"])
     assert shown.exit_code == 0

@@ -10,6 +10,7 @@ import pytest
 
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder, measure, shown_url
+from opensrp_dhis2.fhir.page import Page
 from tests.support.fhir_script import flag
 
 
@@ -17,8 +18,14 @@ def lines(*ids: str) -> bytes:
     return b"".join(msgspec.json.encode(flag(one)) + b"\n" for one in ids)
 
 
+def pages(folder: NdjsonFolder, resource_type: str = "Flag") -> Iterator[Page]:
+    for file in folder.files(resource_type):
+        with folder.fetched(file) as path:
+            yield from folder.file_pages(path, resource_type)
+
+
 def ids(folder: NdjsonFolder, resource_type: str = "Flag") -> list[str]:
-    return [resource.id for page in folder.pages(resource_type) for resource in page.resources]
+    return [resource.id for page in pages(folder, resource_type) for resource in page.resources]
 
 
 @pytest.fixture
@@ -36,9 +43,8 @@ def test_all_files_of_a_type_are_read_in_order_of_name_gzipped_or_not(tmp_path: 
     (tmp_path / "FlagFoo.ndjson").write_bytes(lines("x"))
     (tmp_path / "README.md").write_text("nothing")
     folder = NdjsonFolder(tmp_path)
-    assert folder.resource_types == ["Flag", "FlagFoo"]
     assert ids(folder) == ["a", "b", "c"]
-    assert list(folder.pages("Patient")) == []
+    assert folder.files("Patient") == []
 
 
 def test_files_of_folders_below_belong_to_it_under_their_path(tmp_path: Path) -> None:
@@ -54,7 +60,7 @@ def test_a_single_file_is_a_folder_of_one(tmp_path: Path) -> None:
     (tmp_path / "Flag.ndjson").write_bytes(lines("a"))
     (tmp_path / "Patient.ndjson").write_bytes(b"{}")
     folder = NdjsonFolder(tmp_path / "Flag.ndjson")
-    assert (folder.resource_types, [file.name for file in folder.files("Flag")]) == (["Flag"], ["Flag.ndjson"])
+    assert [file.name for file in folder.files("Flag")] == ["Flag.ndjson"]
     assert ids(folder) == ["a"]
 
 
@@ -86,12 +92,12 @@ def test_a_fingerprint_tells_a_changed_file_wherever_it_lies(tmp_path: Path, buc
 
 def test_pages_hold_no_more_than_the_page_size(tmp_path: Path) -> None:
     (tmp_path / "Flag.ndjson").write_bytes(lines(*"abcde"))
-    assert [len(page) for page in NdjsonFolder(tmp_path, page_size=2).pages("Flag")] == [2, 2, 1]
+    assert [len(page) for page in pages(NdjsonFolder(tmp_path, page_size=2))] == [2, 2, 1]
 
 
 def test_a_line_that_is_no_resource_is_rejected_and_the_rest_goes_on(tmp_path: Path) -> None:
     (tmp_path / "Flag.ndjson").write_bytes(lines("a") + b"\n{broken\r\n" + lines("b"))
-    (page,) = NdjsonFolder(tmp_path).pages("Flag")
+    (page,) = pages(NdjsonFolder(tmp_path))
     assert [r.id for r in page.resources] == ["a", "b"]
     assert [r.body for r in page.rejected] == [b"{broken"]
 
@@ -127,7 +133,7 @@ def test_a_gzip_that_is_cut_off_or_damaged_is_named(tmp_path: Path, damage: "typ
     with pytest.raises(ConfigurationError, match=r"Flag\.ndjson\.gz cannot be read to its end"):
         measure(path)
     with pytest.raises(ConfigurationError, match=r"Flag\.ndjson\.gz cannot be read to its end"):
-        list(NdjsonFolder(tmp_path).pages("Flag"))
+        list(pages(NdjsonFolder(tmp_path)))
 
 
 def test_storage_whose_package_is_not_installed_is_named_with_the_package() -> None:

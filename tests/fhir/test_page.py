@@ -80,6 +80,8 @@ def test_outcome_text_survives_any_shape() -> None:
 def test_every_resource_that_a_real_server_exported_is_readable(shared: Path) -> None:
     folder = NdjsonFolder(shared / "data" / "hapi-export")
     for resource_type in ("Location", "Group", "QuestionnaireResponse"):
-        pages = list(folder.pages(resource_type))
+        [file] = folder.files(resource_type)
+        with folder.fetched(file) as path:
+            pages = list(folder.file_pages(path, resource_type))
         assert sum(len(page.resources) for page in pages) > 0
         assert [page.rejected for page in pages if page.rejected] == []

@@ -7,8 +7,7 @@ import pytest
 from opensrp_dhis2_sandbox.fhir import auth as sandbox_auth
 
 from opensrp_dhis2.errors import FhirAuthenticationError
-from opensrp_dhis2.fhir.auth import BearerAuth, client_credentials, make_auth
-from opensrp_dhis2.fhir.sign_in import sign_in_remedy
+from opensrp_dhis2.fhir.auth import BearerAuth, client_credentials, make_auth, sign_in_remedy
 from tests.support.keycloak import SECRET, count, guarded
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

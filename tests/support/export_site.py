@@ -15,7 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from opensrp_dhis2.extract import Extraction, TypeResult, extract
-from opensrp_dhis2.extract.first_load import FirstLoad, first_load
+from opensrp_dhis2.extract.export_file import FirstLoad
+from opensrp_dhis2.extract.first_load import first_load
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.clock import START

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from opensrp_dhis2.warehouse import watermark
+from opensrp_dhis2.warehouse import state
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.sql import rows
 
@@ -12,10 +12,15 @@ def landed(warehouse: Warehouse, table: str = "flag") -> dict[str, int]:
     return dict(rows(warehouse, f"select id, version_id from raw.{table} where not is_deleted"))
 
 
+def left(warehouse: Warehouse) -> int:
+    """Count the slices that are left to the search."""
+    return slice_states(warehouse).count("planned")
+
+
 def slice_states(warehouse: Warehouse) -> list[str]:
-    return [state for (state,) in rows(warehouse, "select state from raw.slice order by slice_id")]
+    return [stands for (stands,) in rows(warehouse, "select state from raw.slice order by slice_id")]
 
 
 def read_to(url: str, warehouse: Warehouse, resource_type: str = "Flag") -> datetime | None:
     with warehouse.connect() as connection:
-        return watermark.read_to(connection, url, resource_type)
+        return state.read_to(connection, url, resource_type)

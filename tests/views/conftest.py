@@ -42,7 +42,9 @@ def load(connection: Connection, resource_type: str, resources: list[dict[str, A
     """Load resources as one load, the newest version winning, as the extraction does."""
     table = table or resource_type.lower()
     connection.execute("select raw.ensure_table(%s) where to_regclass('raw.' || %s) is null", (table, table))
-    found = connection.execute("select raw.begin_load(%s, 'test', %s, null, null)", (table, resource_type)).fetchone()
+    found = connection.execute(
+        "select load_id from raw.begin_load(%s, 'test', %s, null, null)", (table, resource_type)
+    ).fetchone()
     assert found is not None
     for resource in resources:
         meta = resource.get("meta", {})
@@ -55,7 +57,9 @@ def load(connection: Connection, resource_type: str, resources: list[dict[str, A
                 json.dumps(resource),
             ),
         )
-    connection.execute("select raw.merge_incoming(%s, %s, %s)", (table, resource_type, found[0]))
+    connection.execute(
+        "select raw.merge_incoming(%s, %s, %s, 'incoming', false, false)", (table, resource_type, found[0])
+    )
     return int(found[0])
 
 
@@ -63,6 +67,6 @@ def delete(connection: Connection, resource_type: str, ids: list[str]) -> None:
     """Mark resources as deleted at the source, as one load."""
     table = resource_type.lower()
     connection.execute(
-        "select raw.mark_deleted(%s, %s, %s, raw.begin_load(%s, 'test', %s, null, null))",
+        "select raw.mark_deleted(%s, %s, %s, load_id) from raw.begin_load(%s, 'test', %s, null, null)",
         (table, resource_type, ids, table, resource_type),
     )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from opensrp_dhis2.warehouse import own_address
+from opensrp_dhis2.warehouse import state
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.sql import rows
 
@@ -50,8 +50,8 @@ REFERENCES = [
 
 def test_a_reference_gives_the_id_of_its_own_type_only(warehouse: Warehouse) -> None:
     with warehouse.connect() as connection:
-        own_address.remember(connection, "https://fhir.example.org/fhir/", "http://hapi:8080/fhir", "")
-        own_address.remember(connection, "https://fhir.example.org/fhir")
+        state.remember_address(connection, "https://fhir.example.org/fhir/", "http://hapi:8080/fhir", "")
+        state.remember_address(connection, "https://fhir.example.org/fhir")
     found = [ask(warehouse, "fhir.reference_id(%s, %s)", reference, kind) for reference, kind, _ in REFERENCES]
     assert found == [wanted for _, _, wanted in REFERENCES]
 

@@ -9,9 +9,9 @@ from opensrp_dhis2.fhir.page import Resource, read_resource
 from opensrp_dhis2.project import Project
 from opensrp_dhis2.views.build import build_all
 from opensrp_dhis2.views.catalog import load_catalog
-from opensrp_dhis2.warehouse import own_address
+from opensrp_dhis2.warehouse import state
 from opensrp_dhis2.warehouse.database import Warehouse
-from opensrp_dhis2.warehouse.raw_pages import Load
+from opensrp_dhis2.warehouse.load import Load
 from tests.support.sql import rows
 
 META = {"versionId": "1", "lastUpdated": "2026-04-20T08:00:00Z"}
@@ -76,7 +76,7 @@ def test_where_a_rule_names_a_second_date_it_counts_in_place_of_one_without_a_da
 
 def test_a_place_of_another_server_is_not_the_place_of_the_same_id_here(warehouse: Warehouse) -> None:
     with warehouse.connect() as connection:
-        own_address.remember(connection, "http://fhir.example/fhir")
+        state.remember_address(connection, "http://fhir.example/fhir")
     built(
         warehouse,
         signal("here", "2026-03-10", "http://fhir.example/fhir/Location/hf1"),
@@ -94,6 +94,6 @@ def test_an_address_that_becomes_known_later_is_read_into_what_is_already_here(w
     built(warehouse, signal("here", "2026-03-10", "https://gateway.example/fhir/Location/hf1"))
     assert rows(warehouse, "select location_id from staging.observation") == [(None,)]
     with warehouse.connect() as connection:
-        own_address.remember(connection, "https://gateway.example/fhir/")
+        state.remember_address(connection, "https://gateway.example/fhir/")
     build_all(warehouse, load_catalog(Project()))
     assert rows(warehouse, "select location_id from staging.observation") == [("hf1",)]

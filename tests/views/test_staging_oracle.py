@@ -23,7 +23,7 @@ from opensrp_dhis2.views.build import build_staging
 from opensrp_dhis2.views.catalog import load_catalog
 from opensrp_dhis2.views.relation_sql import relation
 from opensrp_dhis2.views.resource_types import RAW_TABLES
-from opensrp_dhis2.warehouse import own_address
+from opensrp_dhis2.warehouse import state
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.conftest import REPORT_TIMEZONE, ROOT
 from tests.views.conftest import load
@@ -46,7 +46,7 @@ def test_every_staging_view_has_a_definition() -> None:
 def test_rows_of_the_district_equal_those_of_the_engine(name: str, warehouse: Warehouse, tmp_path: Path) -> None:
     write_district(tmp_path, today=date(2026, 1, 15), months=3)
     with warehouse.connect() as connection:
-        own_address.remember(connection, OWN_ADDRESS)
+        state.remember_address(connection, OWN_ADDRESS)
     file = tmp_path / f"{DEFINITIONS[name]['resource']}.ndjson"
     ours, engines = rows_of_both(warehouse, name, spread(name, file.read_text().splitlines()))
     assert ours == engines

@@ -39,6 +39,20 @@ select 'grant', concat_ws('.', table_schema, table_name), concat_ws(' ', grantee
 from information_schema.role_table_grants where table_schema = any (%(schemas)s)
 union all
 select 'migration', name, checksum from warehouse.migration"""
+# in the words of before sql/tables/0011
+OLD_ROWS = """
+insert into raw.slice (source, resource_type, kind, window_from, window_to, clock_ahead, planned_count, state, source_count,
+  source_digest, landed_count, landed_digest)
+values ('s', 'Flag', 'window', 'epoch', '2020-01-01', '0', 7, 'planned', null, null, null, null),
+  ('s', 'Flag', 'window', 'epoch', '2020-01-01', '0', 7, 'landed', 7, 'x', 7, 'x'),
+  ('s', 'Flag', 'window', 'epoch', '2020-01-01', '0', 7, 'certified', 7, 'x', 7, 'x'),
+  ('s', 'Flag', 'window', 'epoch', '2020-01-01', '0', 7, 'short', 7, 'x', 6, 'y');
+insert into raw.export_job (source, resource_types) values ('s', '{Flag}');
+insert into raw.export_file (export_job_id, kind, resource_type, state, landed_count)
+select export_job_id, 'output', 'Flag', f.state, f.lines
+from raw.export_job, (values ('planned', 0), ('landed', 5), ('failed', 0)) f (state, lines);
+insert into raw.delete_search (source, resource_type, way, until_at, source_count, deleted_count, load_id)
+values ('s', 'Flag', 'history', now(), 0, 0, 1)"""
 SCHEMAS = ["raw", "staging", "member", "indicator", "lookup", "outbox", "fhir", "warehouse"]
 
 
@@ -154,10 +168,18 @@ def test_an_earlier_warehouse_is_carried_over(empty: Warehouse, warehouse: Wareh
         connection.execute(gzip.decompress(old.read_bytes()))
         connection.execute("insert into outbox.batch (target, data_set_id, period, import_strategy, value_count, run_id)"
                            " values ('t', 's', '202401', 'DELETE', 0, 'r')")  # fmt: skip
+        connection.execute(OLD_ROWS)
     migrate(empty, Project().sql_dir)
     assert shape(empty) == shape(warehouse)
     with empty.connect() as connection:
         assert connection.execute("select run_id from outbox.batch").fetchall() == [("r",)]
+        slices = connection.execute(
+            "select state, loaded_count, loaded_digest from raw.slice order by slice_id"
+        ).fetchall()
+        assert slices == [("planned", None, None), ("loaded", 7, "x"), ("certified", 7, "x"), ("incomplete", 6, "y")]
+        files = connection.execute("select state, loaded_count from raw.export_file order by export_file_id").fetchall()
+        assert files == [("planned", 0), ("loaded", 5), ("failed", 0)]
+        assert connection.execute("select method from raw.delete_search").fetchall() == [("history",)]
 
 
 def test_a_warehouse_of_an_unknown_checkout_is_refused_in_words(empty: Warehouse) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from opensrp_dhis2.errors import WarehouseUnavailableError
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
-from opensrp_dhis2.warehouse.raw_pages import Load, LoadCounts, table_name
+from opensrp_dhis2.warehouse.load import Load, LoadCounts, table_name
 from tests.support.sql import execute, rows
 
 AT = datetime(2026, 11, 20, 10, 0, 0, 123_000, tzinfo=UTC)

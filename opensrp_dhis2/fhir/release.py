@@ -1,14 +1,23 @@
-"""What a FHIR server says of itself at /metadata: its release, and the address that it believes to have.
+"""FHIR R4, the only release that is read: whether a server speaks it, and what its models say of a resource.
 
-It knows CapabilityStatement; it refuses every release but R4, of which alone staging can read the resources.
+In another release elements stand elsewhere, and staging would read them as empty. A sample is validated against the R4B
+models of fhir.resources (the nearest that it has), to report, never to change or refuse. A problem is told by its place
+and kind, without the value, because values are patient data.
+Source: https://hl7.org/fhir/R4/validation.html.
 """
 
 import re
+import zlib
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
 
 import msgspec
+from pydantic import ValidationError
 
+MOST_PROBLEMS = 5
 _VERSION = re.compile(r"[A-Za-z0-9.\-]{1,20}")
 _RELEASES = {"0": "DSTU1", "1": "DSTU2", "3": "STU3", "4.3": "R4B", "5": "R5", "6": "R6"}
 
@@ -59,3 +68,34 @@ def refusal(capability: Capability, base_url: str) -> str | None:
         f"{base_url} is no FHIR R4 server: fhirVersion is {version or 'not told'} ({release}). Only R4 (4.0.x) is read, for "
         "in other releases elements stand elsewhere and would read as empty: set FHIR_BASE_URL to the server's R4 base"
     )
+
+
+def is_sampled(resource_id: str, share: float) -> bool:
+    """Return whether a resource belongs to the sample: always the same ones, whenever they are read."""
+    return zlib.crc32(resource_id.encode()) % 10_000 < share * 10_000
+
+
+def problems_of(resource_type: str, body: bytes) -> list[str]:
+    """Return what is invalid in a resource, as `place: kind`; an empty list says that it is valid."""
+    model = _model(resource_type)
+    if model is None:
+        return []
+    try:
+        model.model_validate_json(body)
+    except ValidationError as error:
+        problems = [f"{_place(found['loc'])}: {found['type']}" for found in error.errors(include_input=False)]
+        return sorted(set(problems))[:MOST_PROBLEMS]
+    return []
+
+
+@lru_cache
+def _model(resource_type: str) -> Any:
+    try:
+        module = import_module(f"fhir.resources.R4B.{resource_type.lower()}")
+    except ModuleNotFoundError:
+        return None
+    return getattr(module, resource_type, None)
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in loc if not isinstance(part, int)) or "resource"

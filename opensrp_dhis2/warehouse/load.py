@@ -1,4 +1,4 @@
-"""Pages of FHIR resources into raw tables: COPY into a temporary table, then one merge, newest version winning.
+"""Pages of FHIR resources into raw tables: COPY into a staging table, then one merge, newest version winning.
 
 It knows bytes and keys; it refuses to know where the pages come from.
 """
@@ -12,14 +12,14 @@ from typing import Protocol
 import psycopg
 
 from opensrp_dhis2.warehouse.database import Connection
+from opensrp_dhis2.warehouse.queries import query
 
-COPY = "copy incoming (id, version_id, last_updated, resource) from stdin"
 # Of one resource, not of the connection: malformed, or larger or deeper than Postgres takes.
 _REFUSALS = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex)
 _ESCAPES = ((b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"), (b"\r", b"\\r"))
 
 
-class Resource(Protocol):
+class RawResource(Protocol):
     """What a raw row needs of a resource."""
 
     @property
@@ -65,18 +65,21 @@ class Load:
 
     def __init__(
         self, connection: Connection, resource_type: str, *, source: str,
-        window: tuple[datetime, datetime] | None = None, is_present: bool = False,
+        window: tuple[datetime, datetime] | None = None, is_present: bool = False, is_resweep: bool = False,
     ) -> None:  # fmt: skip
-        """Begin it. Args: `is_present` says that the source tells the present state only, and no older versions."""
-        self._connection, self._type, self._table = connection, resource_type, table_name(resource_type)
-        start_at, end_at = window or (None, None)
-        row = connection.execute(
-            "select raw.begin_load(%s, %s, %s, %s, %s)", (self._table, source, resource_type, start_at, end_at)
-        ).fetchone()
-        self._load_id = int(row[0]) if row else 0
-        connection.execute("select set_config('opensrp.is_present', %s, true)", (str(is_present),))
+        """Begin it.
 
-    def add(self, resources: Sequence[Resource], rejected: Iterable[Refused] = ()) -> None:
+        Args: `is_present` says that the source tells the present state only, and no older versions; `is_resweep` that
+        other tags of a known version are taken too.
+        """
+        self._connection, self._type, self._table = connection, resource_type, table_name(resource_type)
+        self._options = (is_present, is_resweep)
+        [(self.load_id, self._incoming)] = connection.execute(
+            "select * from raw.begin_load(%s, %s, %s, %s, %s)",
+            (self._table, source, resource_type, *(window or (None, None))),
+        )
+
+    def add(self, resources: Sequence[RawResource], rejected: Iterable[Refused] = ()) -> None:
         """Load one page; what Postgres refuses goes to raw.rejected, the rest goes on."""
         for refused in rejected:
             self._reject(refused.id, refused.reason, refused.body)
@@ -88,20 +91,20 @@ class Load:
 
     def counts(self) -> LoadCounts:
         """Return the rows of this load so far."""
-        row = self._connection.execute(
-            "select load_id, read_count, inserted_count, updated_count, unchanged_count, rejected_count"
-            " from raw.load where load_id = %s",
-            (self._load_id,),
-        ).fetchone()
-        return LoadCounts(*row) if row else LoadCounts()
+        [row] = self._connection.execute(query("raw_load", "counts"), {"load_id": self.load_id})
+        return LoadCounts(*row)
 
-    def _merge(self, resources: Sequence[Resource]) -> None:
+    def _merge(self, resources: Sequence[RawResource]) -> None:
         with self._connection.transaction():
-            with self._connection.cursor().copy(COPY) as copy:
+            copied = f"copy {self._incoming} (id, version_id, last_updated, resource) from stdin"
+            with self._connection.cursor().copy(copied.encode()) as copy:
                 copy.write(b"".join(map(_line, resources)))
-            self._connection.execute("select raw.merge_incoming(%s, %s, %s)", (self._table, self._type, self._load_id))
+            self._connection.execute(
+                "select raw.merge_incoming(%s, %s, %s, %s, %s, %s)",
+                (self._table, self._type, self.load_id, self._incoming, *self._options),
+            )
 
-    def _halve(self, resources: Sequence[Resource]) -> None:
+    def _halve(self, resources: Sequence[RawResource]) -> None:
         """Find the resources that Postgres refuses by halving; all others are loaded."""
         for half in (resources[: len(resources) // 2], resources[len(resources) // 2 :]):
             try:
@@ -115,22 +118,21 @@ class Load:
                     self._halve(half)
 
     def _reject(self, resource_id: str | None, reason: str, body: bytes) -> None:
-        self._connection.execute(
-            "insert into raw.rejected (resource_type, id, reason, body, load_id) values (%s, %s, %s, %s, %s)"
-            " on conflict (resource_type, coalesce(id, ''), reason, body_md5)"
-            " do update set load_id = excluded.load_id, settled_at = null",
-            (self._type, resource_id, reason, body, self._load_id),
-        )
-        self._connection.execute(
-            "update raw.load set rejected_count = rejected_count + 1, read_count = read_count + 1 where load_id = %s",
-            (self._load_id,),
-        )
+        refused = {"resource_type": self._type, "id": resource_id, "reason": reason, "body": body}
+        self._connection.execute(query("raw_load", "reject"), refused | {"load_id": self.load_id})
+        self._connection.execute(query("raw_load", "count_rejected"), {"load_id": self.load_id})
 
 
-def _line(resource: Resource) -> bytes:
+def _line(resource: RawResource) -> bytes:
     body = resource.body
     for plain, escaped in _ESCAPES:
         body = body.replace(plain, escaped)
     return b"%b\t%d\t%b\t%b\n" % (
         resource.id.encode(), resource.version_id, resource.last_updated.isoformat().encode(), body,
     )  # fmt: skip
+
+
+def keep_invalid(connection: Connection, resource_type: str, resource: RawResource, problem: str) -> None:
+    """Keep what validation says of a resource that is loaded as it is."""
+    told = {"resource_type": resource_type, "id": resource.id, "version_id": resource.version_id, "problem": problem}
+    connection.execute(query("raw_load", "keep_invalid"), told)

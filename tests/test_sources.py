@@ -1,4 +1,4 @@
-"""One interface for all ways in: the settings choose, the rows are the same, and each says what it cannot tell."""
+"""One interface for all sources: the settings choose, the rows are the same, and each says what it cannot tell."""
 
 import re
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from opensrp_dhis2.connections import open_way
+from opensrp_dhis2.connections import open_source
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.extract import TypeResult
-from opensrp_dhis2.extract.first_load import FirstLoad
-from opensrp_dhis2.extract.way import Way, with_first_load
+from opensrp_dhis2.extract.export_file import FirstLoad
+from opensrp_dhis2.extract.source import Source, with_first_load
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.database import Warehouse
@@ -37,9 +37,9 @@ def client(server: FhirServer) -> Iterator[FhirClient]:
         yield opened
 
 
-def way_of(source: str, client: FhirClient, warehouse: Warehouse, **more: str) -> Way:
+def source_of(source: str, client: FhirClient, warehouse: Warehouse, **more: str) -> Source:
     settings = Settings(fhir_source=source, fhir_resource_types=["Flag"], fhir_validate_share=0, **more)  # type: ignore[arg-type]
-    return open_way(settings, warehouse, client)
+    return open_source(settings, warehouse, client)
 
 
 def rows(warehouse: Warehouse) -> list[Any]:
@@ -47,10 +47,10 @@ def rows(warehouse: Warehouse) -> list[Any]:
         return connection.execute(EVERY).fetchall()
 
 
-def test_all_ways_bring_the_same_rows(
+def test_all_sources_bring_the_same_rows(
     client: FhirClient, warehouse: Warehouse, empty_database_url: str, tmp_path: Path
 ) -> None:
-    searched = way_of("search", client, warehouse).extract("Flag")
+    searched = source_of("search", client, warehouse).extract("Flag")
     truth = rows(warehouse)
     resources = [resource for *_, resource in truth]
     (tmp_path / "Flag.ndjson").write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in resources))
@@ -64,12 +64,12 @@ def test_all_ways_bring_the_same_rows(
     }.items():
         with warehouse.connect() as connection:
             connection.execute("drop table raw.flag; truncate raw.watermark, raw.slice")
-        assert way_of(source, client, warehouse, **more).extract("Flag").inserted == 700
+        assert source_of(source, client, warehouse, **more).extract("Flag").inserted == 700
         assert rows(warehouse) == truth
 
 
 def test_an_export_that_the_server_does_not_give_is_told_and_searched(client: FhirClient, warehouse: Warehouse) -> None:
-    first, second = (way_of("export", client, warehouse).extract("Flag") for _ in range(2))
+    first, second = (source_of("export", client, warehouse).extract("Flag") for _ in range(2))
     assert first.inserted == 700
     assert re.match(r"\$export of [0-9: -]+ UTC: refused: .*, 0 lines", first.note)
     assert (second.inserted, second.note) == (0, first.note)
@@ -88,24 +88,24 @@ def test_where_nothing_waited_for_a_first_load_nothing_is_said_of_one() -> None:
 
 
 def test_files_alone_cannot_tell_deletions(client: FhirClient, warehouse: Warehouse, tmp_path: Path) -> None:
-    can_tell = {
-        source: bool(way.find_deletes and way.sweep)
-        for source in ("search", "export", "ndjson", "airbyte")
-        for way in [way_of(source, client, warehouse, fhir_ndjson_url=str(tmp_path))]
-    }
-    assert can_tell == {"search": True, "export": True, "ndjson": False, "airbyte": True}
+    folder = source_of("ndjson", client, warehouse, fhir_ndjson_url=str(tmp_path))
+    assert folder.find_deletes("Flag") is None
+    with pytest.raises(ConfigurationError, match="does not tell which resources were deleted"):
+        folder.sweep("Flag")
+    for source in ("search", "export"):
+        assert source_of(source, client, warehouse).find_deletes("Flag") is not None
 
 
 def test_ndjson_without_a_folder_names_the_setting(client: FhirClient, warehouse: Warehouse) -> None:
     with pytest.raises(ConfigurationError, match="set FHIR_NDJSON_URL"):
-        way_of("ndjson", client, warehouse)
+        source_of("ndjson", client, warehouse)
 
 
 def test_airbyte_without_a_url_is_looked_for_in_the_warehouse(
     client: FhirClient, warehouse: Warehouse, database_url: str
 ) -> None:
     Airbyte(database_url).write({"resourceType": "Flag", "id": "a", "meta": {"lastUpdated": "2026-11-01T00:00:00Z"}})
-    assert way_of("airbyte", client, warehouse).extract("Flag").inserted == 1
+    assert source_of("airbyte", client, warehouse).extract("Flag").inserted == 1
 
 
 def test_no_source_carries_a_secret(client: FhirClient, warehouse: Warehouse) -> None:
@@ -113,5 +113,5 @@ def test_no_source_carries_a_secret(client: FhirClient, warehouse: Warehouse) ->
         "fhir_ndjson_url": "memory://exporter:hunter2@store/x?token=hunter2",
         "fhir_airbyte_url": "postgresql://reader:hunter2@db/echis",
     }
-    sources = [way_of(source, client, warehouse, **urls).source for source in ("ndjson", "airbyte")]
-    assert sources == ["memory://store/x", "airbyte db:5432/echis/airbyte"]
+    names = [source_of(source, client, warehouse, **urls).name for source in ("ndjson", "airbyte")]
+    assert names == ["memory://store/x", "airbyte db:5432/echis/airbyte"]

@@ -7,25 +7,25 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from opensrp_dhis2.warehouse import slices, watermark
+from opensrp_dhis2.warehouse import state
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
-from opensrp_dhis2.warehouse.slices import Certificate, Slice
+from opensrp_dhis2.warehouse.state import Certificate, Slice
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 NOBODY = "d41d8cd98f00b204e9800998ecf8427e"
 
 
-def plan(connection: Connection, *days: int, kind: slices.Kind = "window") -> list[Slice]:
+def plan(connection: Connection, *days: int, kind: state.Kind = "window") -> list[Slice]:
     """Plan slices that end at these days, the first of them at the epoch."""
     cuts = [(EPOCH + DAY * a, EPOCH + DAY * b, 10) for a, b in itertools.pairwise(days)]
-    return slices.plan(connection, "http://a", "Flag", kind, timedelta(), cuts)
+    return state.plan(connection, "http://a", "Flag", kind, timedelta(), cuts)
 
 
 def certify(connection: Connection, *done: Slice) -> datetime | None:
     for one in done:
-        slices.finish(connection, one.slice_id, Certificate("certified", 10, NOBODY, 10, NOBODY))
-    return watermark.read_to(connection, "http://a", "Flag")
+        state.finish(connection, one.slice_id, Certificate("certified", 10, NOBODY, 10, NOBODY))
+    return state.read_to(connection, "http://a", "Flag")
 
 
 def test_the_watermark_moves_over_certified_slices_without_a_gap(warehouse: Warehouse) -> None:
@@ -33,8 +33,8 @@ def test_the_watermark_moves_over_certified_slices_without_a_gap(warehouse: Ware
         first, second, third = plan(connection, 0, 10, 20, 30)
         assert certify(connection, third) is None
         assert certify(connection, first) == EPOCH + 10 * DAY
-        slices.finish(connection, second.slice_id, Certificate("short", 10, "x", 9, "y", missing_ids=["a"]))
-        assert watermark.read_to(connection, "http://a", "Flag") == EPOCH + 10 * DAY
+        state.finish(connection, second.slice_id, Certificate("incomplete", 10, "x", 9, "y", missing_ids=["a"]))
+        assert state.read_to(connection, "http://a", "Flag") == EPOCH + 10 * DAY
         overlapping = plan(connection, 25, 40)
         assert certify(connection, *overlapping) == EPOCH + 10 * DAY
         assert certify(connection, second) == EPOCH + 40 * DAY
@@ -48,8 +48,8 @@ def test_a_resweep_moves_no_watermark(warehouse: Warehouse) -> None:
 
 def test_a_watermark_from_before_there_were_slices_is_gone_on_from(warehouse: Warehouse) -> None:
     with warehouse.connect() as connection:
-        watermark.move(connection, "http://a", "Flag", EPOCH + 100 * DAY)
-        assert slices.unfinished(connection, "http://a", "Flag", "window") == []
+        state.move_watermark(connection, "http://a", "Flag", EPOCH + 100 * DAY)
+        assert state.unfinished(connection, "http://a", "Flag", "window") == []
         assert certify(connection, *plan(connection, 99, 120)) == EPOCH + 120 * DAY
 
 
@@ -57,17 +57,17 @@ def test_slices_are_planned_all_or_none_and_those_unfinished_are_found_again(war
     with warehouse.connect() as connection, pytest.raises(psycopg.errors.CheckViolation), connection.transaction():
         plan(connection, 0, 10, 10)
     with warehouse.connect() as connection:
-        assert slices.unfinished(connection, "http://a", "Flag", "window") == []
+        assert state.unfinished(connection, "http://a", "Flag", "window") == []
         planned = plan(connection, 0, 10, 20, 30)
         certify(connection, planned[1])
-        slices.finish(connection, planned[2].slice_id, Certificate("landed", 10, "x", 9, "y"))
-        found = slices.unfinished(connection, "http://a", "Flag", "window")
+        state.finish(connection, planned[2].slice_id, Certificate("loaded", 10, "x", 9, "y"))
+        found = state.unfinished(connection, "http://a", "Flag", "window")
         assert [(one.slice_id, one.state) for one in found] == [
             (planned[0].slice_id, "planned"),
-            (planned[2].slice_id, "landed"),
+            (planned[2].slice_id, "loaded"),
         ]
-        assert slices.unfinished(connection, "http://b", "Flag", "window") == []
-        assert slices.unfinished(connection, "http://a", "Flag", "resweep") == []
+        assert state.unfinished(connection, "http://b", "Flag", "window") == []
+        assert state.unfinished(connection, "http://a", "Flag", "resweep") == []
 
 
 @pytest.mark.parametrize(
@@ -82,25 +82,8 @@ def test_postgres_keeps_no_certificate_that_is_not_true(warehouse: Warehouse, un
     with warehouse.connect() as connection:
         [planned] = plan(connection, 0, 10)
         with pytest.raises(psycopg.errors.CheckViolation), connection.transaction():
-            slices.finish(connection, planned.slice_id, untrue)
-        assert watermark.read_to(connection, "http://a", "Flag") is None
-
-
-def test_what_landed_is_counted_at_its_version_or_later_and_the_rest_is_named(warehouse: Warehouse) -> None:
-    with warehouse.connect() as connection:
-        connection.execute("select raw.ensure_table('flag')")
-        connection.execute(
-            "insert into raw.flag (id, version_id, last_updated, is_deleted, load_id) values"
-            " ('a', 1, now(), false, 1), ('B', 3, now(), false, 1), ('c', 1, now(), false, 1), ('d', 1, now(), true, 1),"
-            " ('f', 3, now() - interval '1 hour', false, 1)"
-        )
-        [(now,)] = connection.execute("select now()").fetchall()
-        found = slices.compare(
-            connection, "Flag", {one: (version, now) for one, version in zip("aBcdef", (1, 2, 2, 1, 1, 1), strict=True)}
-        )
-        assert (found.count, found.absent_ids) == (2, ["c", "d", "e", "f"])
-        assert found.digest == slices.compare(connection, "Flag", {"B": (1, now), "a": (1, now)}).digest
-        assert slices.compare(connection, "Flag", {}).digest == NOBODY
+            state.finish(connection, planned.slice_id, untrue)
+        assert state.read_to(connection, "http://a", "Flag") is None
 
 
 def test_status_tells_what_is_left_and_shortfalls_name_twenty_ids(warehouse: Warehouse) -> None:
@@ -108,21 +91,21 @@ def test_status_tells_what_is_left_and_shortfalls_name_twenty_ids(warehouse: War
     with warehouse.connect() as connection:
         first, second, _ = plan(connection, 0, 10, 20, 30)
         certify(connection, first)
-        slices.finish(connection, second.slice_id, Certificate("short", 40, "x", 10, "y", missing_ids=missing))
-        [row] = slices.status(connection, "http://a", ["Flag"])
-        [short] = slices.shortfalls(connection, "http://a", "Flag")
-        assert slices.status(connection, "http://a", ["Patient"]) == []
+        state.finish(connection, second.slice_id, Certificate("incomplete", 40, "x", 10, "y", missing_ids=missing))
+        [row] = state.status(connection, "http://a", ["Flag"])
+        [short] = state.incomplete(connection, "http://a", "Flag")
+        assert state.status(connection, "http://a", ["Patient"]) == []
     assert row["read_to"] == EPOCH + 10 * DAY
     assert [row[name] for name in ("certified_count", "unfinished_count", "remaining_count")] == [1, 1, 10]
-    assert [row["short_count"], row["missing_count"]] == [1, 30]
+    assert [row["incomplete_count"], row["missing_count"]] == [1, 30]
     assert (short["missing_count"], short["missing_ids"]) == (30, missing[:20])
 
 
 def test_forgotten_slices_are_planned_from_the_beginning(warehouse: Warehouse) -> None:
     with warehouse.connect() as connection:
         certify(connection, *plan(connection, 0, 10))
-        slices.forget(connection, "http://a", "Flag")
-        stands = slices.standing(connection, "http://a", "Flag")
+        state.forget(connection, "http://a", "Flag")
+        stands = state.progress(connection, "http://a", "Flag")
         assert (stands.read_to, stands.planned_to) == (None, None)
 
 
@@ -143,4 +126,17 @@ def test_two_slices_that_end_at_once_move_the_watermark_over_both(warehouse: War
                 pass
         job.result()
     with warehouse.connect() as connection:
-        assert watermark.read_to(connection, "http://a", "Flag") == EPOCH + DAY * 20
+        assert state.read_to(connection, "http://a", "Flag") == EPOCH + DAY * 20
+
+
+def test_the_watermark_of_each_type_and_source_moves_forwards_only(warehouse: Warehouse) -> None:
+    with warehouse.connect() as connection:
+        assert state.read_to(connection, "http://a", "Flag") is None
+        state.move_watermark(connection, "http://a", "Flag", EPOCH + DAY)
+        state.move_watermark(connection, "http://a", "Flag", EPOCH)
+        assert state.read_to(connection, "http://a", "Flag") == EPOCH + DAY
+        assert state.read_to(connection, "http://b", "Flag") is None
+        assert state.read_to(connection, "http://a", "Patient") is None
+        state.forget(connection, "http://a", "Flag")
+        state.move_watermark(connection, "http://a", "Flag", EPOCH)
+        assert state.read_to(connection, "http://a", "Flag") == EPOCH

@@ -1,0 +1,11 @@
+-- Which periods a run touched.
+
+-- name: columns
+select
+  attname,
+  atttypid::regtype::text
+from pg_attribute
+where attrelid = %(table)s::regclass and attnum > 0 and not attisdropped;
+
+-- name: begin_keeping
+create temporary table moved (digest bigint, days date[], is_old boolean) on commit drop;
