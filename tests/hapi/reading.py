@@ -3,7 +3,7 @@
 from opensrp_dhis2.extract import Extraction, TypeResult, extract
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.warehouse.database import Warehouse
-from opensrp_dhis2.warehouse.raw_pages import table_name
+from opensrp_dhis2.warehouse.load import table_name
 from tests.support.sql import rows
 
 from .loader import Hapi
