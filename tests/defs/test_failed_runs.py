@@ -8,7 +8,7 @@ from opensrp_dhis2_sandbox.runs import Run, run_job
 
 from tests.defs.conftest import MONTHS, Chain
 from tests.support.one_answer import answering
-from tests.test_bad_input import overlay
+from tests.support.overlay import overlay
 
 
 @pytest.fixture(autouse=True)
