@@ -1,6 +1,5 @@
 """What the pages about the project say, held to the code, the SQL and the files that they name."""
 
-import ast
 import re
 from itertools import takewhile
 from pathlib import Path
@@ -10,9 +9,7 @@ import yaml
 
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.conftest import ROOT
-from tests.support.golden_part import part
 from tests.support.sql import rows
-from tests.test_architecture import ALLOWED, PACKAGE
 
 DOCS = ROOT / "docs"
 ARCHITECTURE = (DOCS / "architecture.md").read_text()
@@ -24,39 +21,6 @@ def table(text: str, heading: str) -> list[list[str]]:
     first = next(number for number, line in enumerate(lines) if line.startswith("|---"))
     found = takewhile(lambda line: line.startswith("|"), lines[first + 1 :])
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in found]
-
-
-def summary(room: str) -> str:
-    """Return the first line of a room's docstring."""
-    path = PACKAGE / f"{room}.py"
-    text = ast.get_docstring(ast.parse((path if path.is_file() else PACKAGE / room / "__init__.py").read_text()))
-    assert text, room
-    return text.splitlines()[0]
-
-
-def rooms() -> str:
-    found = ["| room | what it is | may import |", "|---|---|---|"]
-    for name, allowed in ALLOWED.items():
-        names = ", ".join(f"`{one}`" for one in sorted(allowed)) or "nothing" if allowed is not None else "all below it"
-        found.append(f"| `{name}` | {summary(name)} | {names} |")
-    return "\n".join(found) + "\n"
-
-
-def test_the_golden_table_of_rooms_is_the_one_that_imports_are_held_to() -> None:
-    assert part(DOCS / "architecture.md", "rooms", rooms()) == rooms()
-
-
-def test_every_room_stands_in_the_table() -> None:
-    there = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
-    assert set(ALLOWED) == there
-
-
-def test_what_a_room_may_import_is_there() -> None:
-    named = {name for allowed in ALLOWED.values() if allowed for name in allowed}
-    paths = {name: PACKAGE / name.replace(".", "/") for name in named}
-    assert {
-        name for name, path in paths.items() if not path.is_dir() and not path.with_suffix(".py").is_file()
-    } == set()
 
 
 def test_each_question_is_answered_by_a_file_that_has_the_word() -> None:
