@@ -15,12 +15,18 @@ from tests.chaos.point import Arena
 from tests.chaos.process import Sandbox
 from tests.support.dhis2_metadata import metadata
 from tests.support.dhis2_site import open_client
-from tests.support.surroundings import set_up_ledger
+from tests.support.surroundings import SetTotals, set_up_ledger
 
 ZERO_IS_NOTHING = {"2.41": frozenset({"DeVisits001"}), "2.43": frozenset[str]()}
 OTHER_PERIODS = """
 insert into lookup.period values
   ('Monthly', '202507', '2025-07-01', '2025-07-31'), ('Monthly', '202508', '2025-08-01', '2025-08-31')"""
+
+
+@pytest.fixture
+def set_totals(warehouse: Warehouse) -> SetTotals:
+    """Give a function that replaces the totals of September 2025."""
+    return set_up_ledger(warehouse)
 
 
 @pytest.fixture
