@@ -8,25 +8,25 @@ from datetime import datetime
 
 from opensrp_dhis2.messages.codes import OWNER_LABELS, Owner
 from opensrp_dhis2.messages.words import Words
-from opensrp_dhis2.outbox.ledger import Slice
+from opensrp_dhis2.outbox.ledger import DataSetPeriod
 from opensrp_dhis2.plain_text import markdown_table
 
 OWNERS = {
     "foreign_edit": Owner.DATA_OWNER,
-    "silent_drop": Owner.ADMINISTRATOR,
+    "missing_in_dhis2": Owner.ADMINISTRATOR,
     "default_combo": Owner.ADMINISTRATOR,
-    "orphan": Owner.US,
-    "stranger": Owner.DATA_OWNER,
-    "behind": Owner.US,
+    "stale_value": Owner.US,
+    "unknown_value": Owner.DATA_OWNER,
+    "ledger_outdated": Owner.US,
 }
 KINDS = tuple(OWNERS)
-HARMLESS = frozenset({"stranger", "behind"})  # nothing of ours is wrong or missing there
+HARMLESS = frozenset({"unknown_value", "ledger_outdated"})  # nothing of ours is wrong or missing there
 _ENGLISH = {
     "foreign_edit": (
         "Somebody changed the value in DHIS2 after we had delivered it.",
         "Agree on the right number: correct it at its source, or choose overwrite or accept in data_sets.yaml.",
     ),
-    "silent_drop": (
+    "missing_in_dhis2": (
         "DHIS2 confirmed the value, and nothing is there now: it was deleted, or lost.",
         "Find out who deleted it, or whether DHIS2 was restored from a backup; overwrite in data_sets.yaml resends it.",
     ),
@@ -34,16 +34,16 @@ _ENGLISH = {
         "A value stands under the default category option combo of an element that is disaggregated.",
         "Delete it in DHIS2, or move it to the right combo: DHIS2 adds it to the element's total.",
     ),
-    "orphan": (
+    "stale_value": (
         "A value that we once sent is still there, and no indicator has it any more.",
         "Delete it in DHIS2, or choose overwrite in data_sets.yaml: the next delivery deletes it, while DHIS2 allows it.",
     ),
-    "stranger": (
+    "unknown_value": (
         "Somebody else entered a value where an indicator may have one, and it is none that we ever sent there.",
         "Agree on who reports this place: delete it in DHIS2's data entry, map the place so that an indicator counts it, or "
         "let it stand (outbox reconcile --accept-strangers).",
     ),
-    "behind": (
+    "ledger_outdated": (
         "DHIS2 already holds what is wanted, and the ledger does not know it.",
         "Nothing: a value that waits goes with the next delivery; overwrite or accept in data_sets.yaml settles it at once.",
     ),
@@ -53,7 +53,7 @@ _FRENCH = {
         "Quelqu’un a modifié la valeur dans DHIS2 après sa livraison.",
         "Convenez du bon nombre : corrigez-le à la source, ou choisissez overwrite ou accept dans data_sets.yaml.",
     ),
-    "silent_drop": (
+    "missing_in_dhis2": (
         "DHIS2 avait confirmé la valeur, et il n’y a plus rien : elle a été supprimée, ou perdue.",
         "Cherchez qui l’a supprimée, ou si DHIS2 a été restauré ; overwrite dans data_sets.yaml la renvoie.",
     ),
@@ -61,16 +61,16 @@ _FRENCH = {
         "Une valeur se trouve sous la combinaison par défaut d’un élément qui est désagrégé.",
         "Supprimez-la dans DHIS2, ou déplacez-la sous la bonne combinaison : elle s’ajoute au total de l’élément.",
     ),
-    "orphan": (
+    "stale_value": (
         "Une valeur que nous avons envoyée est encore là, et plus aucun indicateur ne la donne.",
         "Supprimez-la dans DHIS2, ou choisissez overwrite dans data_sets.yaml : la prochaine livraison la supprime.",
     ),
-    "stranger": (
+    "unknown_value": (
         "Quelqu’un d’autre a saisi une valeur là où un indicateur peut en avoir une, et nous ne l’y avons jamais envoyée.",
         "Convenez de qui déclare ce lieu : supprimez-la à la saisie dans DHIS2, rattachez le lieu pour qu’un indicateur le "
         "compte, ou laissez-la (outbox reconcile --accept-strangers).",
     ),
-    "behind": (
+    "ledger_outdated": (
         "DHIS2 contient déjà ce qui est voulu, et le registre ne le sait pas.",
         "Rien : une valeur en attente part à la prochaine livraison ; overwrite ou accept la règle tout de suite.",
     ),
@@ -144,7 +144,7 @@ class Discrepancy:
     combo: str
     wanted: str | None
     acknowledged: str | None
-    there: str | None
+    stored: str | None
     found_at: datetime
 
 
@@ -155,7 +155,7 @@ class Reconciliation:
     `rows`: the first discrepancies that stand.
     """
 
-    of: Slice
+    of: DataSetPeriod
     compared: int
     unread: int
     findings: tuple[Finding, ...]
@@ -198,7 +198,7 @@ class Reconciliation:
         rows = [
             (
                 *(row.kind, row.org_unit, row.data_element, row.combo),
-                *(shown(value) for value in (row.wanted, row.acknowledged, row.there)),
+                *(shown(value) for value in (row.wanted, row.acknowledged, row.stored)),
                 f"{row.found_at:%Y-%m-%d}",
             )
             for row in self.rows

@@ -43,7 +43,7 @@ def _document(
     data_set: str, made: Forecast, reasons: dict[str, Explanation], shown: list[Example]
 ) -> dict[str, object]:
     stopped = [
-        {"fate": share.fate, "values": share.value_count, **asdict(reasons[share.code])}
+        {"predicted_outcome": share.predicted_outcome, "values": share.value_count, **asdict(reasons[share.code])}
         for share in made.shares
         if share.code
     ]
@@ -58,12 +58,14 @@ def _show(data_set: str, made: Forecast, reasons: dict[str, Explanation], shown:
     for share in made.shares:
         said = reasons.get(share.code or "")
         why = (f"{said.code}: {said.sentence}", f"{said.owner_label}: {said.remedy}") if said else ()
-        table.add_row(share.fate, f"{share.value_count:,}", *why)
+        table.add_row(share.predicted_outcome, f"{share.value_count:,}", *why)
     print_table(table)
     if shown:
         listed = PlainTable("for example", "why", "org unit", "data element", "wanted", box=box.SIMPLE)
         for one in shown:
-            listed.add_row(one.fate, one.code, one.org_unit, one.data_element, one.wanted or "to be deleted")
+            listed.add_row(
+                one.predicted_outcome, one.code, one.org_unit, one.data_element, one.wanted or "to be deleted"
+            )
         print_table(listed)
     if made.edited:
         say(f"{made.edited:,} values stand otherwise in DHIS2 than it last confirmed: see `outbox reconcile`")

@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 
 from opensrp_dhis2.audit.discrepancy import DONE, Reconciliation, explain_kind, shown
-from opensrp_dhis2.audit.reconcile import accept_strangers as accept
+from opensrp_dhis2.audit.reconcile import accept_unknown_values as accept
 from opensrp_dhis2.audit.reconcile import reconcile_period
 from opensrp_dhis2.cli.console import PlainTable, opened_warehouse, read_settings, say
 from opensrp_dhis2.cli.value_table import print_table
@@ -92,6 +92,6 @@ def _kinds(made: Reconciliation, language: str) -> Table:
 def _rows(made: Reconciliation) -> Table:
     table = PlainTable("kind", "org unit", "data element", "combo", "wanted", "confirmed", "in DHIS2", box=box.SIMPLE)
     for row in made.rows:
-        values = (shown(value) for value in (row.wanted, row.acknowledged, row.there))
+        values = (shown(value) for value in (row.wanted, row.acknowledged, row.stored))
         table.add_row(row.kind, row.org_unit, row.data_element, row.combo, *values)
     return table

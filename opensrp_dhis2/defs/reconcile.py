@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from opensrp_dhis2.audit.discrepancy import HARMLESS, Reconciliation
-from opensrp_dhis2.audit.reconcile import count_standing, reconcile_period
+from opensrp_dhis2.audit.reconcile import count_discrepancies, reconcile_period
 from opensrp_dhis2.defs.failures import dagster_failures
 from opensrp_dhis2.defs.partitions import partitions_for, periods_of_run
 from opensrp_dhis2.defs.reports import SINGLE_RUN, asset_name
@@ -94,7 +94,7 @@ def _agrees(code: str) -> dg.AssetChecksDefinition:
     def agrees(context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
         with dagster_failures(context.retry_number), warehouse.connect() as connection:
             target = read_settings().dhis2_base_url.removesuffix("/api")
-            found = count_standing(connection, target, code)
+            found = count_discrepancies(connection, target, code)
         is_harmless = all(kind in HARMLESS for _, kind in found)
         return dg.AssetCheckResult(
             passed=not found,

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 MOST_TRIES = 7  # days on which a value is tried again though nothing changed that we can see
 
-# the engine before 2.43 -> the word of 2.43 for the same cause, which lists and files use; as outbox.word has it
+# the engine before 2.43 -> the word of 2.43 for the same cause, which lists and files use; as outbox.unified_code has it
 WORDS = {
     "E7600": "E8005",
     "E7601": "E8010",
