@@ -63,8 +63,8 @@ def run(scale: float = 1.0) -> list[dict[str, Any]]:
 
 def _fill(warehouse: Warehouse, count: int, state: str) -> None:
     with warehouse.connect() as connection:
-        connection.execute(BATCHES if state == "sending" else "select 1", {**vars(OF), "count": count})
-        connection.execute(LEDGER, {**vars(OF), "count": count, "state": state})
+        connection.execute(BATCHES if state == "sending" else "select 1", {**OF._asdict(), "count": count})
+        connection.execute(LEDGER, {**OF._asdict(), "count": count, "state": state})
         connection.commit()
         connection.execute("analyze outbox.value")
 

@@ -43,7 +43,7 @@ def test_the_command_shows_what_was_found(here: Country, option: str, said: str)
     assert result.exit_code == 0
     assert said in result.output
     if option == "--json":
-        assert json.loads(result.output)["rows"][0]["there"] == "777"
+        assert json.loads(result.output)["rows"][0]["stored"] == "777"
 
 
 @pytest.mark.usefixtures("environment")

@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 
 from opensrp_dhis2.dhis2.client import Dhis2Client, SystemInfo
 from opensrp_dhis2.dhis2.periods import parse_period
+from opensrp_dhis2.messages.catalogue import catalogue
 from opensrp_dhis2.messages.codes import explain
 from opensrp_dhis2.outbox.data_entry_window import DataEntryWindow, data_set_period
 from opensrp_dhis2.outbox.lease import take_lease
@@ -61,12 +62,12 @@ class Forecast:
 
     def markdown(self, language: str = "en") -> str:
         """Draw the outcomes as a Markdown table, with the reason and whose job it is."""
-        rows = []
+        heads, rows = catalogue(language).columns("outcome", "values", "why", "who_and_how"), []
         for share in self.shares:
             said = explain(share.code, language) if share.code else None
             why = (f"{share.code}: {said.sentence}", f"{said.owner_label}: {said.remedy}") if said else ("", "")
             rows.append((share.predicted_outcome, share.value_count, *why))
-        return markdown_table(("fate", "values", "why", "who can mend it, and how"), rows, numbers=(1,))
+        return markdown_table(heads, rows, numbers=(1,))
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from opensrp_dhis2.dhis2.registrations import (
     register,
 )
 from opensrp_dhis2.errors import Dhis2UnavailableError
+from opensrp_dhis2.messages.catalogue import Catalogue, catalogue
 from opensrp_dhis2.messages.codes import explain
-from opensrp_dhis2.messages.words import Words
 from opensrp_dhis2.outbox.lease import Lease
 from opensrp_dhis2.outbox.ledger import DataSetPeriod, as_json
 from opensrp_dhis2.plain_text import markdown_table
@@ -66,7 +66,7 @@ class OpenUnits:
     reason: str | None
     unit_count: int
 
-    def why(self, words: Words) -> str:
+    def why(self, words: Catalogue) -> str:
         """Say why, in a person's language."""
         if self.code is None:
             return words("completion.waiting" if self.state == "waiting" else "completion.asked")
@@ -92,9 +92,9 @@ class Completed:
         """Draw what is not registered, and why, as a Markdown table; empty when everything is."""
         if not self.open_units:
             return ""
-        words = Words(language)
+        words = catalogue(language)
         rows = [(units.state, units.why(words), words.number(units.unit_count)) for units in self.open_units]
-        return markdown_table([words(head) for head in ("completion", "why", "units")], rows, numbers=(2,))
+        return markdown_table(words.columns("completion", "why", "units"), rows, numbers=(2,))
 
 
 def complete_units(

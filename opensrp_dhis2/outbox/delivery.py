@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2UnavailableError, ImportRejectedError
-from opensrp_dhis2.messages.codes import Reason, explain
-from opensrp_dhis2.messages.healing import rules
+from opensrp_dhis2.messages.codes import Reason, explain, retry_rules
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.ledger import DataSetPeriod
 from opensrp_dhis2.outbox.pacing import Pace
@@ -148,7 +147,9 @@ def _stop_if_all_fail(answer: Answer, pace: Pace, of: DataSetPeriod) -> None:
 
 def plan_refusals(connection: Connection, of: DataSetPeriod, *, today: date, is_beyond: bool) -> None:
     """Decide which refused values the next delivery tries again, and keep what this plan rests on."""
-    connection.execute("select outbox.plan_refusals(%s, %s, %s, %s, %s, %s, %s, %s)", (*of, today, is_beyond, *rules()))
+    connection.execute(
+        "select outbox.plan_refusals(%s, %s, %s, %s, %s, %s, %s, %s)", (*of, today, is_beyond, *retry_rules())
+    )
 
 
 def end_retry(connection: Connection, of: DataSetPeriod, run_id: str) -> None:

@@ -396,4 +396,4 @@ def test_the_command_shows_the_reasons_in_plain_words(environment: Dhis2Site) ->
 def test_a_score_is_never_rounded_up_to_all_of_them() -> None:
     right = ForecastResult("same", None, "delivered", None, True, 99_999)
     said = Score((right, replace(right, is_right=False, value_count=1))).markdown()
-    assert said.startswith("99999 of 100000 values as forecast (99.9\u202f%)")
+    assert said.startswith("99,999 of 100,000 values as forecast (99.9\u202f%)")

@@ -2,18 +2,16 @@
 
 import csv
 import io
-import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from opensrp_dhis2.errors import ConfigurationError
-from opensrp_dhis2.messages.codes import TEXTS
-from opensrp_dhis2.messages.words import WORDS, Words
+from opensrp_dhis2.messages.catalogue import catalogue
 from opensrp_dhis2.report.html import BAR_WIDTH, report_name, segments, tone, write_page
 from opensrp_dhis2.report.refused_csv import write_refused
-from opensrp_dhis2.report.run import STANDINGS, Standings, headline, read_run, run_markdown
+from opensrp_dhis2.report.run import Standings, headline, read_run, run_markdown
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.people import HOSTILE, RUN, TARGET, deliver, seed
 from tests.test_plain_text import HARMFUL, harmful_in
@@ -134,7 +132,7 @@ def test_the_forecast_score_is_on_the_page_where_there_is_one(ledger: Warehouse,
     with ledger.connect() as connection:
         connection.execute(
             "insert into outbox.forecast_score (run_id, target, data_set_id, period, right_count, wrong_count,"
-            " open_count, by_fate, made_at) values (%s, %s, 'DsMonthly01', '202509', 1999, 1, 0, '{}', now())",
+            " open_count, by_predicted_outcome, made_at) values (%s, %s, 'DsMonthly01', '202509', 1999, 1, 0, '{}', now())",
             (RUN, TARGET),
         )
     assert "202509 1,999 1 99.9" in Page(page_of(ledger, tmp_path)).text  # not 100: one was wrong
@@ -146,20 +144,6 @@ def test_the_page_speaks_french(ledger: Warehouse, tmp_path: Path) -> None:
     text = Page(html).text
     assert "3 valeurs sur 9 sont dans DHIS2" in text
     assert "The org unit" not in text
-
-
-def test_every_language_has_every_word() -> None:
-    assert WORDS["fr"].keys() == WORDS["en"].keys()
-    assert {f"{kind}.{name}" for name in STANDINGS for kind in ("standing", "meaning")} <= WORDS["en"].keys()
-    assert WORDS.keys() == TEXTS.keys()
-    for name, text in WORDS["en"].items():
-        assert sorted(re.findall(r"{\w+}", text)) == sorted(re.findall(r"{\w+}", WORDS["fr"][name])), name
-
-
-def test_a_share_is_never_rounded_up_to_all_of_them() -> None:
-    assert Words("en").share(999_999, 1_000_000) == "99.9\u202f%"
-    assert Words("fr").share(1, 3) == "33,3\u202f%"
-    assert Words("en").share(5, 5) == "100\u202f%"
 
 
 def test_one_value_among_a_million_can_be_seen_on_the_bar() -> None:
@@ -179,7 +163,7 @@ def test_one_value_among_a_million_can_be_seen_on_the_bar() -> None:
     ],
 )
 def test_the_headline_is_green_only_when_all_is_in(counts: dict[str, int], said: str, colour: str) -> None:
-    assert headline(Standings(counts), Words("en")) == said
+    assert headline(Standings(counts), catalogue("en")) == said
     assert tone(Standings(counts)) == colour
 
 
@@ -207,7 +191,7 @@ def test_the_csv_says_what_dhis2_holds_now_and_calls_a_deletion_one(ledger: Ware
             "update outbox.value set wanted = null, acknowledged = '4' where state = 'refused';"
             "update outbox.value set acknowledged = '2' where org_unit_id = 'OuFacility3' and state = 'withheld';"
             "insert into outbox.discrepancy (target, data_set_id, period, org_unit_id, data_element_id,"
-            " category_option_combo_id, attribute_option_combo_id, kind, wanted, acknowledged, there, is_deleted, run_id)"
+            " category_option_combo_id, attribute_option_combo_id, kind, wanted, acknowledged, stored, is_deleted, run_id)"
             " select target, data_set_id, period, org_unit_id, data_element_id, category_option_combo_id,"
             " attribute_option_combo_id, 'foreign_edit', wanted, acknowledged, '77', false, 'r' from outbox.value"
             " where org_unit_id = 'OuFacility3' and state = 'withheld'"
@@ -275,7 +259,7 @@ def test_what_reconcile_found_is_on_the_page(warehouse: Warehouse, tmp_path: Pat
         seed(connection)
         connection.execute(
             "insert into outbox.discrepancy (target, data_set_id, period, org_unit_id, data_element_id,"
-            " category_option_combo_id, attribute_option_combo_id, kind, wanted, acknowledged, there, is_deleted, run_id)"
+            " category_option_combo_id, attribute_option_combo_id, kind, wanted, acknowledged, stored, is_deleted, run_id)"
             " select target, data_set_id, period, org_unit_id, data_element_id, category_option_combo_id,"
             " attribute_option_combo_id, 'foreign_edit', wanted, acknowledged, '77', false, 'r' from outbox.value"
             " where state = 'delivered' limit 2"

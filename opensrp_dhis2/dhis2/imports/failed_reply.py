@@ -11,7 +11,7 @@ from opensrp_dhis2.dhis2.imports.verdict import Interpretation, RowVerdict, Verd
 from opensrp_dhis2.dhis2.models import Reply, SentValue
 from opensrp_dhis2.dhis2.periods import is_period
 from opensrp_dhis2.dhis2.sign_in import refused_sign_in
-from opensrp_dhis2.messages.codes import USER_CAUSES, Reason
+from opensrp_dhis2.messages.codes import Reason, concerns_account
 
 # answered before anything was read, whoever wrote the page
 _UNHEARD = {
@@ -82,4 +82,4 @@ def _refuse(reason: Reason, sent: Sequence[SentValue], is_guilty: Sequence[bool]
 
 def _everything(verdict: Verdict, reason: str, sent: Sequence[SentValue], *, is_retryable: bool) -> Interpretation:
     rows = (RowVerdict(verdict, reason),) * len(sent)
-    return Interpretation(rows, cause=reason, is_user_cause=reason in USER_CAUSES, is_retryable=is_retryable)
+    return Interpretation(rows, cause=reason, is_user_cause=concerns_account(reason), is_retryable=is_retryable)

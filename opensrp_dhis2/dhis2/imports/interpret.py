@@ -15,7 +15,7 @@ from opensrp_dhis2.dhis2.imports.summary import ImportCount, ImportSummary, read
 from opensrp_dhis2.dhis2.imports.verdict import Interpretation, RowVerdict, Verdict
 from opensrp_dhis2.dhis2.models import Reply, SentValue, ServerVersion
 from opensrp_dhis2.dhis2.periods import is_period
-from opensrp_dhis2.messages.codes import USER_CAUSES, Reason
+from opensrp_dhis2.messages.codes import Reason, concerns_account
 
 _FLUSH_FAILED = "Failed to flush BatchHandler"
 _TRANSIENT = frozenset({Reason.FLUSH_FAILED, Reason.WRITE_LOST, Reason.COUNTS_DISAGREE, Reason.NOTHING_COUNTED})
@@ -101,7 +101,7 @@ def _settle(
         cause=_cause(ordered),
         guilty=frozenset(marks.guilty),
         counts=counts,
-        is_user_cause=any(row.code in USER_CAUSES for row in ordered),
+        is_user_cause=any(concerns_account(row.code) for row in ordered),
         is_retryable=any(
             (row.verdict is Verdict.UNKNOWN and row.code in _TRANSIENT)
             or (row.verdict is Verdict.BLOCKED and row.code == "E7611")
