@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 from psycopg.rows import class_row, dict_row
 
+from opensrp_dhis2.dhis2.models import ServerVersion
+from opensrp_dhis2.dhis2.zero_rule import is_droppable_zero
 from opensrp_dhis2.warehouse.database import Connection
 from opensrp_dhis2.warehouse.queries import query
 
@@ -53,6 +55,15 @@ class SentRow:
     value_type: str | None
     aggregation_type: str | None
     zero_is_significant: bool | None
+
+    def is_dropped_by(self, version: ServerVersion) -> bool:
+        """Return whether this server drops the value: up to 2.42, a zero of an element where zero means nothing."""
+        return not version.has_group_import and is_droppable_zero(
+            self.wanted,
+            value_type=self.value_type or "",
+            aggregation_type=self.aggregation_type or "",
+            is_zero_significant=bool(self.zero_is_significant),
+        )
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from opensrp_dhis2.outbox.lease import Lease
 from opensrp_dhis2.outbox.ledger import Batch, SentRow, ValueVerdict
 from opensrp_dhis2.outbox.pacing import RequestOutcome
 from opensrp_dhis2.outbox.read_back import read_back
-from opensrp_dhis2.outbox.settle import can_be_dropped, compare, settle_by_reading
+from opensrp_dhis2.outbox.settle import compare, settle_by_reading
 
 MAX_ATTEMPTS = 3  # answered ones, for a value that goes alone and is taken without being stored
 ACCEPTED = ("stored", "unchanged", "deleted", "dropped")
@@ -205,7 +205,7 @@ def _sent_value(row: SentRow, batch: Batch, version: ServerVersion) -> SentValue
         row.attribute_option_combo_id, row.wanted if row.wanted is not None else row.acknowledged,
         is_deleted=row.wanted is None,
     )  # fmt: skip
-    return SentValue(value, is_droppable_zero=can_be_dropped(row, version))
+    return SentValue(value, is_droppable_zero=row.is_dropped_by(version))
 
 
 def _is_about_all(read: Interpretation) -> bool:

@@ -13,7 +13,6 @@ from psycopg.rows import class_row
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.imports.job import FORGOTTEN_AFTER_SECONDS, await_reply
 from opensrp_dhis2.dhis2.models import ServerVersion
-from opensrp_dhis2.dhis2.zero_rule import is_droppable_zero
 from opensrp_dhis2.errors import Dhis2Error
 from opensrp_dhis2.messages.codes import Reason
 from opensrp_dhis2.outbox import ledger
@@ -99,17 +98,7 @@ def _pauses(seconds: float) -> Iterator[float]:
 
 def compare(rows: list[SentRow], stored: StoredValues, version: ServerVersion) -> list[ValueVerdict]:
     """Judge each value by what DHIS2 holds: pure."""
-    return [_judged(row, stored, can_be_dropped(row, version)) for row in rows]
-
-
-def can_be_dropped(row: SentRow, version: ServerVersion) -> bool:
-    """Return whether this server drops the value: up to 2.42, a zero of an element where zero means nothing."""
-    return not version.has_group_import and is_droppable_zero(
-        row.wanted,
-        value_type=row.value_type or "",
-        aggregation_type=row.aggregation_type or "",
-        is_zero_significant=bool(row.zero_is_significant),
-    )
+    return [_judged(row, stored, row.is_dropped_by(version)) for row in rows]
 
 
 def _judged(row: SentRow, stored: StoredValues, is_droppable: bool) -> ValueVerdict:
