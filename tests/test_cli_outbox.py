@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from opensrp_dhis2.cli import main
 from opensrp_dhis2.messages.codes import codes
 from opensrp_dhis2.warehouse.database import Warehouse
+from tests.messages.english import english_left
 from tests.outbox.people import HOSTILE, TARGET, seed
 
 
@@ -233,3 +234,12 @@ def test_a_deletion_that_dhis2_refused_is_called_one(outbox: CommandLine) -> Non
         connection.execute("update outbox.value set wanted = null, acknowledged = '4' where state = 'refused'")
     [line] = [line for line in outbox.say("list", "--state", "refused").splitlines() if "E8122" in line]
     assert "(to be deleted)" in line
+
+
+@pytest.mark.parametrize("language", ["fr", "pt"])
+def test_what_the_commands_say_is_in_the_language_of_the_settings(outbox: CommandLine, language: str) -> None:
+    value = str(outbox.rows("list", "--state", "refused")[0]["value_id"])
+    asked = (["status"], ["list", "--limit", "2"], ["completions"], ["show", value], ["requeue"], ["requeue"])
+    for words in asked:
+        assert english_left(outbox.say(*words), language) != [], words
+        assert english_left(outbox.say(*words, REPORT_LANGUAGE=language), language) == [], words
