@@ -89,8 +89,7 @@ SQL = re.compile(
     r"\s*(select|insert into|update|delete from|with|create|drop|alter|do|truncate|lock|set|grant)\b", re.I
 )
 SQL_LEFT = {
-    "audit/forecast.py", "audit/reconcile.py", "lookup/metadata.py", "lookup/target.py",
-    "outbox/account.py", "outbox/completion.py", "outbox/push.py", "views/relation.py", "views/relation_sql.py",
+    "lookup/metadata.py", "lookup/target.py", "views/relation.py", "views/relation_sql.py",
 }  # fmt: skip
 
 

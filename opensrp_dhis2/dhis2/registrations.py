@@ -146,8 +146,10 @@ def _refusal(answer: CompletionAnswer, completion: Completion) -> CompletionVerd
     return CompletionVerdict(Verdict.REFUSED, Reason.COMPLETION_REFUSED, "; ".join(dict.fromkeys(said))[:500] or None)
 
 
-def take_back(client: Dhis2Client, completions: Iterable[tuple[Completion, str | None, Sequence[str]]]) -> Verdicts:
-    """Take registrations back, and read back what is left: DHIS2 says the same of what was never there.
+def delete_registrations(
+    client: Dhis2Client, completions: Iterable[tuple[Completion, str | None, Sequence[str]]]
+) -> Verdicts:
+    """Delete registrations, and read back what is left: DHIS2 says the same of what was never there.
 
     By DELETE, one unit a request. `completed: false` would leave a registration that a reader may count (30m), and
     goes in without a look at expiry and approval; DELETE answers 409 there.

@@ -18,7 +18,7 @@ from opensrp_dhis2.dhis2.imports.interpret import interpret
 from opensrp_dhis2.dhis2.imports.verdict import Verdict
 from opensrp_dhis2.dhis2.models import Reply, ServerVersion
 from opensrp_dhis2.dhis2.periods import parse_period
-from opensrp_dhis2.outbox.known_data_set import KnownDataSet, is_open
+from opensrp_dhis2.outbox.data_entry_window import DataEntryWindow
 from opensrp_dhis2.settings import Settings
 from tests.conftest import ROOT
 from tests.dhis2 import recordings
@@ -196,10 +196,11 @@ def test_a_period_is_held_open_for_as_long_as_the_recorded_server_takes_its_valu
     data_sets = {one["id"]: one for stage in metadata()["stages"] for one in stage.get("dataSets", [])}
     recorded, body = exchange(version, name), load(version, name)["request"]["body"]
     data_set = data_sets[body["dataSet"]]
-    known = KnownDataSet(body["dataSet"], data_set.get("openFuturePeriods", 0), data_set.get("expiryDays", 0), False)
+    rules = (data_set.get("openFuturePeriods", 0), data_set.get("expiryDays", 0), False)
+    window = DataEntryWindow(body["dataSet"], *rules, date(2026, 11, 21))
     period = parse_period(recorded.sent[0].data_value.period)
     verdict = interpret(recorded.reply, recorded.sent, recorded.version, asked=recorded.asked).rows[0].verdict
-    assert is_open(period, known, date(2026, 11, 21)) is (verdict is Verdict.STORED)
+    assert window.is_open(period) is (verdict is Verdict.STORED)
     assert verdict in (Verdict.STORED, Verdict.REFUSED)
 
 

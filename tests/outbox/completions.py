@@ -13,7 +13,7 @@ from opensrp_dhis2.dhis2.auth import make_auth, read_auth
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.outbox.completion import Completed, Policy, complete_units
 from opensrp_dhis2.outbox.lease import take_lease
-from opensrp_dhis2.outbox.ledger import Slice
+from opensrp_dhis2.outbox.ledger import DataSetPeriod
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.test_push import NOW, metadata, named
 
@@ -57,7 +57,7 @@ class Country:
     """A sandbox DHIS2 and a ledger whose states a test sets."""
 
     def __init__(self, url: str, warehouse: Warehouse, door: Door) -> None:
-        self.url, self.warehouse, self.of = url, warehouse, Slice(url, "DsMonthly01", "202509")
+        self.url, self.warehouse, self.of = url, warehouse, DataSetPeriod(url, "DsMonthly01", "202509")
         self.door = door
         self.client = Dhis2Client(
             url,

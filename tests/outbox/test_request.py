@@ -4,6 +4,7 @@ import pytest
 from opensrp_dhis2_sandbox.dhis2.app import create_app
 from opensrp_dhis2_sandbox.server import running
 
+from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.errors import Dhis2UnavailableError
 from opensrp_dhis2.outbox.reporter import Reporter
@@ -13,6 +14,14 @@ from tests.outbox.test_push import MONTHLY, NOW, SEPTEMBER, VERSIONS, Dhis2Site,
 from tests.outbox.test_read_back import FIRST, SECOND, ledger_rows, moved_out
 
 OCTOBER = parse_period("202510")
+
+
+def test_a_reporter_asks_nobody_anything_before_it_plans_or_delivers() -> None:
+    nowhere = Warehouse("postgresql://nobody@127.0.0.1:9/none")
+    with Dhis2Client("http://127.0.0.1:9") as client:
+        reporter = Reporter(nowhere, client, "DS_M", MONTHLY, run_id="run-1", batch_size=100)
+        assert reporter.target == "http://127.0.0.1:9"
+    nowhere.close()
 
 
 def pretend_all_inside(warehouse: Warehouse) -> None:
