@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.imports.summary import Json
 from opensrp_dhis2.dhis2.lock_exceptions import reopened_units
 from opensrp_dhis2.dhis2.models import ServerVersion
 from opensrp_dhis2.dhis2.periods import parse_period
+from opensrp_dhis2.dhis2.reply import Json
 from opensrp_dhis2.outbox.known_data_set import KnownDataSet, closing_code
 from opensrp_dhis2.outbox.ledger import Slice
 
@@ -40,7 +40,7 @@ def ask_data_set(client: Dhis2Client, of: Slice, version: ServerVersion) -> Data
     me = client.me()
     found = client.get_json(f"dataSets/{of.data_set_id}", {"fields": _NOW_FIELDS})
     code = _closing_code(client, of, found, version, may_edit_expired=me.has_authority("F_EDIT_EXPIRED"))
-    is_everywhere = version.has_group_import and "ALL" in me.authorities  # older servers bind a superuser too
+    is_everywhere = version.import_engine == "atomic" and "ALL" in me.authorities  # older servers bind a superuser too
     return DataSetNow(
         found.get("access", {}).get("data", {}).get("write") is True,
         [unit["id"] for unit in found.get("organisationUnits", ())],
@@ -66,5 +66,5 @@ def _closing_code(
         data_set,
         today,
         may_edit_expired=may_edit_expired,
-        has_group_import=version.has_group_import,
+        has_group_import=version.import_engine == "atomic",
     )

@@ -144,7 +144,7 @@ def _copy_values(connection: Connection, values: Iterable[DataValue]) -> None:
 
 def _droppable(connection: Connection, of: Slice, version: ServerVersion) -> list[str]:
     """Return the elements of which this server throws a zero away."""
-    if version.has_group_import:
+    if version.import_engine == "atomic":
         return []
     rows = connection.execute(
         "select data_element_id, value_type, aggregation_type, zero_is_significant from lookup.data_element"

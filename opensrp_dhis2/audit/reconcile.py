@@ -112,7 +112,7 @@ def count_standing(connection: Connection, target: str, code: str) -> dict[tuple
 def _scope(connection: Connection, client: Dhis2Client, of: Slice, version: ServerVersion) -> _Scope:
     me = client.me()
     found = client.get_json(f"dataSets/{of.data_set_id}", {"fields": _NOW_FIELDS})
-    is_everywhere = version.has_group_import and "ALL" in me.authorities  # older servers bind a superuser too
+    is_everywhere = version.import_engine == "atomic" and "ALL" in me.authorities  # older servers bind a superuser too
     units = connection.execute(
         "select * from outbox.comparable_unit(%s, %s, %s, %s, %s)",
         (

@@ -1,6 +1,6 @@
 """The DHIS2 Web API over HTTP: reads that raise when they cannot be trusted, and one write that never does.
 
-It knows paths, pages and status codes; it refuses to say what became of a value (import_reply.py does).
+It knows paths, pages and status codes; it refuses to say what became of a value (imports/interpret.py does).
 """
 
 import gzip
@@ -11,9 +11,8 @@ from typing import Any, Self
 
 import httpx
 
-from opensrp_dhis2.dhis2.imports.reply_check import check_readable
-from opensrp_dhis2.dhis2.imports.summary import Json, read_json_object
 from opensrp_dhis2.dhis2.models import DataValue, Reply, ServerVersion
+from opensrp_dhis2.dhis2.reply import Json, check_readable, read_json_object
 from opensrp_dhis2.errors import ConfigurationError, Dhis2Error, Dhis2TimeoutError, Dhis2UnavailableError
 from opensrp_dhis2.http.client import DEFAULT_LIMITS, make_client
 from opensrp_dhis2.http.deadline import Limits, TooLargeError

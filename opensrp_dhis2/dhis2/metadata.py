@@ -10,7 +10,7 @@ from datetime import date
 from typing import NamedTuple
 
 from opensrp_dhis2.dhis2.client import Dhis2Client, Me
-from opensrp_dhis2.dhis2.imports.summary import Json
+from opensrp_dhis2.dhis2.reply import Json
 from opensrp_dhis2.errors import MetadataNotFoundError
 
 _ORG_UNIT_FIELDS = "id,code,name,level,path,openingDate,closedDate"

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from opensrp_dhis2.dhis2.client import ORG_UNITS_PER_READ, Dhis2Client
-from opensrp_dhis2.dhis2.imports.reply_check import check_readable
-from opensrp_dhis2.dhis2.imports.summary import ImportCount, Json, read_envelope, read_summary
-from opensrp_dhis2.dhis2.imports.verdict import Verdict
-from opensrp_dhis2.dhis2.models import Reply
+from opensrp_dhis2.dhis2.imports.summary import ImportCount, read_summary
+from opensrp_dhis2.dhis2.models import Reply, Verdict
+from opensrp_dhis2.dhis2.reply import Json, check_readable, read_envelope
 from opensrp_dhis2.errors import Dhis2Error
 from opensrp_dhis2.messages.codes import Reason
 

@@ -3,7 +3,7 @@
 Its own words would be "rename one of them", which nobody can who does not see the other. Source: recordings 59, 59b.
 """
 
-from opensrp_dhis2.dhis2.imports.summary import Json
+from opensrp_dhis2.dhis2.reply import Json
 from opensrp_dhis2.messages.codes import explain
 
 

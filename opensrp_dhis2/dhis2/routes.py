@@ -16,9 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.alias_generators import to_camel
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.imports.reply_check import check_readable
-from opensrp_dhis2.dhis2.imports.summary import Json, read_envelope
 from opensrp_dhis2.dhis2.models import Reply, ServerVersion
+from opensrp_dhis2.dhis2.reply import Json, check_readable, read_envelope
 from opensrp_dhis2.dhis2.route_refusal import route_refusal
 from opensrp_dhis2.errors import ConfigurationError, Dhis2Error, Dhis2UnavailableError
 

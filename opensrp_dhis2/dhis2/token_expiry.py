@@ -10,8 +10,8 @@ from email.utils import parsedate_to_datetime
 
 from opensrp_dhis2.clock import machine_clock
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.imports.summary import read_json_object
 from opensrp_dhis2.dhis2.models import Reply
+from opensrp_dhis2.dhis2.reply import read_json_object
 from opensrp_dhis2.errors import Dhis2Error
 
 WARN_BEFORE = timedelta(days=14)

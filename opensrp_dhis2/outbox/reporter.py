@@ -180,7 +180,7 @@ class Reporter:
             self._known,
             self._today,
             may_edit_expired=self._now.account.has_authority("F_EDIT_EXPIRED"),
-            has_group_import=self._version.has_group_import,
+            has_group_import=self._version.import_engine == "atomic",
         )
         return code is None
 

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.imports import job as import_job
-from opensrp_dhis2.dhis2.imports.failed_reply import foreign_answer
-from opensrp_dhis2.dhis2.imports.interpret import interpret
-from opensrp_dhis2.dhis2.imports.verdict import Interpretation, Verdict
-from opensrp_dhis2.dhis2.models import DataValue, Reply, SentValue, ServerVersion
+from opensrp_dhis2.dhis2.imports.interpret import foreign_answer, interpret
+from opensrp_dhis2.dhis2.models import DataValue, Interpretation, Reply, SentValue, ServerVersion, Verdict
 from opensrp_dhis2.errors import Dhis2TimeoutError, Dhis2UnavailableError
 from opensrp_dhis2.messages.codes import Level, Reason, level_of
 from opensrp_dhis2.outbox import ledger
@@ -190,7 +188,7 @@ def _refused(said: RowVerdict, row: SentRow) -> RowVerdict:
 
 def _parameters(batch: Batch, version: ServerVersion) -> dict[str, str]:
     """Ask the engine before 2.43 to check what 2.43 always checks; it then names each faulty row."""
-    return {"importStrategy": batch.import_strategy} | ({} if version.has_group_import else STRICT)
+    return {"importStrategy": batch.import_strategy} | ({} if version.import_engine == "atomic" else STRICT)
 
 
 def _sent_value(row: SentRow, batch: Batch, version: ServerVersion) -> SentValue:

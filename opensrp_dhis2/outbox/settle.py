@@ -212,7 +212,7 @@ def compare(rows: list[SentRow], reading: Reading, version: ServerVersion) -> li
 
 def can_be_dropped(row: SentRow, version: ServerVersion) -> bool:
     """Return whether this server drops the value: up to 2.42, a zero of an element where zero means nothing."""
-    return not version.has_group_import and is_droppable_zero(
+    return version.import_engine == "row" and is_droppable_zero(
         row.wanted,
         value_type=row.value_type or "",
         aggregation_type=row.aggregation_type or "",

@@ -50,7 +50,7 @@ class Server:
 
     @property
     def is_new(self) -> bool:
-        return self.version.has_group_import
+        return self.version.import_engine == "atomic"
 
 
 def read_recording(path: Path, metadata: Json) -> tuple[Server, Iterator[Case]]:

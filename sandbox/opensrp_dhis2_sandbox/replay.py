@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from opensrp_dhis2.dhis2.imports.interpret import interpret
-from opensrp_dhis2.dhis2.imports.verdict import Verdict
-from opensrp_dhis2.dhis2.models import DataValue, SentValue
+from opensrp_dhis2.dhis2.models import DataValue, SentValue, Verdict
 from opensrp_dhis2.dhis2.zero_rule import is_droppable_zero
 from opensrp_dhis2_sandbox.dhis2 import new_checks, new_engine, old_checks, old_engine
 from opensrp_dhis2_sandbox.dhis2.imports import Circumstances, Json, Key, RefusedRequest, text_or_none
@@ -63,6 +62,15 @@ def judge(case: Case, server: Server) -> list[JudgedRow]:
         foreseen = Verdict.UNKNOWN if forecast is None else allowed_verdicts(row, case.before, forecast)[0]
         judged.append(JudgedRow(Verdict.REFUSED if said is Verdict.BLOCKED else said, foreseen, allowed))
     return judged
+
+
+def is_like_ours(case: Case, server: Server) -> bool:
+    """Return whether the product could send this request: with its options, each cell once, and no blank text."""
+    options = _options(case, server)
+    wanted = [_wanted(row, case.body, options, server) for row in case.rows]
+    cells = Counter(row.key for row in wanted if row.key)
+    has_blank = any(not (row.value or "").strip() and not row.is_deletion for row in wanted)
+    return _has_our_options(case, options) and max(cells.values(), default=1) == 1 and not has_blank
 
 
 def allowed_verdicts(wanted: Wanted, before: State, after: State) -> tuple[Verdict, ...]:
@@ -144,11 +152,10 @@ def _find(member: str, text: str | None, options: ImportOptions, server: Server)
 
 
 def _interpreted(case: Case, wanted: list[Wanted], options: ImportOptions | None, server: Server) -> list[Verdict]:
-    asked = dict(case.query)
-    if options is not None:
-        asked |= {"dryRun": str(_is_dry_run(case, options)).lower(), "importStrategy": options.strategy}
+    if not _has_our_options(case, options):
+        return [Verdict.UNKNOWN] * len(wanted)
     sent = [_sent(row, case.body, each, server) for row, each in zip(case.rows, wanted, strict=True)]
-    return [row.verdict for row in interpret(case.reply, sent, server.version, asked=asked).rows]
+    return [row.verdict for row in interpret(case.reply, sent, server.version).rows]
 
 
 def _sent(row: Any, body: Json, wanted: Wanted, server: Server) -> SentValue:
@@ -174,6 +181,13 @@ def forecast_state(case: Case, options: ImportOptions | None, server: Server) ->
         return {**case.before, **import_values(case.body, options, _circumstances(case, user, server)).writes}
     except RefusedRequest:
         return case.before
+
+
+def _has_our_options(case: Case, options: ImportOptions | None) -> bool:
+    """Return whether the product asks so: it tries nothing out, and creates, changes and deletes."""
+    if options is None:
+        return True  # DHIS2 refuses it, whoever sends it
+    return not _is_dry_run(case, options) and options.strategy in ("CREATE_AND_UPDATE", "DELETE")
 
 
 def _is_dry_run(case: Case, options: ImportOptions) -> bool:

@@ -19,7 +19,7 @@ from opensrp_dhis2.errors import ConfigurationError
 )
 def test_a_version_says_which_engine_it_has(text: str, is_grouped: bool, has_password_grant: bool) -> None:
     version = ServerVersion.parse(text)
-    assert (version.has_group_import, version.has_password_grant, str(version)) == (
+    assert (version.import_engine == "atomic", version.has_password_grant, str(version)) == (
         is_grouped,
         has_password_grant,
         text,

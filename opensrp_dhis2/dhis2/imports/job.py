@@ -11,10 +11,9 @@ from types import MappingProxyType
 from typing import Any
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.imports.failed_reply import foreign_answer
-from opensrp_dhis2.dhis2.imports.reply_check import check_readable
-from opensrp_dhis2.dhis2.imports.summary import read_envelope
+from opensrp_dhis2.dhis2.imports.interpret import foreign_answer
 from opensrp_dhis2.dhis2.models import Reply
+from opensrp_dhis2.dhis2.reply import check_readable, read_envelope
 from opensrp_dhis2.errors import Dhis2TimeoutError, Dhis2UnavailableError
 
 JOB_TYPE = "DATAVALUE_IMPORT"
