@@ -13,8 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from opensrp_dhis2.dhis2.models import ServerVersion
 from opensrp_dhis2.errors import ConfigurationError, Dhis2AuthenticationError, Dhis2Error, Dhis2UnavailableError
-from opensrp_dhis2.http.oauth import Grant, NoToken, TokenAuth
-from opensrp_dhis2.http.token_refusal import remedy
+from opensrp_dhis2.http.oauth import Grant, NoToken, TokenAuth, refusal_remedy
 
 
 class _Model(BaseModel):
@@ -154,7 +153,7 @@ def _grant(credentials: OAuth2Password | OAuth2Refresh | ClientCredentials, base
 
 def _error(kind: str, answer: NoToken) -> Dhis2Error:
     place = f"the token endpoint {answer.url} gave no token ({answer.said})"
-    if answer.is_passing:
+    if answer.is_transient:
         return Dhis2UnavailableError(f"{place}: try later", url=answer.url, status=answer.status)
     return Dhis2AuthenticationError(f"{place}: {token_remedy(kind, answer)}", url=answer.url, status=answer.status)
 
@@ -162,9 +161,9 @@ def _error(kind: str, answer: NoToken) -> Dhis2Error:
 def token_remedy(kind: str, answer: NoToken) -> str:
     """Say what a refused token means for a DHIS2_AUTH, and what to do: pure."""
     if kind == "client_credentials":
-        return remedy(answer, "DHIS2", "client_credentials")
+        return refusal_remedy(answer, "DHIS2", "client_credentials")
     if answer.code:
-        return remedy(answer, "DHIS2", "password" if kind == "oauth2_password" else "refresh_token")
+        return refusal_remedy(answer, "DHIS2", "password" if kind == "oauth2_password" else "refresh_token")
     if kind == "oauth2_password":  # up to 2.41 so too where the client or its secret is wrong
         return (
             "check DHIS2_CLIENT_ID and DHIS2_CLIENT_SECRET; from DHIS2 2.42 there is no token for a password at all, and "

@@ -16,8 +16,8 @@ from opensrp_dhis2.dhis2.reply import Json, check_readable, read_json_object
 from opensrp_dhis2.errors import ConfigurationError, Dhis2Error, Dhis2TimeoutError, Dhis2UnavailableError
 from opensrp_dhis2.http.client import DEFAULT_LIMITS, make_client
 from opensrp_dhis2.http.deadline import Limits, TooLargeError
+from opensrp_dhis2.http.diagnosis import is_lasting, why_unanswered
 from opensrp_dhis2.http.network import DIRECT, Network
-from opensrp_dhis2.http.unanswered import is_lasting, why_unanswered
 
 READ_TIMEOUT_SECONDS = 300.0  # 2.43 was seen to take two minutes over a large request
 REQUEST_SECONDS = 900.0  # ten minutes of ours at most, and five in which DHIS2 or a proxy works on

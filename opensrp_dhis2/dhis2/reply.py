@@ -15,7 +15,8 @@ from opensrp_dhis2.errors import (
     Dhis2UnavailableError,
     MetadataNotFoundError,
 )
-from opensrp_dhis2.http.unexpected_answer import is_login_address, is_login_page, redirect_words, wants_tls
+from opensrp_dhis2.http.diagnosis import is_login_address, is_login_page, redirect_words, wants_tls
+from opensrp_dhis2.http.retry import is_transient
 from opensrp_dhis2.messages.codes import Reason, explain
 
 Json = dict[str, Any]
@@ -100,7 +101,7 @@ def _fault(reply: Reply, base_url: str) -> tuple[type[Dhis2Error] | None, str]:
         return Dhis2AuthenticationError, f"{words.sentence} {words.remedy}"
     if reply.status == 403:
         return Dhis2AuthenticationError, "the account may not do this: give it the authority or the sharing it lacks"
-    if reply.status == 429 or reply.status >= 500:
+    if is_transient(reply.status):
         return Dhis2UnavailableError, f"the server answered {reply.status}: look into its log, or try later"
     if reply.status >= 400:
         return _refusal(reply)

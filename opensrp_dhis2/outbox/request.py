@@ -12,6 +12,7 @@ from opensrp_dhis2.dhis2.imports import job as import_job
 from opensrp_dhis2.dhis2.imports.interpret import foreign_answer, interpret
 from opensrp_dhis2.dhis2.models import DataValue, Interpretation, Reply, SentValue, ServerVersion, Verdict
 from opensrp_dhis2.errors import Dhis2TimeoutError, Dhis2UnavailableError
+from opensrp_dhis2.http.retry import was_not_read
 from opensrp_dhis2.messages.codes import Level, Reason, level_of
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.lease import Lease
@@ -21,7 +22,6 @@ from opensrp_dhis2.outbox.settle import can_be_dropped, compare, read_back, sett
 
 MAX_ATTEMPTS = 3  # answered ones, for a value that goes alone and is taken without being stored
 ACCEPTED = ("stored", "unchanged", "deleted", "dropped")
-BUSY = frozenset({429, 503})  # said before anything was read, also by DHIS2 itself when it starts
 LOST_WRITES = frozenset({Reason.WRITE_LOST, Reason.FLUSH_FAILED, Reason.COUNTS_DISAGREE, Reason.NOTHING_COUNTED})
 STRICT = dict.fromkeys(
     (
@@ -98,7 +98,7 @@ class Sender:
         read = interpret(reply, [_sent_value(row, batch, self.version) for row in rows], self.version)
         is_about_all = _is_about_all(read)
         verdicts = self._verdicts(batch, rows, reply, read, is_about_all=is_about_all)
-        status = None if reply.status in BUSY else reply.status
+        status = None if was_not_read(reply.status) else reply.status
         is_read = Verdict.UNKNOWN in read.tally()
         with self.lease.connect() as connection:
             if any(
@@ -173,7 +173,7 @@ class Sender:
             reading = read_back(self.client, batch.data_set_id, batch.period, rows)
             there = compare(rows, reading, self.version)
             said = [seen if one.verdict == Verdict.UNKNOWN else one for one, seen in zip(said, there, strict=True)]
-        is_hopeless = len(rows) == 1 and rows[0].attempt >= MAX_ATTEMPTS and reply.status not in BUSY
+        is_hopeless = len(rows) == 1 and rows[0].attempt >= MAX_ATTEMPTS and not was_not_read(reply.status)
         return [_refused(said[0], rows[0])] if is_hopeless and said[0].verdict in ("blocked", "lost") else said
 
 
@@ -225,7 +225,7 @@ def _answer(reply: Reply, read: Interpretation, verdicts: Counter[str], *, is_ab
         return Answer(Outcome.TAKEN, verdicts, read.cause, is_about_all=True, is_about_account=read.is_user_cause)
     if not verdicts["blocked"] and not verdicts["lost"]:
         return Answer(Outcome.TAKEN, verdicts, read.cause)
-    if reply.status in BUSY:
+    if was_not_read(reply.status):
         return Answer(Outcome.SILENT, verdicts, read.cause)
     if read.cause == Reason.TOO_LARGE:
         return Answer(Outcome.TOO_LARGE, verdicts, read.cause)
