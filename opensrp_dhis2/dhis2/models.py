@@ -131,8 +131,3 @@ class ServerVersion:
     def import_engine(self) -> Literal["row", "atomic"]:
         """Return which engine imports data values: row by row before 2.43, a data set's values as one group since."""
         return "atomic" if self.minor >= 43 else "row"
-
-    @property
-    def has_password_grant(self) -> bool:
-        """True while DHIS2's own OAuth 2 server gave tokens for a user name and password (to 2.41)."""
-        return self.minor <= 41
