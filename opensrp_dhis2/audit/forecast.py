@@ -10,8 +10,8 @@ from psycopg.rows import class_row
 
 from opensrp_dhis2.audit.data_set_now import DataSetNow, ask_data_set
 from opensrp_dhis2.dhis2.client import Dhis2Client
+from opensrp_dhis2.dhis2.imports.row_engine import is_droppable_zero
 from opensrp_dhis2.dhis2.models import DataValue, ServerVersion
-from opensrp_dhis2.dhis2.zero_rule import is_droppable_zero
 from opensrp_dhis2.errors import MetadataNotFoundError
 from opensrp_dhis2.messages.codes import explain
 from opensrp_dhis2.outbox.lease import take_lease

@@ -51,7 +51,7 @@ class DataValue:
 class SentValue:
     """A data value as it stood in a request, in the order of the payload.
 
-    `is_droppable_zero` says what the reply of an old server never says (see `zero_rule.is_droppable_zero`). With
+    `is_droppable_zero` says what the reply of an old server never says (see `row_engine.is_droppable_zero`). With
     importStrategy=DELETE every value is sent with `is_deleted`.
     """
 

@@ -10,8 +10,8 @@ from typing import NamedTuple, Protocol
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.imports.job import FORGOTTEN_AFTER_SECONDS, await_reply
+from opensrp_dhis2.dhis2.imports.row_engine import is_droppable_zero
 from opensrp_dhis2.dhis2.models import DataValue, ServerVersion
-from opensrp_dhis2.dhis2.zero_rule import is_droppable_zero
 from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2Error
 from opensrp_dhis2.messages.codes import Reason
 from opensrp_dhis2.outbox import ledger

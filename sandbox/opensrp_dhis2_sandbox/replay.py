@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from opensrp_dhis2.dhis2.imports.interpret import interpret
+from opensrp_dhis2.dhis2.imports.row_engine import is_droppable_zero
 from opensrp_dhis2.dhis2.models import DataValue, SentValue, Verdict
-from opensrp_dhis2.dhis2.zero_rule import is_droppable_zero
 from opensrp_dhis2_sandbox.dhis2 import new_checks, new_engine, old_checks, old_engine
 from opensrp_dhis2_sandbox.dhis2.imports import Circumstances, Json, Key, RefusedRequest, text_or_none
 from opensrp_dhis2_sandbox.dhis2.metadata import DEFAULT_OPTION_COMBO_ID, User

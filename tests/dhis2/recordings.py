@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from opensrp_dhis2.dhis2.imports.row_engine import is_droppable_zero
 from opensrp_dhis2.dhis2.models import DataValue, Reply, SentValue, ServerVersion, ValueKey, ValueVerdict, Verdict
 from opensrp_dhis2.dhis2.periods import is_period, parse_period
-from opensrp_dhis2.dhis2.zero_rule import is_droppable_zero
 from tests.conftest import ROOT
 
 Json = dict[str, Any]

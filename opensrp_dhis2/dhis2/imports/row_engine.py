@@ -3,6 +3,7 @@
 It knows what a row of each kind may add to the counters; it refuses to judge where two readings fit.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,29 @@ from opensrp_dhis2.dhis2.imports.summary import ImportCount
 from opensrp_dhis2.dhis2.models import SentValue, ValueVerdict, Verdict
 from opensrp_dhis2.dhis2.periods import is_period
 from opensrp_dhis2.messages.codes import Reason
+
+NUMERIC_VALUE_TYPES = frozenset(
+    {
+        "NUMBER", "INTEGER", "INTEGER_POSITIVE", "INTEGER_NEGATIVE", "INTEGER_ZERO_OR_POSITIVE", "PERCENTAGE",
+        "UNIT_INTERVAL",
+    }
+)  # fmt: skip
+_KEEPS_ZEROS = frozenset({"AVERAGE", "AVERAGE_SUM_ORG_UNIT"})
+_ZERO = re.compile(r"0(\.0*)?")
+
+
+def is_droppable_zero(value: str | None, *, value_type: str, aggregation_type: str, is_zero_significant: bool) -> bool:
+    """Return whether this engine drops a value in silence, and deletes what stands in its cell (docs/zeros.md): pure.
+
+    Source: FINDINGS of the recordings, section 2.3; 2.43 stores the zero in every case.
+    """
+    return (
+        value is not None
+        and not is_zero_significant
+        and value_type in NUMERIC_VALUE_TYPES
+        and aggregation_type not in _KEEPS_ZEROS
+        and _ZERO.fullmatch(value) is not None
+    )
 
 
 def mark_rejected(
