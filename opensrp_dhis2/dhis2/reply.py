@@ -36,7 +36,6 @@ _LOGIN_REFUSALS = {  # a part of its message -> the reason
 class Envelope:
     """The message around every answer of DHIS2 itself; an upstream's answer through a route has none."""
 
-    status: str
     message: str
     error_code: str | None
     response: Json
@@ -58,7 +57,6 @@ def read_envelope(reply: Reply) -> Envelope | None:
         return None
     response, code = body.get("response"), body.get("errorCode")
     return Envelope(
-        status=str(body["status"]),
         message=str(body.get("message") or ""),
         error_code=code if isinstance(code, str) else None,
         response=response if isinstance(response, dict) else {},
@@ -155,3 +153,25 @@ def _content_fault(reply: Reply) -> tuple[type[Dhis2Error] | None, str]:
     except (ValueError, RecursionError):
         return Dhis2UnavailableError, "the answer breaks off or is no JSON: try again, then look into the server's log"
     return None, ""
+
+
+def route_refusal(name: str, report: Json) -> str:
+    """Return why DHIS2 refuses a route of this name, from its error report: pure.
+
+    Its own words would be "rename one of them", which nobody can who does not see the other. One that has our code was
+    looked for before, and not seen. Source: recordings 59, 59b.
+    """
+    which = report.get("errorProperty")
+    if report.get("errorCode") != "E5003" or which not in ("code", "name"):
+        words = explain(str(report.get("errorCode")))
+        return f"{words.sentence} {words.remedy}"
+    other = f"the route {report.get('mainId') or 'of an id that DHIS2 does not tell'}"
+    if which == "code":
+        return (
+            f"{other} has this code, and our account may not see it: let its owner share it with our account (read and "
+            "write), or let an administrator remove it, or write another code into routes.yaml"
+        )
+    return (
+        f"{other} has the name {name!r}, be it one that our account may not see: write another name into "
+        "routes.yaml, or let its owner rename it"
+    )

@@ -17,8 +17,7 @@ from pydantic.alias_generators import to_camel
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.models import Reply, ServerVersion
-from opensrp_dhis2.dhis2.reply import Json, check_readable, read_envelope
-from opensrp_dhis2.dhis2.route_refusal import route_refusal
+from opensrp_dhis2.dhis2.reply import Json, check_readable, read_envelope, route_refusal
 from opensrp_dhis2.errors import ConfigurationError, Dhis2Error, Dhis2UnavailableError
 
 _PRIVATE: Json = {"public": "--------"}
