@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from opensrp_dhis2.clock import machine_clock
 from opensrp_dhis2.errors import ConfigurationError
+from opensrp_dhis2.messages.catalogue import languages
 from opensrp_dhis2.project import Project
 
 DEFAULT_RESOURCE_TYPES = "Patient,Encounter,Observation,Condition,Immunization,Location,Group,QuestionnaireResponse"
@@ -113,7 +114,7 @@ class Settings(BaseModel):
     report_timezone: str = "UTC"
     report_start: date | None = None
     report_now: Annotated[datetime | None, BeforeValidator(_instant)] = None
-    report_language: Literal["en", "fr"] = "en"
+    report_language: str = "en"
     refused_threshold: int = Field(0, ge=0)
     retry_wait_seconds: int = Field(30, ge=0)
     project_dir: Path | None = None
@@ -129,6 +130,13 @@ class Settings(BaseModel):
         both = sorted(set(value) & set(info.data.get("fhir_resource_types", ())))
         if both:
             raise ValueError(f"and FHIR_RESOURCE_TYPES both name {', '.join(both)}: keep each type in one of them")
+        return value
+
+    @field_validator("report_language")
+    @classmethod
+    def _has_texts(cls, value: str) -> str:
+        if value not in languages():
+            raise ValueError(f"must be one of {', '.join(languages())}")
         return value
 
     @field_validator("report_timezone")

@@ -7,8 +7,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from opensrp_dhis2.cli import main
-from opensrp_dhis2.messages.codes import CODES
+from opensrp_dhis2.messages.codes import codes
 from opensrp_dhis2.warehouse.database import Warehouse
+from tests.messages.english import english_left
 from tests.outbox.people import HOSTILE, TARGET, seed
 
 
@@ -153,7 +154,7 @@ def test_explain_speaks_the_language_of_the_settings_or_the_one_asked_for(outbox
 
 @pytest.mark.parametrize(("given", "near"), [("E8021x", "E8021"), ("E802", "E8020"), ("write_los", "write_lost")])
 def test_explain_names_the_codes_near_an_unknown_one(outbox: CommandLine, given: str, near: str) -> None:
-    assert near in CODES
+    assert near in codes()
     result = outbox.run("explain", given)
     assert result.exit_code == 2
     assert near in result.stderr
@@ -233,3 +234,12 @@ def test_a_deletion_that_dhis2_refused_is_called_one(outbox: CommandLine) -> Non
         connection.execute("update outbox.value set wanted = null, acknowledged = '4' where state = 'refused'")
     [line] = [line for line in outbox.say("list", "--state", "refused").splitlines() if "E8122" in line]
     assert "(to be deleted)" in line
+
+
+@pytest.mark.parametrize("language", ["fr", "pt"])
+def test_what_the_commands_say_is_in_the_language_of_the_settings(outbox: CommandLine, language: str) -> None:
+    value = str(outbox.rows("list", "--state", "refused")[0]["value_id"])
+    asked = (["status"], ["list", "--limit", "2"], ["completions"], ["show", value], ["requeue"], ["requeue"])
+    for words in asked:
+        assert english_left(outbox.say(*words), language) != [], words
+        assert english_left(outbox.say(*words, REPORT_LANGUAGE=language), language) == [], words

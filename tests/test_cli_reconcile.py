@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from opensrp_dhis2.cli.forecast import outbox_forecast
 from opensrp_dhis2.cli.reconcile import outbox_reconcile
 from opensrp_dhis2.warehouse.database import Warehouse
+from tests.messages.english import english_left
 from tests.outbox.country import COMBOS, ELEMENTS, MARCH, Country, country
 from tests.outbox.foreign import OURS, THEIRS, post
 
@@ -61,3 +63,16 @@ def test_the_command_lets_strangers_stand_that_it_has_listed(here: Country) -> N
     assert "1 values that others entered are let stand" in second.stderr
     assert [json.loads(one.stdout)["found"]["stranger"] for one in (second, third)] == [0, 0]
     assert CliRunner().invoke(outbox_reconcile, [*asked, "--org-unit", THEIRS[0]]).exit_code == 2
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_commands_speak_the_language_of_the_settings(here: Country, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.fill(units=OURS[:1])
+    here.report()
+    post(here, {(ELEMENTS[0], OURS[0], COMBOS[0]): "777", (ELEMENTS[0], THEIRS[0], COMBOS[0]): "4"})
+    monkeypatch.setenv("REPORT_LANGUAGE", "fr")
+    for command, more in ((outbox_reconcile, []), (outbox_reconcile, ["--markdown"]), (outbox_forecast, [])):
+        result = CliRunner().invoke(command, ["PERF", MARCH.id, *more], catch_exceptions=False)
+        assert result.exit_code == 0
+        assert "dans DHIS2" in result.stdout
+        assert english_left(result.stdout, "fr") == []

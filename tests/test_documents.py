@@ -90,7 +90,9 @@ def test_what_the_pictures_name_in_the_warehouse_is_there(warehouse: Warehouse) 
 
 @pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.name)
 def test_every_page_and_file_that_a_page_names_is_there(page: Path) -> None:
-    named = re.findall(r"`((?:docs|opensrp_dhis2|sql|tests|deploy)/[\w/.-]+\.(?:md|py|sql|yaml))`", page.read_text())
+    named = re.findall(
+        r"`((?:docs|opensrp_dhis2|sql|tests|deploy)/[\w/.-]+\.(?:md|py|sql|yaml|toml))`", page.read_text()
+    )
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 

@@ -1,13 +1,13 @@
 """The kinds of discrepancy between the ledger and DHIS2, in plain words, and what one reconciliation found of them.
 
-It knows what people are told, in English and French; it refuses to find anything (reconcile.py does).
+It knows kinds and their owners; it refuses to find anything (reconcile.py does).
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from opensrp_dhis2.messages.codes import OWNER_LABELS, Owner
-from opensrp_dhis2.messages.words import Words
+from opensrp_dhis2.messages.catalogue import Catalogue, catalogue
+from opensrp_dhis2.messages.codes import Explanation, Owner, explain_discrepancy
 from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.plain_text import markdown_table
 
@@ -21,107 +21,8 @@ OWNERS = {
 }
 KINDS = tuple(OWNERS)
 HARMLESS = frozenset({"stranger", "behind"})  # nothing of ours is wrong or missing there
-_ENGLISH = {
-    "foreign_edit": (
-        "Somebody changed the value in DHIS2 after we had delivered it.",
-        "Agree on the right number: correct it at its source, or choose overwrite or accept in data_sets.yaml.",
-    ),
-    "silent_drop": (
-        "DHIS2 confirmed the value, and nothing is there now: it was deleted, or lost.",
-        "Find out who deleted it, or whether DHIS2 was restored from a backup; overwrite in data_sets.yaml resends it.",
-    ),
-    "default_combo": (
-        "A value stands under the default category option combo of an element that is disaggregated.",
-        "Delete it in DHIS2, or move it to the right combo: DHIS2 adds it to the element's total.",
-    ),
-    "orphan": (
-        "A value that we once sent is still there, and no indicator has it any more.",
-        "Delete it in DHIS2, or choose overwrite in data_sets.yaml: the next delivery deletes it, while DHIS2 allows it.",
-    ),
-    "stranger": (
-        "Somebody else entered a value where an indicator may have one, and it is none that we ever sent there.",
-        "Agree on who reports this place: delete it in DHIS2's data entry, map the place so that an indicator counts it, or "
-        "let it stand (outbox reconcile --accept-strangers).",
-    ),
-    "behind": (
-        "DHIS2 already holds what is wanted, and the ledger does not know it.",
-        "Nothing: a value that waits goes with the next delivery; overwrite or accept in data_sets.yaml settles it at once.",
-    ),
-}
-_FRENCH = {
-    "foreign_edit": (
-        "Quelqu’un a modifié la valeur dans DHIS2 après sa livraison.",
-        "Convenez du bon nombre : corrigez-le à la source, ou choisissez overwrite ou accept dans data_sets.yaml.",
-    ),
-    "silent_drop": (
-        "DHIS2 avait confirmé la valeur, et il n’y a plus rien : elle a été supprimée, ou perdue.",
-        "Cherchez qui l’a supprimée, ou si DHIS2 a été restauré ; overwrite dans data_sets.yaml la renvoie.",
-    ),
-    "default_combo": (
-        "Une valeur se trouve sous la combinaison par défaut d’un élément qui est désagrégé.",
-        "Supprimez-la dans DHIS2, ou déplacez-la sous la bonne combinaison : elle s’ajoute au total de l’élément.",
-    ),
-    "orphan": (
-        "Une valeur que nous avons envoyée est encore là, et plus aucun indicateur ne la donne.",
-        "Supprimez-la dans DHIS2, ou choisissez overwrite dans data_sets.yaml : la prochaine livraison la supprime.",
-    ),
-    "stranger": (
-        "Quelqu’un d’autre a saisi une valeur là où un indicateur peut en avoir une, et nous ne l’y avons jamais envoyée.",
-        "Convenez de qui déclare ce lieu : supprimez-la à la saisie dans DHIS2, rattachez le lieu pour qu’un indicateur le "
-        "compte, ou laissez-la (outbox reconcile --accept-strangers).",
-    ),
-    "behind": (
-        "DHIS2 contient déjà ce qui est voulu, et le registre ne le sait pas.",
-        "Rien : une valeur en attente part à la prochaine livraison ; overwrite ou accept la règle tout de suite.",
-    ),
-}
-TEXTS = {"en": _ENGLISH, "fr": _FRENCH}  # language -> kind -> (sentence, remedy)
-DONE = {
-    "en": {
-        "overwritten": "Done: ours goes with the next delivery.",
-        "accepted": "Done: what stands in DHIS2 is accepted until the indicator says something new.",
-        "settled": "Done: the ledger knows it now.",
-        "gone": "Found before, and true no longer.",
-    },
-    "fr": {
-        "overwritten": "Fait : la nôtre part à la prochaine livraison.",
-        "accepted": "Fait : ce qui est dans DHIS2 est accepté tant que l’indicateur ne change pas.",
-        "settled": "Fait : le registre le sait maintenant.",
-        "gone": "Constaté auparavant, et ce n’est plus vrai.",
-    },
-}
-_NOTES = {
-    "en": {
-        "agrees": "DHIS2 holds what the ledger says, in all {count} values compared.",
-        "unread": "{count} values of the ledger could not be compared: this account may not read their org unit, or "
-        "their data element has left the data set.",
-    },
-    "fr": {
-        "agrees": "DHIS2 contient ce que dit le registre, pour les {count} valeurs comparées.",
-        "unread": "{count} valeurs du registre n’ont pu être comparées : ce compte ne peut lire leur unité "
-        "d’organisation, ou leur élément a quitté l’ensemble de données.",
-    },
-}
-_KIND_HEADS = {
-    "en": ("what was found", "values", "who can mend it", "what to do"),
-    "fr": ("constat", "valeurs", "qui peut corriger", "que faire"),
-}
-_ROW_HEADS = {
-    "en": ("kind", "org unit", "data element", "combo", "wanted", "confirmed", "in DHIS2 now", "found"),
-    "fr": ("sorte", "unité d’organisation", "élément", "combinaison", "voulu", "confirmé", "dans DHIS2", "constaté"),
-}
+RESOLUTIONS = ("overwritten", "accepted", "settled", "gone")
 LONGEST_SHOWN = 40  # what somebody typed into DHIS2 may be long
-
-
-@dataclass(frozen=True)
-class KindText:
-    """A kind in plain words, for the person who must act."""
-
-    kind: str
-    sentence: str
-    owner: Owner
-    owner_label: str
-    remedy: str
 
 
 @dataclass(frozen=True)
@@ -172,27 +73,27 @@ class Reconciliation:
         """Values by what was done about them or has become of them, each named; `standing`: nothing."""
         return {
             name or "standing": sum(one.value_count for one in self.findings if one.resolution == name)
-            for name in (None, *DONE["en"])
+            for name in (None, *RESOLUTIONS)
         }
 
     def markdown(self, language: str = "en") -> str:
         """Draw what was found as a Markdown table, and below it the first discrepancies that stand."""
-        words, notes = Words(language), _NOTES[language]
-        agrees = notes["agrees"].format(count=words.number(self.compared))
+        words = catalogue(language)
+        agrees = words("reconciliation.agrees", count=self.compared)
         parts = [self._drawn_kinds(words) if self.findings else agrees, *self._drawn_rows(words)]
         if self.unread:
-            parts.append(notes["unread"].format(count=words.number(self.unread)))
+            parts.append(words("reconciliation.unread", count=self.unread))
         return "\n\n".join(parts)
 
-    def _drawn_kinds(self, words: Words) -> str:
+    def _drawn_kinds(self, words: Catalogue) -> str:
         rows = []
         for one in self.findings:
             said = explain_kind(one.kind, words.language)
-            todo = DONE[words.language][one.resolution] if one.resolution else said.remedy
+            todo = words(f"resolution.{one.resolution}") if one.resolution else said.remedy
             rows.append((f"{one.kind}: {said.sentence}", words.number(one.value_count), said.owner_label, todo))
-        return markdown_table(_KIND_HEADS[words.language], rows, numbers=(1,))
+        return markdown_table(words.columns("finding", "values", "who", "what_to_do"), rows, numbers=(1,))
 
-    def _drawn_rows(self, words: Words) -> list[str]:
+    def _drawn_rows(self, words: Catalogue) -> list[str]:
         if not self.rows:
             return []
         rows = [
@@ -203,14 +104,14 @@ class Reconciliation:
             )
             for row in self.rows
         ]
-        table, hidden = markdown_table(_ROW_HEADS[words.language], rows), self.resolutions["standing"] - len(rows)
-        return [table, words("and_more", count=words.number(hidden))] if hidden > 0 else [table]
+        names = ("kind", "org_unit", "data_element", "combo", "wanted", "confirmed", "in_dhis2_now", "found_at")
+        table, hidden = markdown_table(words.columns(*names), rows), self.resolutions["standing"] - len(rows)
+        return [table, words("and_more", count=hidden)] if hidden > 0 else [table]
 
 
-def explain_kind(kind: str, language: str = "en") -> KindText:
-    """Put a kind of discrepancy into plain words."""
-    sentence, remedy = TEXTS[language][kind]
-    return KindText(kind, sentence, OWNERS[kind], OWNER_LABELS[language][OWNERS[kind]], remedy)
+def explain_kind(kind: str, language: str = "en") -> Explanation:
+    """Return a kind of discrepancy in plain words."""
+    return explain_discrepancy(kind, OWNERS[kind], language)
 
 
 def shown(value: str | None) -> str:

@@ -13,6 +13,7 @@ from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.imports.row_engine import is_droppable_zero
 from opensrp_dhis2.dhis2.models import DataValue, ServerVersion
 from opensrp_dhis2.errors import MetadataNotFoundError
+from opensrp_dhis2.messages.catalogue import catalogue
 from opensrp_dhis2.messages.codes import explain
 from opensrp_dhis2.outbox.lease import take_lease
 from opensrp_dhis2.outbox.ledger import Slice
@@ -57,12 +58,12 @@ class Forecast:
 
     def markdown(self, language: str = "en") -> str:
         """Draw the fates as a Markdown table, with the reason and whose job it is."""
-        rows = []
+        heads, rows = catalogue(language).columns("outcome", "values", "why", "who_and_how"), []
         for share in self.shares:
             said = explain(share.code, language) if share.code else None
             why = (f"{share.code}: {said.sentence}", f"{said.owner_label}: {said.remedy}") if said else ("", "")
             rows.append((share.fate, share.value_count, *why))
-        return markdown_table(("fate", "values", "why", "who can mend it, and how"), rows, numbers=(1,))
+        return markdown_table(heads, rows, numbers=(1,))
 
 
 @dataclass(frozen=True)

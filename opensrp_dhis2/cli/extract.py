@@ -14,8 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from opensrp_dhis2.cli.console import PlainTable, opened_warehouse, read_settings, say
-from opensrp_dhis2.cli.value_table import print_json, print_table
+from opensrp_dhis2.cli.console import PlainTable, opened_warehouse, print_json, print_table, read_settings, say
 from opensrp_dhis2.connections import extraction, open_fhir, open_way
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.extract import TypeResult, Verification, resweep, verify

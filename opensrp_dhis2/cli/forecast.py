@@ -4,11 +4,9 @@ from dataclasses import asdict
 from getpass import getuser
 
 import click
-from rich import box
 
 from opensrp_dhis2.audit.forecast import Example, Forecast, examples, forecast_period
-from opensrp_dhis2.cli.console import PlainTable, opened_warehouse, read_settings, say
-from opensrp_dhis2.cli.value_table import print_table
+from opensrp_dhis2.cli.console import count, opened_warehouse, print_table, read_settings, say, table, words
 from opensrp_dhis2.connections import open_dhis2
 from opensrp_dhis2.dhis2.periods import parse_period_of_type
 from opensrp_dhis2.messages.codes import Explanation, explain
@@ -54,19 +52,20 @@ def _document(
 
 
 def _show(data_set: str, made: Forecast, reasons: dict[str, Explanation], shown: list[Example]) -> None:
-    table = PlainTable("fate", "values", "why", "who can mend it, and how", box=box.SIMPLE)
+    drawn = table(words().columns("outcome", "values", "why", "who_and_how"))
     for share in made.shares:
         said = reasons.get(share.code or "")
         why = (f"{said.code}: {said.sentence}", f"{said.owner_label}: {said.remedy}") if said else ()
-        table.add_row(share.fate, f"{share.value_count:,}", *why)
-    print_table(table)
+        drawn.add_row(share.fate, count(share.value_count), *why)
+    print_table(drawn)
     if shown:
-        listed = PlainTable("for example", "why", "org unit", "data element", "wanted", box=box.SIMPLE)
-        for one in shown:
-            listed.add_row(one.fate, one.code, one.org_unit, one.data_element, one.wanted or "to be deleted")
+        listed = table(words().columns("example", "why", "org_unit", "data_element", "wanted"))
+        for value in shown:
+            wanted = words()("deletion") if value.wanted is None else value.wanted
+            listed.add_row(value.fate, value.code, value.org_unit, value.data_element, wanted)
         print_table(listed)
     if made.edited:
-        say(f"{made.edited:,} values stand otherwise in DHIS2 than it last confirmed: see `outbox reconcile`")
+        say(words()("forecast.edited", count=made.edited))
     if made.drifted:
-        say(f"{made.drifted:,} values meet metadata that changed in DHIS2: run the job `extract`, then plan again")
-    say(f"{data_set} {made.of.period}: a forecast; nothing was sent")
+        say(words()("forecast.drifted", count=made.drifted))
+    say(words()("forecast.nothing_sent", data_set=data_set, period=made.of.period))

@@ -10,11 +10,12 @@ from getpass import getuser
 import click
 
 from opensrp_dhis2.cli import value_table
-from opensrp_dhis2.cli.console import opened_warehouse, read_settings, say
+from opensrp_dhis2.cli.console import opened_warehouse, print_json, print_table, read_settings, say, words
 from opensrp_dhis2.cli.forecast import outbox_forecast
 from opensrp_dhis2.cli.reconcile import outbox_reconcile
-from opensrp_dhis2.cli.value_table import print_json, print_table, with_reasons
-from opensrp_dhis2.messages.codes import CODES, TEXTS, explain
+from opensrp_dhis2.cli.value_table import with_reasons
+from opensrp_dhis2.messages.catalogue import languages
+from opensrp_dhis2.messages.codes import codes, explain
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.report import value_query as inquiry
 from opensrp_dhis2.report.run import STANDINGS
@@ -46,9 +47,9 @@ def outbox_status(as_json: bool) -> None:
     print_table(value_table.counts(rows))
     if any(row["code"] for row in rows):
         print_table(value_table.remedies(rows))
-    say(f"{value_table.total(rows)} in the ledger of {target}")
+    say(words()("in_ledger", values=value_table.total(rows), server=target))
     for other, count in elsewhere.items():
-        say(f"The ledger also holds {count:,} values of {other}, which DHIS2_BASE_URL does not name")
+        say(words()("ledger_elsewhere", count=count, server=other))
 
 
 @outbox.command("list")
@@ -70,7 +71,7 @@ def outbox_list(limit: int, as_json: bool, **wanted: str | None) -> None:
     else:
         print_table(value_table.values(rows))
     if count > len(rows):
-        say(f"{count - len(rows):,} more of {count:,}: raise --limit, or ask for fewer", err=as_json)
+        say(words()("more_to_list", hidden=count - len(rows), count=count), err=as_json)
 
 
 @outbox.command("completions")
@@ -86,7 +87,7 @@ def outbox_completions(data_set: str | None, period: str | None, as_json: bool) 
     elif rows:
         print_table(value_table.completions(rows))
     else:
-        say("No completion is kept: `completion` in data_sets.yaml says whether DHIS2 is told")
+        say(words()("no_completion"))
 
 
 @outbox.command("show")
@@ -116,7 +117,7 @@ def outbox_show(value_id: int | None, as_json: bool, **key: str | None) -> None:
     if batches:
         print_table(value_table.batches(batches))
     else:
-        say("No request has carried it yet.")
+        say(words()("no_request"))
 
 
 def _only(found: list[Row]) -> Row:
@@ -130,7 +131,7 @@ def _only(found: list[Row]) -> Row:
 
 @outbox.command("explain")
 @click.argument("code")
-@click.option("--language", type=click.Choice(sorted(TEXTS)), help="Default: REPORT_LANGUAGE.")
+@click.option("--language", type=click.Choice(languages()), help="Default: REPORT_LANGUAGE.")
 @json_option
 def outbox_explain(code: str, language: str | None, as_json: bool) -> None:
     """Put a reason such as E8022 into plain words: what is wrong, who can mend it, and how."""
@@ -142,7 +143,7 @@ def outbox_explain(code: str, language: str | None, as_json: bool) -> None:
 
 
 def _known_code(given: str) -> str:
-    lowered = {code.lower(): str(code) for code in CODES}
+    lowered = {code.lower(): code for code in codes()}
     if given.lower() in lowered:
         return lowered[given.lower()]
     near = [code for code in lowered if code.startswith(given.lower())] or get_close_matches(given.lower(), lowered, 8)
@@ -176,15 +177,11 @@ def outbox_requeue(data_set: str | None, period: str | None, code: str | None, a
         print_json([{"requeued": count, "completions": completions, "held_back": held_back}])
         return
     if count or not completions:
-        say(
-            f"{count:,} refused values are pending again: the next report of their data set and period sends them"
-            if count
-            else "No refused value fits: `outbox status` shows what there is"
-        )
+        say(words()("requeued" if count else "none_requeued", count=count))
     if completions:
-        say(f"{completions:,} refused completions: the next report of their data set and period asks again")
+        say(words()("completions_requeued", count=completions))
     if held_back:
-        say(f"{held_back:,} more are held back, not refused: every report checks these again by itself")
+        say(words()("held_back", count=held_back))
 
 
 def _target() -> str:

@@ -3,10 +3,8 @@
 import sys
 
 import click
-from rich import box
 
-from opensrp_dhis2.cli.console import PlainTable, opened_warehouse, say
-from opensrp_dhis2.cli.value_table import print_json, print_table
+from opensrp_dhis2.cli.console import opened_warehouse, print_json, print_table, say, table, words
 from opensrp_dhis2.lookup.place import unmapped_places
 
 
@@ -17,12 +15,12 @@ def places(as_json: bool) -> None:
     with opened_warehouse() as warehouse, warehouse.connect() as connection:
         found = unmapped_places(connection)
     if as_json:
-        print_json([dict(zip(("location_id", "name", "reason"), one, strict=True)) for one in found])
+        print_json([dict(zip(("location_id", "name", "reason"), place, strict=True)) for place in found])
     elif found:
-        table = PlainTable("Location", "name", "why it has no org unit", box=box.SIMPLE)
-        for one in found:
-            table.add_row(*one)
-        print_table(table)
+        drawn = table(words().columns("location", "name", "no_unit"))
+        for place in found:
+            drawn.add_row(*place)
+        print_table(drawn)
     else:
-        say("Every Location is an org unit or lies in one")
+        say(words()("all_places"))
     sys.exit(1 if found else 0)

@@ -4,14 +4,12 @@ from dataclasses import asdict
 from getpass import getuser
 
 import click
-from rich import box
 from rich.table import Table
 
-from opensrp_dhis2.audit.discrepancy import DONE, Reconciliation, explain_kind, shown
+from opensrp_dhis2.audit.discrepancy import Reconciliation, explain_kind, shown
 from opensrp_dhis2.audit.reconcile import accept_strangers as accept
 from opensrp_dhis2.audit.reconcile import reconcile_period
-from opensrp_dhis2.cli.console import PlainTable, opened_warehouse, read_settings, say
-from opensrp_dhis2.cli.value_table import print_table
+from opensrp_dhis2.cli.console import count, opened_warehouse, print_table, read_settings, say, table, words
 from opensrp_dhis2.connections import open_dhis2
 from opensrp_dhis2.dhis2.periods import parse_period_of_type
 from opensrp_dhis2.plain_text import json_line
@@ -49,8 +47,8 @@ def outbox_reconcile(
     with opened_warehouse() as warehouse, open_dhis2(settings) as client:
         for each in periods:
             if accept_strangers:
-                count = accept(warehouse, client.base_url, data_set, each, org_unit=org_unit, run_id=who)
-                say(f"{data_set} {each}: {count:,} values that others entered are let stand", err=True)
+                accepted = accept(warehouse, client.base_url, data_set, each, org_unit=org_unit, run_id=who)
+                say(words()("reconcile.let_stand", data_set=data_set, period=each, count=accepted), err=True)
             made = reconcile_period(warehouse, client, data_set, each, foreign_edits=policy.foreign_edits, run_id=who)
             if as_json:
                 say(json_line(_document(data_set, made)))
@@ -74,24 +72,26 @@ def _show(data_set: str, made: Reconciliation, language: str) -> None:
         print_table(_rows(made))
     standing = made.resolutions["standing"]
     if standing > len(made.rows):
-        say(f"and {standing - len(made.rows):,} more")
-    say(f"{data_set} {made.of.period}: {made.compared:,} values compared, {standing:,} discrepancies stand")
+        say(words()("and_more", count=standing - len(made.rows)))
+    counts = {"count": made.compared, "standing": standing}
+    say(words()("reconcile.compared", data_set=data_set, period=made.of.period, **counts))
     if made.unread:
-        say(f"{made.unread:,} values could not be compared: their org unit or element is out of sight")
+        say(words()("reconcile.out_of_sight", count=made.unread))
 
 
 def _kinds(made: Reconciliation, language: str) -> Table:
-    table = PlainTable("kind", "values", "what is wrong", "who can mend it, and how", box=box.SIMPLE)
-    for one in made.findings:
-        said = explain_kind(one.kind, language)
-        todo = DONE[language][one.resolution] if one.resolution else f"{said.owner_label}: {said.remedy}"
-        table.add_row(one.kind, f"{one.value_count:,}", said.sentence, todo)
-    return table
+    drawn = table(words().columns("kind", "values", "what_is_wrong", "who_and_how"))
+    for finding in made.findings:
+        said, done = explain_kind(finding.kind, language), finding.resolution
+        todo = words()(f"resolution.{done}") if done else f"{said.owner_label}: {said.remedy}"
+        drawn.add_row(finding.kind, count(finding.value_count), said.sentence, todo)
+    return drawn
 
 
 def _rows(made: Reconciliation) -> Table:
-    table = PlainTable("kind", "org unit", "data element", "combo", "wanted", "confirmed", "in DHIS2", box=box.SIMPLE)
+    names = ("kind", "org_unit", "data_element", "combo", "wanted", "confirmed", "in_dhis2")
+    drawn = table(words().columns(*names))
     for row in made.rows:
         values = (shown(value) for value in (row.wanted, row.acknowledged, row.there))
-        table.add_row(row.kind, row.org_unit, row.data_element, row.combo, *values)
-    return table
+        drawn.add_row(row.kind, row.org_unit, row.data_element, row.combo, *values)
+    return drawn

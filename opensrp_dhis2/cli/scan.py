@@ -17,8 +17,7 @@ import yaml
 from rich import box
 from sqlalchemy import make_url
 
-from opensrp_dhis2.cli.console import PlainTable, opened_warehouse, read_settings, say
-from opensrp_dhis2.cli.value_table import print_table
+from opensrp_dhis2.cli.console import PlainTable, opened_warehouse, print_table, read_settings, say
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.extract.airbyte_tables import AirbyteSchema
 from opensrp_dhis2.privacy.scan import Needles, Scan, read_needles, scan_paths, scan_tables

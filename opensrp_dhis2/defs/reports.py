@@ -137,10 +137,11 @@ def _delivered(code: str, data_set: DataSet, partitions: dg.TimeWindowPartitions
                 )
                 raise
             files = _files(warehouse, dhis2.base_url, context.run.run_id)
-        said = completions_markdown(reports, read_settings().report_language)
+        language = read_settings().report_language
+        said = completions_markdown(reports, language)
         return dg.MaterializeResult(
             metadata={
-                "verdicts": dg.MetadataValue.md(markdown(reports)),
+                "verdicts": dg.MetadataValue.md(markdown(reports, language)),
                 **({"completions": dg.MetadataValue.md(said)} if said else {}),
                 "seconds": round(time.monotonic() - started, 2),
                 **files,

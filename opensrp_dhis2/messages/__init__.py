@@ -1,1 +1,1 @@
-"""What people read of codes and kinds, in their language."""
+"""What people read, in their language: one file of texts a language, one line of data a code."""

@@ -1,20 +1,18 @@
-"""Every reason for which a value may not be stored: how far it reaches, whose job it is, and where its text stands.
+"""Every reason for which a value may not be stored: how far it reaches, whose job it is, and what becomes of it once mended.
 
-It knows DHIS2's codes of both import engines and our own words for what has no code; the sentences are in
-codes_en.py and codes_fr.py, one file a language, so that none of them stands between two lines of logic.
+It knows DHIS2's codes of both import engines and our own words for what has no code, one line each in codes.toml; the
+sentences stand in <language>.toml. When a value is tried again is decided in sql/functions/outbox_refusal.sql.
 """
 
+import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+from pathlib import Path
 
-from opensrp_dhis2.messages.codes_en import ENGLISH, ENGLISH_BEFORE, ENGLISH_OWNERS, ENGLISH_THEN
-from opensrp_dhis2.messages.codes_fr import FRENCH, FRENCH_BEFORE, FRENCH_OWNERS, FRENCH_THEN
-from opensrp_dhis2.messages.healing import WORDS, older_words, then
+from opensrp_dhis2.messages.catalogue import catalogue
 
-TEXTS = {"en": ENGLISH, "fr": FRENCH}  # language -> code -> (sentence, remedy)
-THEN = {"en": ENGLISH_THEN, "fr": FRENCH_THEN}  # language -> what is left to do once it is mended
-BEFORE = {"en": ENGLISH_BEFORE, "fr": FRENCH_BEFORE}  # language -> how to name the words of the older engine, and ours
-OWNER_LABELS = {"en": ENGLISH_OWNERS, "fr": FRENCH_OWNERS}  # language -> owner -> what to call them
+MOST_TRIES = 7  # days on which a value is tried again though nothing changed that we can see
 
 
 class Level(StrEnum):
@@ -45,8 +43,6 @@ class Reason(StrEnum):
     BEYOND_OPEN_PERIODS = "beyond_open_periods"
     COMPLETION_REFUSED = "completion_refused"
     COUNTS_DISAGREE = "counts_disagree"
-    DRY_RUN = "dry_run"
-    DUPLICATE_KEY = "duplicate_key"
     EMPTY_REPLY = "empty_reply"
     FLUSH_FAILED = "flush_failed"
     FORBIDDEN = "forbidden"
@@ -55,7 +51,6 @@ class Reason(StrEnum):
     NOTHING_COUNTED = "nothing_counted"
     NOT_A_SUMMARY = "not_a_summary"
     NOT_JSON = "not_json"
-    OTHER_STRATEGY = "other_strategy"
     OUTSIDE_SUBMISSION_HOURS = "outside_submission_hours"
     PAT_ADDRESS = "pat_address"
     PAT_EXPIRED = "pat_expired"
@@ -89,86 +84,80 @@ class Explanation:
     remedy: str
 
 
-_R, _D, _G, _V = Level.REQUEST, Level.DECODE, Level.GROUP, Level.VALUE
-_US, _MAP, _ADM, _OWN = Owner.US, Owner.MAPPING, Owner.ADMINISTRATOR, Owner.DATA_OWNER
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One line of codes.toml.
 
-NOT_LET_IN = (
-    Reason.UNAUTHORIZED, Reason.ACCOUNT_DISABLED, Reason.ACCOUNT_LOCKED, Reason.BEARER_REFUSED, Reason.PAT_ADDRESS,
-    Reason.PAT_EXPIRED, Reason.PAT_METHOD, Reason.PAT_MISCOPIED, Reason.PAT_REFUSED, Reason.PAT_UNKNOWN,
-)  # fmt: skip
-CODES: dict[str, tuple[Level | None, Owner]] = {
-    # the engine before 2.43
-    **dict.fromkeys(("E7600", "E7601", "E7603"), (_R, _ADM)),
-    **dict.fromkeys(("E7602", "E7604"), (_R, _US)),
-    **dict.fromkeys(("E7610", "E7612", "E7613", "E7615", "E7632", "E7633", "E7634", "E7635"), (_V, _MAP)),
-    **dict.fromkeys(("E7611", "E7618", "E7619", "E7620", "E7621", "E7630", "E7631", "E7637", "E7645"), (_V, _US)),
-    **dict.fromkeys(("E7614", "E7616", "E7617", "E7636", "E7638", "E7639"), (_V, _ADM)),
-    **dict.fromkeys(("E7640", "E7641", "E7642", "E7643", "E7644"), (_V, _OWN)),
-    # the engine of 2.43 and above
-    **dict.fromkeys(("E8001", "E8002", "E8004", "E8005", "E8006", "E8007", "E8008", "E8009"), (_R, _US)),
-    **dict.fromkeys(("E8034", "E8035"), (_R, _US)),
-    "E8000": (_G, _US),
-    "E8003": (_G, _MAP),
-    "E8010": (_R, _ADM),
-    **dict.fromkeys(("E8011", "E8012"), (_G, _ADM)),
-    **dict.fromkeys(("E8020", "E8023", "E8024"), (_G, _MAP)),
-    "E8021": (_G, _US),
-    **dict.fromkeys(("E8022", "E8025", "E8031", "E8032"), (_G, _ADM)),
-    **dict.fromkeys(("E8030", "E8033"), (_G, _OWN)),
-    "E8128": (_G, _US),
-    **dict.fromkeys(("E8100", "E8101", "E8102", "E8105", "E8126", "E8127"), (_D, _US)),
-    **dict.fromkeys(("E8103", "E8104", "E8106", "E8107", "E8108", "E8109", "E8110", "E8111"), (_D, _MAP)),
-    **dict.fromkeys(("E8120", "E8121", "E8122", "E8123", "E8124", "E8125"), (_V, _US)),
-    # reading back and metadata
-    **dict.fromkeys(("E1003", "E1004", "E1005"), (None, _US)),
-    **dict.fromkeys(("E1006", "E2010", "E2011", "E2012"), (None, _ADM)),
-    **dict.fromkeys(("E2001", "E2002", "E2003", "E2006", "E2009"), (None, _US)),
-    **dict.fromkeys(("E2030", "E4000", "E4002", "E7622"), (None, _US)),
-    "E5003": (None, _ADM),
-    "E7605": (None, _OWN),
-    # without a code
-    **dict.fromkeys(Reason, (None, _US)),
-    **dict.fromkeys(
-        (
-            Reason.COMPLETION_REFUSED,
-            Reason.VALUE_MISSING,
-            Reason.REDIRECTED,
-            *NOT_LET_IN,
-            Reason.FORBIDDEN,
-            Reason.TOO_LARGE,
-            Reason.TOO_MANY_REQUESTS,
-            Reason.NOT_JSON,
-            Reason.SERVER_ERROR,
-        ),
-        (None, _ADM),
-    ),
-    Reason.OUTSIDE_SUBMISSION_HOURS: (_R, _US),
-    **dict.fromkeys((Reason.REQUEST_TIMEOUT, Reason.SERVER_SILENT), (_R, _ADM)),
-    **dict.fromkeys((Reason.BEYOND_OPEN_PERIODS, Reason.FOREIGN_EDIT, Reason.VALUE_VANISHED), (_V, _OWN)),
-}
-USER_CAUSES = frozenset({"E7601", "E8010", "E8011", "E8012", *NOT_LET_IN, Reason.FORBIDDEN, Reason.REDIRECTED})
+    `word`: what 2.43 calls the same cause, which lists and files use, as outbox.word has it. `then`: what is left to do once
+    it is mended (nothing: the next report tries again; wait: it does for a week; requeue: a command; None: the remedy says).
+    `judged`: outbox.objection finds the cause in our metadata too. `passing`: it may pass without a trace in what we know of
+    DHIS2, such as an approval or a fault of the server. `account`: it concerns the account, and so every value.
+    """
+
+    owner: Owner
+    level: Level | None = None
+    word: str | None = None
+    then: str | None = None
+    account: bool = False
+    judged: bool = False
+    passing: bool = False
+
+
+UNKNOWN = Code(Owner.ADMINISTRATOR, then="requeue")
+
+
+@cache
+def codes() -> dict[str, Code]:
+    """Return every code that is known."""
+    rows = tomllib.loads(Path(__file__).with_name("codes.toml").read_text("utf-8"))
+    return {
+        name: Code(**row | {"owner": Owner(row["owner"]), "level": Level(row["level"]) if "level" in row else None})
+        for name, row in rows.items()
+    }
 
 
 def level_of(code: str | None) -> Level | None:
-    """Say how far a code reaches; None for a code that is not known."""
-    return CODES.get(code or "", (None, _US))[0]
+    """Return how far a code reaches; None for a code that is not known."""
+    return codes().get(code or "", UNKNOWN).level
+
+
+def concerns_account(code: str | None) -> bool:
+    """Return whether a code speaks of the account, so that nothing else that it sends will be taken."""
+    return codes().get(code or "", UNKNOWN).account
 
 
 def explain(code: str, language: str = "en") -> Explanation:
-    """Put a code into plain words; one that is not known gets words too.
+    """Return a code in plain words; one that is not known gets words too.
 
     The sentence names what the engine before 2.43 calls the cause; the remedy ends with what to do after it.
     """
-    sentence, remedy = TEXTS[language].get(code) or TEXTS[language]["unknown_code"]
-    owner = CODES.get(code, (None, _ADM))[1]
-    said = f"{sentence.format(code=code)}{_other_words(code, language)}"
-    left = THEN[language][then(code, is_known=code in CODES)].format(code=WORDS.get(code, code))
-    return Explanation(code, said, owner, OWNER_LABELS[language][owner], f"{remedy}{left}")
+    words, known = catalogue(language), codes().get(code, UNKNOWN)
+    sentence, remedy = words.pair("codes", code) or words.pair("codes", "unknown_code") or ("", "")
+    parts = [sentence.format(code=code), _other_word(code, known, language)]
+    then = words.text("then", known.then, code=known.word or code) if known.then else ""
+    owner_label = words.text("owners", known.owner)
+    return Explanation(
+        code, " ".join(filter(None, parts)), known.owner, owner_label, " ".join(filter(None, (remedy, then)))
+    )
 
 
-def _other_words(code: str, language: str) -> str:
-    before, here = BEFORE[language]
-    if code in WORDS:
-        return here.format(code=WORDS[code])
-    older = older_words(code)
-    return before.format(codes=", ".join(older)) if older else ""
+def explain_discrepancy(kind: str, owner: Owner, language: str = "en") -> Explanation:
+    """Return a kind of discrepancy in plain words. Raises: KeyError for none."""
+    words = catalogue(language)
+    sentence, remedy = words.pair("discrepancies", kind) or ("", "")
+    return Explanation(kind, sentence, owner, words.text("owners", owner), remedy)
+
+
+def retry_rules() -> tuple[list[str], list[str], int]:
+    """Return what the ledger must know of codes: those that our metadata judge, those that pass unseen, and how long."""
+    judged = sorted(name for name, code in codes().items() if code.judged)
+    passing = sorted(name for name, code in codes().items() if code.passing)
+    return judged, passing, MOST_TRIES
+
+
+def _other_word(code: str, known: Code, language: str) -> str:
+    words = catalogue(language)
+    if known.word:
+        return words.text("engines", "here", code=known.word)
+    older = sorted(name for name, other in codes().items() if other.word == code)
+    return words.text("engines", "before", codes=", ".join(older)) if older else ""

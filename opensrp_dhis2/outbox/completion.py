@@ -22,8 +22,8 @@ from opensrp_dhis2.dhis2.registrations import (
     take_back,
 )
 from opensrp_dhis2.errors import Dhis2UnavailableError
+from opensrp_dhis2.messages.catalogue import Catalogue, catalogue
 from opensrp_dhis2.messages.codes import explain
-from opensrp_dhis2.messages.words import Words
 from opensrp_dhis2.outbox.lease import Lease
 from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.plain_text import markdown_table
@@ -67,7 +67,7 @@ class OpenUnits:
     reason: str | None
     unit_count: int
 
-    def why(self, words: Words) -> str:
+    def why(self, words: Catalogue) -> str:
         """Say why, in a person's language."""
         if self.code is None:
             return words("completion.waiting" if self.state == "waiting" else "completion.asked")
@@ -93,9 +93,9 @@ class Completed:
         """Draw what is not registered, and why, as a Markdown table; empty when everything is."""
         if not self.open_units:
             return ""
-        words = Words(language)
+        words = catalogue(language)
         rows = [(one.state, one.why(words), words.number(one.unit_count)) for one in self.open_units]
-        return markdown_table([words(head) for head in ("completion", "why", "units")], rows, numbers=(2,))
+        return markdown_table(words.columns("completion", "why", "units"), rows, numbers=(2,))
 
 
 def complete_units(

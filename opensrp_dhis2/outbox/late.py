@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from psycopg.rows import class_row
 
 from opensrp_dhis2.dhis2.periods import Period, parse_period, period_of
-from opensrp_dhis2.messages.healing import rules
+from opensrp_dhis2.messages.codes import retry_rules
 from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.views.touched import touched_periods
@@ -90,7 +90,7 @@ def due_periods(
     open_from = first_open_on(data_set, today)
     due = dict[str, DuePeriod]()
     query = "select * from outbox.waiting_periods(%s, %s, %s, %s, %s, %s, %s, %s)"
-    given = (target, code, open_from, data_set.completion, today, *rules())
+    given = (target, code, open_from, data_set.completion, today, *retry_rules())
     for period_id, value_count in connection.execute(query, given).fetchall():
         period = parse_period(period_id)
         mark = f"{code}:{period_id}:{today}"

@@ -17,6 +17,7 @@ from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.lock_exceptions import reopened_units
 from opensrp_dhis2.dhis2.periods import Period
 from opensrp_dhis2.errors import OpenSrpDhis2Error
+from opensrp_dhis2.messages.catalogue import catalogue
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.account import Circumstances, find_obstacle, keep_circumstances, read_circumstances
 from opensrp_dhis2.outbox.completion import Completed, complete_units
@@ -204,11 +205,12 @@ class Reporter:
         return Slice(self.target, self._read.data_set_id, period.id)
 
 
-def markdown(reports: Iterable[Report]) -> str:
+def markdown(reports: Iterable[Report], language: str = "en") -> str:
     """Draw the verdicts of some periods as a Markdown table."""
     names = ("data_set", "period", "sent", "accepted", "refused", "unchanged", "withheld", "waiting", "request_count")
     rows = [[getattr(report, name) for name in names] for report in reports]
-    return markdown_table(("data set", *names[1:-1], "requests"), rows, numbers=range(2, len(names)))
+    heads = catalogue(language).columns(*names[:-1], "requests")
+    return markdown_table(heads, rows, numbers=range(2, len(names)))
 
 
 def completions_markdown(reports: Iterable[Report], language: str = "en") -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import date
 
 from opensrp_dhis2.errors import ImportRejectedError
-from opensrp_dhis2.messages.healing import rules
+from opensrp_dhis2.messages.codes import retry_rules
 from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.outbox.pacing import Pace
 from opensrp_dhis2.outbox.push import Delivery, push
@@ -21,7 +21,7 @@ def plan_refusals(connection: Connection, of: Slice, *, today: date, is_beyond: 
     """Decide which refused values the next delivery tries again, and keep what this plan rests on."""
     connection.execute(
         "select outbox.plan_refusals(%s, %s, %s, %s, %s, %s, %s, %s)",
-        (of.target, of.data_set_id, of.period, today, is_beyond, *rules()),
+        (of.target, of.data_set_id, of.period, today, is_beyond, *retry_rules()),
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from psycopg.rows import class_row
 
-from opensrp_dhis2.messages.words import Words
+from opensrp_dhis2.messages.catalogue import catalogue
 from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.plain_text import markdown_table
 from opensrp_dhis2.warehouse.database import Connection
@@ -49,13 +49,13 @@ class Score:
     def misses(self) -> list[Outcome]:
         return [one for one in self.outcomes if one.is_right is False]
 
-    def markdown(self) -> str:
+    def markdown(self, language: str = "en") -> str:
         """Draw what was forecast wrongly as a Markdown table, below the share of what was right."""
+        words, scored = catalogue(language), self.right + self.wrong
         if self.share is None:
-            return "No forecast to score."
-        share = Words("en").share(self.right, self.right + self.wrong)
-        said = f"{self.right} of {self.right + self.wrong} values as forecast ({share})"
-        said += f", {self.open} not sent yet" if self.open else ""
+            return words("score.none")
+        said = words("score.right", right=self.right, all=scored, share=words.share(self.right, scored))
+        said += words("score.open", count=self.open) if self.open else ""
         if not self.wrong:
             return said
         rows = [
@@ -66,7 +66,7 @@ class Score:
             )
             for one in self.misses
         ]
-        return said + "\n\n" + markdown_table(("forecast", "came to", "values"), rows, numbers=(2,))
+        return said + "\n\n" + markdown_table(words.columns("forecast", "came_to", "values"), rows, numbers=(2,))
 
 
 def score(connection: Connection, of: Slice, run_id: str) -> Score:

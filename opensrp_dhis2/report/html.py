@@ -9,10 +9,10 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from opensrp_dhis2.audit.discrepancy import TEXTS
+from opensrp_dhis2.audit.discrepancy import explain_kind
 from opensrp_dhis2.errors import ConfigurationError
+from opensrp_dhis2.messages.catalogue import Catalogue, catalogue
 from opensrp_dhis2.messages.codes import explain
-from opensrp_dhis2.messages.words import Words
 from opensrp_dhis2.plain_text import one_line
 from opensrp_dhis2.report.run import STANDINGS, RunSummary, Standings, headline, read_run
 from opensrp_dhis2.warehouse.database import Connection
@@ -72,7 +72,7 @@ def write_report_file(directory: Path, name: str, text: str) -> Path:
 
 def draw(run: RunSummary, language: str) -> str:
     """Draw the page: pure but for the template beside this module."""
-    words = Words(language)
+    words = catalogue(language)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, finalize=_shown,
@@ -86,7 +86,7 @@ def draw(run: RunSummary, language: str) -> str:
         standings=[name for name in STANDINGS if run.total[name]],
         owners=run.causes_by_owner(language).values(),
         csv_name=report_name(run.run_id, ".csv"),
-        kinds=TEXTS[language],
+        explain_kind=lambda kind: explain_kind(kind, language),
         segments=segments,
         columns=columns,
         explain=lambda code: explain(code, language),
@@ -117,7 +117,7 @@ def segments(counts: Standings) -> list[Segment]:
     return laid
 
 
-def columns(run: RunSummary, name: str, words: Words) -> list[Column]:
+def columns(run: RunSummary, name: str, words: Catalogue) -> list[Column]:
     """Draw one number of the last runs as columns, the highest as high as there is room."""
     numbers = [int(getattr(one, name)) for one in run.trend]
     highest = max([1, *numbers])

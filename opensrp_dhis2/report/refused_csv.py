@@ -11,18 +11,19 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
+from opensrp_dhis2.messages.catalogue import Catalogue, catalogue
 from opensrp_dhis2.messages.codes import explain
-from opensrp_dhis2.messages.words import Words
 from opensrp_dhis2.plain_text import spreadsheet_cell
 from opensrp_dhis2.report.html import report_name, write_report_file
 from opensrp_dhis2.warehouse.database import Connection
 
-COLUMNS = (
-    "data_set", "period", "org_unit", "org_unit_name", "data_element", "data_element_name", "category_option_combo",
-    "wanted", "there", "code", "sentence", "owner", "remedy",
-)  # fmt: skip
+COLUMNS = {  # of a row, and its head
+    "data_set": "data_set", "period": "period", "org_unit": "org_unit_code", "org_unit_name": "org_unit",
+    "data_element": "data_element_code", "data_element_name": "data_element",
+    "category_option_combo": "category_option_combo", "wanted": "value", "there": "in_dhis2_now", "code": "code",
+    "sentence": "what_is_wrong", "owner": "who", "remedy": "what_to_do",
+}  # fmt: skip
 BYTE_ORDER_MARK = "\ufeff"  # else Excel takes UTF-8 for the local code page
-_DELIMITER = {"en": ",", "fr": ";"}  # what Excel expects in that language
 
 
 def write_refused(
@@ -32,25 +33,25 @@ def write_refused(
 
     Raises: ConfigurationError (terminal) when the folder cannot be written.
     """
-    name, words, text = report_name(run_id, ".csv"), Words(language), io.StringIO()
+    name, words, text = report_name(run_id, ".csv"), catalogue(language), io.StringIO()
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute("select * from outbox.run_stopped(%s, %s)", (run_id, target)).fetchall()
     if not rows:
         (directory / name).unlink(missing_ok=True)
         return None
-    writer = csv.writer(text, delimiter=_DELIMITER[language])
-    writer.writerow(words(f"csv.{column}") for column in COLUMNS)
+    writer = csv.writer(text, delimiter=words.csv_delimiter)
+    writer.writerow(words.columns(*COLUMNS.values()))
     writer.writerows(_cells(row, words) for row in rows)
     return write_report_file(directory, name, BYTE_ORDER_MARK + text.getvalue())
 
 
-def _cells(row: Mapping[str, Any], words: Words) -> list[str]:
+def _cells(row: Mapping[str, Any], words: Catalogue) -> list[str]:
     said = explain(row["code"] or "unexplained_rejection", words.language)
     cells = {
         **row,
         "org_unit_name": row["org_unit_name"] or row["org_unit_id"],
         "data_element_name": row["data_element_name"] or row["data_element_id"],
-        "wanted": words("csv.deletion") if row["wanted"] is None else row["wanted"],
+        "wanted": words("deletion") if row["wanted"] is None else row["wanted"],
         "code": said.code,
         "sentence": said.sentence,
         "owner": said.owner_label,

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from psycopg.rows import class_row
 
+from opensrp_dhis2.messages.catalogue import Catalogue, catalogue
 from opensrp_dhis2.messages.codes import Explanation, Owner, explain
-from opensrp_dhis2.messages.words import Words
 from opensrp_dhis2.plain_text import markdown_table
 from opensrp_dhis2.warehouse.database import Connection
 
@@ -157,14 +157,14 @@ def read_run(connection: Connection, run_id: str, target: str) -> RunSummary:
 
 def run_markdown(connection: Connection, run_id: str, target: str, language: str = "en") -> str:
     """Draw where the values of a run stand and what to do about it, as Markdown."""
-    run, words = read_run(connection, run_id, target), Words(language)
+    run, words = read_run(connection, run_id, target), catalogue(language)
     standings = [(words(f"standing.{name}"), words.number(run.total[name])) for name in STANDINGS if run.total[name]]
     parts = [
         f"**{headline(run.total, words)}**",
-        markdown_table((words("verdict"), words("values")), standings, numbers=(1,)),
+        markdown_table(words.columns("where_it_stands", "values"), standings, numbers=(1,)),
     ]
     if run.causes:
-        heads = [words(name) for name in ("values", "code", "what_is_wrong", "who", "what_to_do")]
+        heads = words.columns("values", "code", "what_is_wrong", "who", "what_to_do")
         rows = [
             (words.number(cause.value_count), said.code, said.sentence, said.owner_label, said.remedy)
             for causes in run.causes_by_owner(language).values()
@@ -174,7 +174,7 @@ def run_markdown(connection: Connection, run_id: str, target: str, language: str
     return "\n\n".join(parts)
 
 
-def headline(total: Standings, words: Words) -> str:
+def headline(total: Standings, words: Catalogue) -> str:
     """Say in one line how many of the values that are due have arrived."""
     if not total.due:
         return words("headline.none")

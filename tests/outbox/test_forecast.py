@@ -11,14 +11,13 @@ from click.testing import CliRunner
 from opensrp_dhis2_sandbox.dhis2.app import create_app
 from opensrp_dhis2_sandbox.server import running
 
-from opensrp_dhis2.audit import forecast as forecasts
 from opensrp_dhis2.audit.forecast import Forecast, examples, forecast_period
 from opensrp_dhis2.cli.forecast import outbox_forecast
 from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.errors import Dhis2UnavailableError, MetadataNotFoundError
 from opensrp_dhis2.outbox.ledger import Slice
 from opensrp_dhis2.outbox.reporter import Reporter
-from opensrp_dhis2.outbox.score import Outcome, Score
+from opensrp_dhis2.outbox.score import Outcome, Score, score
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.conftest import SetTotals
@@ -47,7 +46,7 @@ def made(here: Dhis2Site, run_id: str = "run-2") -> Forecast:
 
 def scored(here: Dhis2Site, run_id: str = "run-2") -> Score:
     with here.warehouse.connect() as connection:
-        return forecasts.score(connection, of(here), run_id)
+        return score(connection, of(here), run_id)
 
 
 def edit(here: Dhis2Site, unit: str, value: str | None) -> None:
@@ -393,4 +392,4 @@ def test_the_command_shows_the_reasons_in_plain_words(environment: Dhis2Site) ->
 def test_a_score_is_never_rounded_up_to_all_of_them() -> None:
     right = Outcome("same", None, "delivered", None, True, 99_999)
     said = Score((right, replace(right, is_right=False, value_count=1))).markdown()
-    assert said.startswith("99999 of 100000 values as forecast (99.9\u202f%)")
+    assert said.startswith("99,999 of 100,000 values as forecast (99.9\u202f%)")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from opensrp_dhis2.errors import Dhis2UnavailableError
-from opensrp_dhis2.messages.healing import JUDGED, MOST_TRIES, PASSING, WORDS
+from opensrp_dhis2.messages.codes import MOST_TRIES, codes
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.retry import MOST_IN_VAIN
 from opensrp_dhis2.warehouse.database import Warehouse
@@ -240,7 +240,6 @@ def test_many_places_of_one_cause_are_tried_in_turn_and_make_no_storm(
 
 def test_old_and_new_words_are_the_same_in_sql_and_python(warehouse: Warehouse) -> None:
     with warehouse.connect() as connection:
-        codes = [*WORDS, *JUDGED, *PASSING]
-        rows = connection.execute("select c, outbox.word(c) from unnest(%s::text[]) c", (codes,)).fetchall()
-    assert dict(rows) == {code: WORDS.get(code, code) for code in codes}
-    assert set(WORDS.values()) & set(WORDS) == set()
+        rows = connection.execute("select c, outbox.word(c) from unnest(%s::text[]) c", (list(codes()),)).fetchall()
+    assert dict(rows) == {name: code.word or name for name, code in codes().items()}
+    assert {code.word for code in codes().values() if code.word and codes()[code.word].word} == set()

@@ -2,18 +2,16 @@
 
 import csv
 import io
-import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from opensrp_dhis2.errors import ConfigurationError
-from opensrp_dhis2.messages.codes import TEXTS
-from opensrp_dhis2.messages.words import WORDS, Words
+from opensrp_dhis2.messages.catalogue import catalogue
 from opensrp_dhis2.report.html import BAR_WIDTH, report_name, segments, tone, write_page
 from opensrp_dhis2.report.refused_csv import write_refused
-from opensrp_dhis2.report.run import STANDINGS, Standings, headline, read_run, run_markdown
+from opensrp_dhis2.report.run import Standings, headline, read_run, run_markdown
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.outbox.people import HOSTILE, RUN, TARGET, deliver, seed
 from tests.test_plain_text import HARMFUL, harmful_in
@@ -148,20 +146,6 @@ def test_the_page_speaks_french(ledger: Warehouse, tmp_path: Path) -> None:
     assert "The org unit" not in text
 
 
-def test_every_language_has_every_word() -> None:
-    assert WORDS["fr"].keys() == WORDS["en"].keys()
-    assert {f"{kind}.{name}" for name in STANDINGS for kind in ("standing", "meaning")} <= WORDS["en"].keys()
-    assert WORDS.keys() == TEXTS.keys()
-    for name, text in WORDS["en"].items():
-        assert sorted(re.findall(r"{\w+}", text)) == sorted(re.findall(r"{\w+}", WORDS["fr"][name])), name
-
-
-def test_a_share_is_never_rounded_up_to_all_of_them() -> None:
-    assert Words("en").share(999_999, 1_000_000) == "99.9\u202f%"
-    assert Words("fr").share(1, 3) == "33,3\u202f%"
-    assert Words("en").share(5, 5) == "100\u202f%"
-
-
 def test_one_value_among_a_million_can_be_seen_on_the_bar() -> None:
     laid = segments(Standings({"delivered": 1_000_000, "refused": 1, "withdrawn": 50}))
     assert [one.name for one in laid] == ["delivered", "refused"]
@@ -179,7 +163,7 @@ def test_one_value_among_a_million_can_be_seen_on_the_bar() -> None:
     ],
 )
 def test_the_headline_is_green_only_when_all_is_in(counts: dict[str, int], said: str, colour: str) -> None:
-    assert headline(Standings(counts), Words("en")) == said
+    assert headline(Standings(counts), catalogue("en")) == said
     assert tone(Standings(counts)) == colour
 
 

@@ -15,7 +15,7 @@ from opensrp_dhis2.dhis2.imports.summary import ImportCount, ImportSummary, read
 from opensrp_dhis2.dhis2.models import Interpretation, Reply, SentValue, ServerVersion, ValueVerdict, Verdict
 from opensrp_dhis2.dhis2.periods import is_period
 from opensrp_dhis2.dhis2.reply import Envelope, login_refusal, read_envelope, read_json_object
-from opensrp_dhis2.messages.codes import USER_CAUSES, Reason
+from opensrp_dhis2.messages.codes import Reason, concerns_account
 
 _FLUSH_FAILED = "Failed to flush BatchHandler"
 _NOT_READ = {  # answered before anything was read, whoever wrote the page
@@ -69,7 +69,7 @@ def _judge_unmarked(
         ordered,
         cause=codes.pop() if len(codes) == 1 else None,
         guilty=frozenset(marks.guilty),
-        is_user_cause=any(row.code in USER_CAUSES for row in ordered),
+        is_user_cause=any(concerns_account(row.code) for row in ordered),
     )
 
 
@@ -154,4 +154,4 @@ def _refuse(reason: Reason, sent: Sequence[SentValue], is_guilty: Sequence[bool]
 
 def _same_for_all(verdict: Verdict, reason: str, sent: Sequence[SentValue]) -> Interpretation:
     rows = (ValueVerdict(verdict, reason),) * len(sent)
-    return Interpretation(rows, cause=reason, is_user_cause=reason in USER_CAUSES)
+    return Interpretation(rows, cause=reason, is_user_cause=concerns_account(reason))

@@ -3,16 +3,19 @@
 import gzip
 import os
 import re
-import string
 from pathlib import Path
 
 import pytest
 
-from opensrp_dhis2.messages.codes import CODES, OWNER_LABELS, TEXTS, THEN, Level, Owner, Reason, explain, level_of
-from opensrp_dhis2.messages.healing import JUDGED, PASSING, WORDS
+from opensrp_dhis2.messages.catalogue import catalogue, languages
+from opensrp_dhis2.messages.codes import Level, Owner, Reason, codes, explain, level_of
+from opensrp_dhis2.plain_text import markdown_table
 from tests.conftest import ROOT
 from tests.dhis2 import recordings
 
+LANGUAGES = languages()
+CODES = codes()
+WORDS = {name: code.word for name, code in CODES.items() if code.word}
 PAGE = ROOT / "docs" / "codes.md"
 A_CODE = r"\bE(?:76|8[01])\d{2}\b"
 ENGLISH_WORDS = re.compile(
@@ -50,57 +53,62 @@ def test_every_code_that_the_ledger_gives_is_known() -> None:
     assert given - CODES.keys() == set()
 
 
-@pytest.mark.parametrize("language", TEXTS)
-def test_every_code_has_a_text_in_every_language_and_no_text_is_left_over(language: str) -> None:
-    assert TEXTS[language].keys() == CODES.keys() | {"unknown_code"}
-    for code, text in TEXTS[language].items():
-        assert all(re.fullmatch(r"[A-ZÀ-Ý].{10,}\.", part) for part in text), code
-    assert OWNER_LABELS[language].keys() == {owner.value for owner in Owner}
+def texts(language: str) -> dict[str, tuple[str, str]]:
+    """Return the sentence and the remedy of each code."""
+    return {code: catalogue(language).pair("codes", code) or ("", "") for code in [*CODES, "unknown_code"]}
 
 
-def test_both_languages_have_the_same_placeholders() -> None:
-    def placeholders(text: str) -> list[str]:
-        return sorted(name for _, name, _, _ in string.Formatter().parse(text) if name is not None)
-
-    for code, pair in TEXTS["en"].items():
-        assert [*map(placeholders, pair)] == [*map(placeholders, TEXTS["fr"][code])], code
-
-
-def test_every_remedy_says_what_to_do() -> None:
-    assert [remedy for _, remedy in TEXTS["en"].values() if not ENGLISH_IMPERATIVE.match(remedy)] == []
-    assert [remedy for _, remedy in TEXTS["fr"].values() if not re.match(r"\w+ez\b", remedy)] == []
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_code_has_a_whole_sentence_and_a_remedy(language: str) -> None:
+    for code, text in texts(language).items():
+        assert all(re.fullmatch(r"[A-ZÀ-Ý].{9,}\.", part) for part in text), code
+    assert all(catalogue(language).text("owners", owner) for owner in Owner)
 
 
-@pytest.mark.parametrize("language", TEXTS)
+IMPERATIVES = {
+    "en": ENGLISH_IMPERATIVE,
+    "fr": re.compile(r"\w+ez\b"),
+    "pt": re.compile(r"(Dê|Veja|Espere|\w+[aeh])\b(-[oa]s?)?"),
+}
+
+
+@pytest.mark.parametrize(("language", "verb"), IMPERATIVES.items(), ids=IMPERATIVES)
+def test_every_remedy_says_what_to_do(language: str, verb: re.Pattern[str]) -> None:
+    assert [remedy for _, remedy in texts(language).values() if not verb.match(remedy)] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_every_remedy_of_a_value_ends_with_what_is_left_to_do_after_it(language: str) -> None:
-    endings = [ending for ending in THEN[language].values() if ending]
-    silent = set()
+    words, silent = catalogue(language), set()
     for code in CODES:
-        remedy = explain(code, language).remedy
-        if not any(remedy.endswith(ending.format(code=WORDS.get(code, code))) for ending in endings):
+        remedy, names = explain(code, language).remedy, ("nothing", "wait", "requeue")
+        if not any(remedy.endswith(words.text("then", name, code=WORDS.get(code, code))) for name in names):
             silent.add(code)
     in_a_value = {code for code in CODES if level_of(code) is not None and re.fullmatch(r"E\d{4}", code)}
     assert silent & in_a_value == set()
-    assert silent & (JUDGED | WORDS.keys() | set(WORDS.values())) == set()
+    judged = {name for name, code in CODES.items() if code.judged}
+    assert silent & (judged | WORDS.keys() | set(WORDS.values())) == set()
 
 
 def test_one_cause_has_one_word_and_each_names_the_other() -> None:
-    assert set(WORDS) | set(WORDS.values()) | JUDGED | PASSING <= CODES.keys()
+    assert set(WORDS.values()) <= CODES.keys()
     for old, word in WORDS.items():
         assert f"(Called {word} here.)" in explain(old).sentence
         assert old in explain(word).sentence.split("(Before 2.43: ")[1]
         assert f"requeue --code {old}" not in explain(old).remedy
 
 
-def test_no_english_is_left_in_the_french() -> None:
-    for code, (sentence, remedy) in TEXTS["fr"].items():
-        prose = re.sub(r"\S*[_{}]\S*|\b(overwrite|accept|lookup)\b", " ", f"{sentence} {remedy}")
+@pytest.mark.parametrize("language", [language for language in LANGUAGES if language != "en"])
+def test_no_english_is_left_in_another_language(language: str) -> None:
+    english = texts("en")
+    for code, (sentence, remedy) in texts(language).items():
+        prose = re.sub(r"\S*[_{}]\S*|\b(overwrite|accept|lookup|requeue|data de)\b", " ", f"{sentence} {remedy}")
         assert not ENGLISH_WORDS.search(prose), code
-        assert not set(TEXTS["en"][code]) & {sentence, remedy}, code
+        assert not set(english[code]) & {sentence, remedy}, code
 
 
 def test_the_french_is_set_as_french_is() -> None:
-    assert not re.search(r"'|\S[:;!?](?!\w)|\d,\d", "\n".join(" ".join(pair) for pair in TEXTS["fr"].values()))
+    assert not re.search(r"'|\S[:;!?](?!\w)|\d,\d", "\n".join(" ".join(pair) for pair in texts("fr").values()))
 
 
 def test_every_reason_of_ours_has_words() -> None:
@@ -133,38 +141,29 @@ def test_a_code_says_how_far_it_reaches(code: str, level: Level) -> None:
     assert level_of(code) is level
 
 
-HEADS = {
-    "en": ("## English", "| Code | Reaches | What is wrong | Who can mend it | What to do |"),
-    "fr": ("## Français", "| Code | Portée | Ce qui ne va pas | Qui peut corriger | Que faire |"),
-}
-REACHES: dict[str, dict[Level | None, str]] = {
-    "en": {level: level.value for level in Level} | {None: ""},
-    "fr": {
-        Level.REQUEST: "requête", Level.DECODE: "décodage", Level.GROUP: "groupe", Level.VALUE: "valeur", None: "",
-    },
-}  # fmt: skip
 INTRODUCTION = """# Codes
 
 Every reason for which a value may not stand in DHIS2: DHIS2's own codes (E76xx before 2.43, E8xxx from 2.43 on) and our
 words for what has none. *Reaches*: request and decode stop a whole request, group stops a data set's values of it,
 value stops the value it names. Lists and files have one word for a cause, that of 2.43, whichever engine found it;
 `outbox explain` and `outbox requeue --code` take both. A remedy ends with what is left to do once it is done (the rule
-stands in `docs/operations.md`). Generated from `opensrp_dhis2/messages/codes.py` by `make golden`.
-
-Chaque raison pour laquelle une valeur peut ne pas être dans DHIS2, en français dans la seconde table.
+stands in `docs/operations.md`). Generated from
+`opensrp_dhis2/messages/codes.toml` and the languages beside it by `make golden`.
 """
 
 
 def page() -> str:
     """Draw every code in every language."""
     parts = [INTRODUCTION]
-    for language, (title, columns) in HEADS.items():
+    for language in LANGUAGES:
+        words = catalogue(language)
+        heads = words.columns("code", "reaches", "what_is_wrong", "who", "what_to_do")
         rows = []
         for code in sorted(CODES):
-            said = explain(code, language)
-            reaches = REACHES[language][level_of(code)]
-            rows.append(f"| {code} | {reaches} | {said.sentence} | {said.owner_label} | {said.remedy} |")
-        parts.append("\n".join([f"{title}\n", columns, "|---" * 5 + "|", *rows]) + "\n")
+            said, level = explain(code, language), level_of(code)
+            reaches = words.text("levels", level) if level else ""
+            rows.append((code, reaches, said.sentence, said.owner_label, said.remedy))
+        parts.append(f"## {words.text('language', 'name')}\n\n{markdown_table(heads, rows)}\n")
     return "\n".join(parts)
 
 
