@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 
 import httpx
 import msgspec
-from opensrp_dhis2_sandbox.fhir.canned import Canned
 
+from bench.canned_fhir import Canned
 from bench.load import RESOURCE_TYPE, empty, fresh_warehouse, result
 from opensrp_dhis2.extract import Extraction, extract
 from opensrp_dhis2.fhir.client import FhirClient

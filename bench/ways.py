@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from opensrp_dhis2_sandbox.fhir.canned import Canned, create_canned_app
 from opensrp_dhis2_sandbox.server import serve_forever
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
+from bench.canned_fhir import Canned, create_canned_app
 from bench.extract import MOST_MEGABYTES, SPAWN, canned_server
 from bench.load import RESOURCE_TYPE, empty, fresh_warehouse, result
 from opensrp_dhis2.connections import open_way

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from opensrp_dhis2_sandbox.dhis2 import new_engine, old_engine
+from opensrp_dhis2_sandbox.dhis2 import atomic_engine, row_engine
 from opensrp_dhis2_sandbox.dhis2.imports import Circumstances, DataValue, Key, RefusedRequest, summary_envelope
 from opensrp_dhis2_sandbox.dhis2.metadata import Metadata
 from opensrp_dhis2_sandbox.dhis2.options import read_options
@@ -209,10 +209,10 @@ def answered(server: Server, rows: list[Json], query: Json, before: State) -> Ca
     body = {"dataSet": "DsChwM00000", "dataValues": rows}
     user = METADATA.users["pipeline"]
     where = Circumstances(METADATA, user, server.now, dict(before).get, frozenset(), frozenset())
-    engine = new_engine if server.is_new else old_engine
+    engine = atomic_engine if server.is_atomic else row_engine
     try:
-        result = engine.import_values(body, read_options(query, is_new=server.is_new), where)
-        status, envelope = result.http_status, summary_envelope(result, None, is_new=server.is_new)
+        result = engine.import_values(body, read_options(query, is_atomic=server.is_atomic), where)
+        status, envelope = result.http_status, summary_envelope(result, None, is_atomic=server.is_atomic)
         writes = {} if query.get("dryRun") else result.writes
     except RefusedRequest as refused:
         status, envelope, writes = refused.status, refused.envelope, {}

@@ -49,7 +49,7 @@ class Server:
     now: datetime
 
     @property
-    def is_new(self) -> bool:
+    def is_atomic(self) -> bool:
         return self.version.import_engine == "atomic"
 
 
