@@ -93,7 +93,9 @@ def commands(command: click.Command = main, path: str = "opensrp-dhis2") -> str:
     context = click.Context(command, info_name=path, max_content_width=110, terminal_width=110)
     parts = [f"{'##' if path.count(' ') < 2 else '###'} {path}\n\n```text\n{command.get_help(context)}\n```\n"]
     if isinstance(command, click.Group):
-        parts += [commands(inner, f"{path} {name}") for name, inner in sorted(command.commands.items())]
+        parts += [
+            commands(inner, f"{path} {name}") for name, inner in sorted(command.commands.items()) if not inner.hidden
+        ]
     return "\n".join(parts)
 
 

@@ -89,7 +89,7 @@ SQL = re.compile(
     r"\s*(select|insert into|update|delete from|with|create|drop|alter|do|truncate|lock|set|grant)\b", re.I
 )
 SQL_LEFT = {
-    "audit/forecast.py", "audit/reconcile.py", "defs/checks.py", "extract/airbyte_sweep.py", "extract/airbyte_tables.py",
+    "audit/forecast.py", "audit/reconcile.py", "extract/airbyte_sweep.py", "extract/airbyte_tables.py",
     "extract/deletes.py", "extract/loading.py", "lookup/metadata.py", "lookup/target.py", "outbox/account.py",
     "outbox/completion.py", "outbox/push.py", "privacy/scan.py", "views/relation.py", "views/relation_sql.py",
     "views/touched.py", "warehouse/exports.py", "warehouse/loaded_file.py", "warehouse/migrations.py",

@@ -90,9 +90,9 @@ def test_verify_ends_with_one_when_something_is_missing(
 def test_resweep_brings_what_came_late(line: CommandLine, server: FhirServer, warehouse: Warehouse) -> None:
     read(line, warehouse)
     server.put(1, first=40, stamp_ms=server.now_ms - 47 * HOUR_MS)
-    assert "Flag" in line.run("resweep", "--days", "1").stdout
+    assert "Flag" in line.run("reread", "--days", "1").stdout
     assert line.run("verify").exit_code == 1
-    row = line.row("resweep", "--days", "3")
+    row = line.row("reread", "--days", "3")
     assert (row["read"], row["inserted"], row["short"]) == (41, 1, 0)
     assert line.run("verify").exit_code == 0
 
@@ -105,12 +105,12 @@ def test_resweep_ends_with_one_when_something_stays_missing(
     line.proxy.change = lambda query, bundle: (
         drop(bundle, {"f00040"}) if not is_listing(query) and not is_count(query) else None
     )
-    told = line.run("resweep", "--json")
+    told = line.run("reread", "--json")
     assert told.exit_code == 1
     assert json.loads(told.stdout)["missing_ids"] == ["f00040"]
 
 
-@pytest.mark.parametrize("command_name", ["verify", "resweep", "probe"])
+@pytest.mark.parametrize("command_name", ["verify", "reread", "probe"])
 def test_what_asks_a_fhir_server_says_so_where_there_is_none(line: CommandLine, command_name: str) -> None:
     line.environment |= {"FHIR_SOURCE": "ndjson", "FHIR_NDJSON_URL": "somewhere"}
     result = CliRunner().invoke(command, [command_name], env=line.environment)

@@ -7,6 +7,7 @@ from types import ModuleType
 
 import click
 import pytest
+from click.testing import CliRunner
 
 import opensrp_dhis2
 from opensrp_dhis2.cli import main
@@ -35,6 +36,8 @@ def named(heading: str) -> list[str]:
 
 def verbs(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
     """Yield every command that does something, with all of its name."""
+    if command.hidden:  # an old name
+        return
     if isinstance(command, click.Group):
         for name in sorted(command.commands):
             yield from verbs(command.commands[name], f"{path} {name}")
@@ -56,6 +59,20 @@ def settings() -> str:
 
 def test_the_golden_list_of_commands_is_the_command_line() -> None:
     assert part(PAGE, "commands", commands()) == commands()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (("extract", "resweep"), "extract reread"), (("views", "touched"), "views changed-periods"),
+        (("scan",), "privacy-scan"), (("dhis2", "replay"), "recordings score"),
+    ],
+)  # fmt: skip
+def test_an_old_name_of_a_command_is_accepted_and_names_the_new_one(old: tuple[str, ...], new: str) -> None:
+    shown = CliRunner().invoke(main, [*old, "--help"])
+    assert shown.exit_code == 0
+    assert f"use `{new}`" in shown.output
+    assert new in {path.removeprefix("opensrp-dhis2 ") for path, _ in verbs(main, "opensrp-dhis2")}
 
 
 def test_the_golden_list_of_settings_is_the_settings() -> None:

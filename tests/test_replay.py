@@ -67,7 +67,9 @@ def a_recording(folder: Path, cases: list[Json], version: str = OLD) -> Path:
 
 def run(path: Path, metadata: Path = DISTRICT_METADATA) -> tuple[Result, list[Json]]:
     out = path.with_name("verdicts.jsonl")
-    result = CliRunner().invoke(main, ["dhis2", "replay", str(path), "--metadata", str(metadata), "--json", str(out)])
+    result = CliRunner().invoke(
+        main, ["recordings", "score", str(path), "--metadata", str(metadata), "--json", str(out)]
+    )
     return result, [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from opensrp_dhis2.cli.scan import _secrets
+from opensrp_dhis2.cli.privacy_scan import _secrets
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.privacy.long_number import long_numbers
 from opensrp_dhis2.privacy.scan import Needles, Scan, read_needles, scan_paths, scan_tables

@@ -78,6 +78,18 @@ class ErrorGroup(click.Group):
             sys.exit(1)
 
 
+def old_name(command: click.Command, name: str, new: str) -> click.Command:
+    """Return a command under the name that it had before: hidden, and with a warning that names the new one."""
+    return click.Command(
+        name,
+        params=command.params,
+        callback=command.callback,
+        help=command.help,
+        hidden=True,
+        deprecated=f"use `{new}`",
+    )
+
+
 @contextmanager
 def opened_warehouse() -> Iterator[Warehouse]:
     """Open the warehouse of the settings for one command."""

@@ -1,4 +1,4 @@
-"""The commands below `extract`: how far each type is, whether all of it is here, and the re-sweep of past days.
+"""The commands below `extract`: how far each type is, whether all of it is here, and past days read again.
 
 It asks and prints; exit code 1 says that something is missing.
 """
@@ -14,7 +14,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from opensrp_dhis2.cli.console import PlainTable, opened_warehouse, print_json, print_table, read_settings, say
+from opensrp_dhis2.cli.console import (
+    PlainTable,
+    old_name,
+    opened_warehouse,
+    print_json,
+    print_table,
+    read_settings,
+    say,
+)
 from opensrp_dhis2.connections import extraction, open_fhir, open_way
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.extract import TypeResult, Verification, resweep, verify
@@ -87,11 +95,11 @@ def extract_verify(resource_types: tuple[str, ...], as_json: bool) -> None:
         sys.exit(1)
 
 
-@extract.command("resweep")
+@extract.command("reread")
 @types_argument
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), default=RESWEEP_DAYS, show_default=True)
 @json_option
-def extract_resweep(resource_types: tuple[str, ...], days: float, as_json: bool) -> None:
+def extract_reread(resource_types: tuple[str, ...], days: float, as_json: bool) -> None:
     """Read the last days of each TYPE again, in slices with certificates. Default: all types."""
     settings, found = _server_settings(), list[TypeResult]()
     how = extraction(settings)
@@ -106,6 +114,9 @@ def extract_resweep(resource_types: tuple[str, ...], days: float, as_json: bool)
         print_table(_counts([asdict(one) for one in found], RESULTS))
     if any(one.short for one in found):
         sys.exit(1)
+
+
+extract.add_command(old_name(extract_reread, "resweep", "extract reread"))
 
 
 @extract.command("probe")

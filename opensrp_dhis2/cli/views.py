@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import click
 
-from opensrp_dhis2.cli.console import PlainTable, console, opened_warehouse, read_settings, say
+from opensrp_dhis2.cli.console import PlainTable, console, old_name, opened_warehouse, read_settings, say
 from opensrp_dhis2.outbox.late import touched_by_last_run
 from opensrp_dhis2.plain_text import json_line
 from opensrp_dhis2.views import contract
@@ -69,10 +69,10 @@ def views_test() -> None:
     say(f"{len(results)} tests hold")
 
 
-@views.command("touched")
+@views.command("changed-periods")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def views_touched(as_json: bool) -> None:
-    """Show the past periods that the last run touched, and whether their totals differ from what was planned."""
+def changed_periods(as_json: bool) -> None:
+    """Show the past periods that the last run changed, and whether their totals differ from what was planned."""
     settings = read_settings()
     catalog = load_catalog(settings.project)
     with opened_warehouse() as warehouse, warehouse.connect() as connection:
@@ -92,4 +92,7 @@ def views_touched(as_json: bool) -> None:
     if found:
         console.print(table)
     past = sum(each.old_count + each.new_count > 0 or each.is_changed for each in found)
-    say(f"The last run touched {past} past periods.")
+    say(f"The last run changed rows of {past} past periods.")
+
+
+views.add_command(old_name(changed_periods, "touched", "views changed-periods"))

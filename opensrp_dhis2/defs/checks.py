@@ -1,4 +1,4 @@
-"""Asset checks: the data tests of the views, unmapped places, refused values, members left out, freshness."""
+"""Asset checks: the data tests of the views, unmapped places, members left out, freshness."""
 
 from collections import Counter
 from datetime import timedelta
@@ -9,7 +9,6 @@ from opensrp_dhis2.clock import machine_clock
 from opensrp_dhis2.defs.failures import dagster_failures
 from opensrp_dhis2.defs.lookup import lookup_key
 from opensrp_dhis2.defs.relations import relation_key
-from opensrp_dhis2.defs.reports import asset_name
 from opensrp_dhis2.defs.resources import read_settings
 from opensrp_dhis2.defs.source import NIGHTLY_STALE, WEEKLY_STALE, raw_key, way_in
 from opensrp_dhis2.dhis2.client import Dhis2Client
@@ -36,7 +35,6 @@ def asset_checks(catalog: Catalog, settings: Settings) -> list[dg.AssetChecksDef
         _unmapped_places(),
         *(_fresh(resource_type, NIGHTLY_STALE) for resource_type in settings.fhir_resource_types),
         *(_fresh(resource_type, WEEKLY_STALE) for resource_type in settings.fhir_weekly_types),
-        *(_refused(code) for code in catalog.data_sets.codes),
         *([_token_expiry()] if settings.dhis2_auth == "pat" else []),
     ]
 
@@ -115,23 +113,3 @@ def _token_expiry() -> dg.AssetChecksDefinition:
         return dg.AssetCheckResult(passed=not warning, severity=WARN, metadata=metadata | warning)
 
     return token_expiry
-
-
-def _refused(code: str) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
-        asset=["dhis2", asset_name(code)],
-        name="refused_values",
-        description="No more values than REFUSED_THRESHOLD are refused by DHIS2 or withheld by us.",
-    )
-    def refused_values(context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam) -> dg.AssetCheckResult:
-        settings = read_settings()
-        with dagster_failures(context.retry_number), warehouse.connect() as connection:
-            rows = connection.execute(
-                "select coalesce(code, ''), state, sum(value_count) from outbox.status where target = %s and"
-                " data_set = %s and state in ('refused', 'withheld') group by 1, 2",
-                (settings.dhis2_base_url, code),
-            ).fetchall()
-        counts = {f"{state} {reason}": int(count) for reason, state, count in rows}
-        return dg.AssetCheckResult(passed=sum(counts.values()) <= settings.refused_threshold, metadata=counts)
-
-    return refused_values

@@ -1,21 +1,17 @@
-"""The jobs: `extract`, `extract_weekly` where types are read weekly, and one `report_<data set>` for each data set."""
+"""The jobs `extract`, and `extract_weekly` where types are read weekly, each with its schedule."""
 
 from typing import Any
 
 import dagster as dg
 
-from opensrp_dhis2.defs.reports import asset_name
 from opensrp_dhis2.defs.source import raw_key
 from opensrp_dhis2.settings import Settings
-from opensrp_dhis2.views.catalog import Catalog
 
 STAGES = ("raw", "lookup", "staging", "indicator")
 EXTRACT = "extract"
 EXTRACT_WEEKLY = "extract_weekly"
-
-
-def report_job_name(data_set_code: str) -> str:
-    return f"report_{asset_name(data_set_code)}"
+EXTRACT_AT = "0 1 * * *"
+SATURDAY_EVENING = "0 20 * * 6"  # before past days are read again, and the night's extract
 
 
 def extract_job(settings: Settings) -> Any:
@@ -45,17 +41,15 @@ def _weekly_types(settings: Settings) -> dg.AssetSelection:
     return dg.AssetSelection.assets(*map(raw_key, settings.fhir_weekly_types))
 
 
-def report_jobs(catalog: Catalog) -> dict[str, Any]:
-    """Return each data set's job by its code: plan one period or a range of them, and deliver."""
-    return {code: _report_job(code) for code in catalog.data_sets.codes}
+def extract_schedule(job: Any, settings: Settings) -> dg.ScheduleDefinition:
+    """Extract every night; shipped stopped, switched on by the operator in the UI."""
+    return dg.ScheduleDefinition(
+        name="extract_nightly", job=job, cron_schedule=EXTRACT_AT, execution_timezone=settings.report_timezone
+    )
 
 
-def _report_job(code: str) -> Any:
-    name = asset_name(code)
-    return dg.define_asset_job(
-        report_job_name(code),
-        selection=dg.AssetSelection.assets(["outbox", name], ["forecast", name], ["dhis2", name]),
-        executor_def=dg.in_process_executor,
-        tags={"opensrp_dhis2/data_set": code},
-        description=f"Send data set {code} to DHIS2: one partition a period, a range of them in one run.",
+def extract_weekly_schedule(job: Any, settings: Settings) -> dg.ScheduleDefinition:
+    """Extract the weekly types every Saturday; shipped stopped."""
+    return dg.ScheduleDefinition(
+        name="extract_weekly", job=job, cron_schedule=SATURDAY_EVENING, execution_timezone=settings.report_timezone
     )

@@ -9,36 +9,12 @@ from typing import Any
 import dagster as dg
 
 from opensrp_dhis2.clock import machine_clock
-from opensrp_dhis2.dhis2.periods import Period, period_of
+from opensrp_dhis2.dhis2.periods import Period, PeriodType, period_of
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.settings import Settings
 
 KEY_FORMAT = "%Y-%m-%d"
 PARTITION_TAGS = ("dagster/partition", "dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
-_STARTS = {
-    "Daily": "0 0 * * *",
-    "Weekly": "0 0 * * 1",
-    "WeeklyWednesday": "0 0 * * 3",
-    "WeeklyThursday": "0 0 * * 4",
-    "WeeklyFriday": "0 0 * * 5",
-    "WeeklySaturday": "0 0 * * 6",
-    "WeeklySunday": "0 0 * * 0",
-    "Monthly": "0 0 1 * *",
-    "BiMonthly": "0 0 1 1,3,5,7,9,11 *",
-    "Quarterly": "0 0 1 1,4,7,10 *",
-    "QuarterlyNov": "0 0 1 2,5,8,11 *",
-    "SixMonthly": "0 0 1 1,7 *",
-    "SixMonthlyApril": "0 0 1 4,10 *",
-    "SixMonthlyNov": "0 0 1 5,11 *",
-    "Yearly": "0 0 1 1 *",
-    "FinancialFeb": "0 0 1 2 *",
-    "FinancialApril": "0 0 1 4 *",
-    "FinancialJuly": "0 0 1 7 *",
-    "FinancialAug": "0 0 1 8 *",
-    "FinancialSep": "0 0 1 9 *",
-    "FinancialOct": "0 0 1 10 *",
-    "FinancialNov": "0 0 1 11 *",
-}
 
 
 def report_start(settings: Settings) -> date:
@@ -51,10 +27,11 @@ def partitions_for(period_type: str, settings: Settings) -> dg.TimeWindowPartiti
 
     Raises: ConfigurationError for a period type that has no calendar rule in Dagster (BiWeekly).
     """
-    cron = _STARTS.get(period_type)
+    crons = {known: known.cron for known in PeriodType if known.cron}
+    cron = crons.get(PeriodType(period_type)) if period_type in set(PeriodType) else None
     if cron is None:
         raise ConfigurationError(
-            f"data_sets.yaml: period type {period_type} cannot be scheduled; use one of {', '.join(_STARTS)}"
+            f"data_sets.yaml: period type {period_type} cannot be scheduled; use one of {', '.join(crons)}"
         )
     start = datetime.combine(report_start(settings), datetime.min.time())
     return dg.TimeWindowPartitionsDefinition(

@@ -12,44 +12,6 @@ from enum import StrEnum
 from opensrp_dhis2.errors import ConfigurationError
 
 
-class PeriodType(StrEnum):
-    """The period types that have an id on the Web API, by DHIS2's own names (TwoYearly has none)."""
-
-    DAILY = "Daily"
-    WEEKLY = "Weekly"
-    WEEKLY_WEDNESDAY = "WeeklyWednesday"
-    WEEKLY_THURSDAY = "WeeklyThursday"
-    WEEKLY_FRIDAY = "WeeklyFriday"
-    WEEKLY_SATURDAY = "WeeklySaturday"
-    WEEKLY_SUNDAY = "WeeklySunday"
-    BI_WEEKLY = "BiWeekly"
-    MONTHLY = "Monthly"
-    BI_MONTHLY = "BiMonthly"
-    QUARTERLY = "Quarterly"
-    QUARTERLY_NOV = "QuarterlyNov"
-    SIX_MONTHLY = "SixMonthly"
-    SIX_MONTHLY_APRIL = "SixMonthlyApril"
-    SIX_MONTHLY_NOV = "SixMonthlyNov"
-    YEARLY = "Yearly"
-    FINANCIAL_FEB = "FinancialFeb"
-    FINANCIAL_APRIL = "FinancialApril"
-    FINANCIAL_JULY = "FinancialJuly"
-    FINANCIAL_AUG = "FinancialAug"
-    FINANCIAL_SEP = "FinancialSep"
-    FINANCIAL_OCT = "FinancialOct"
-    FINANCIAL_NOV = "FinancialNov"
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """One period; both days belong to it."""
-
-    period_type: PeriodType
-    id: str
-    start_on: date
-    end_on: date
-
-
 @dataclass(frozen=True, slots=True)
 class _Months:
     """Periods of whole months; the first that a year names starts in `first_month` of that year, or the one before."""
@@ -70,32 +32,65 @@ class _Weeks:
     first_weekday: int = 0  # Monday
 
 
-_MONTHS = {
-    PeriodType.MONTHLY: _Months(1, "{}{:02}", r"(\d{4})-?(\d{2})"),
-    PeriodType.BI_MONTHLY: _Months(2, "{}{:02}B", r"(\d{4})(\d{2})B"),
-    PeriodType.QUARTERLY: _Months(3, "{}Q{}", r"(\d{4})Q(\d)"),
-    PeriodType.QUARTERLY_NOV: _Months(3, "{}NovQ{}", r"(\d{4})NovQ(\d)", 11, is_named_by_end=True),
-    PeriodType.SIX_MONTHLY: _Months(6, "{}S{}", r"(\d{4})S(\d)"),
-    PeriodType.SIX_MONTHLY_APRIL: _Months(6, "{}AprilS{}", r"(\d{4})AprilS(\d)", 4),
-    PeriodType.SIX_MONTHLY_NOV: _Months(6, "{}NovS{}", r"(\d{4})NovS(\d)", 11, is_named_by_end=True),
-    PeriodType.YEARLY: _Months(12, "{}", r"(\d{4})"),
-    PeriodType.FINANCIAL_FEB: _Months(12, "{}Feb", r"(\d{4})Feb", 2),
-    PeriodType.FINANCIAL_APRIL: _Months(12, "{}April", r"(\d{4})April", 4),
-    PeriodType.FINANCIAL_JULY: _Months(12, "{}July", r"(\d{4})July", 7),
-    PeriodType.FINANCIAL_AUG: _Months(12, "{}Aug", r"(\d{4})Aug", 8),
-    PeriodType.FINANCIAL_SEP: _Months(12, "{}Sep", r"(\d{4})Sep", 9),
-    PeriodType.FINANCIAL_OCT: _Months(12, "{}Oct", r"(\d{4})Oct", 10),
-    PeriodType.FINANCIAL_NOV: _Months(12, "{}Nov", r"(\d{4})Nov", 11, is_named_by_end=True),
-}
-_WEEKS = {
-    PeriodType.WEEKLY: _Weeks(1, "W"),
-    PeriodType.WEEKLY_WEDNESDAY: _Weeks(1, "WedW", 2),
-    PeriodType.WEEKLY_THURSDAY: _Weeks(1, "ThuW", 3),
-    PeriodType.WEEKLY_FRIDAY: _Weeks(1, "FriW", 4),
-    PeriodType.WEEKLY_SATURDAY: _Weeks(1, "SatW", 5),
-    PeriodType.WEEKLY_SUNDAY: _Weeks(1, "SunW", 6),
-    PeriodType.BI_WEEKLY: _Weeks(2, "BiW"),
-}
+class PeriodType(StrEnum):
+    """The period types that have an id on the Web API, by DHIS2's own names (TwoYearly has none), each with its rule."""
+
+    rule: _Months | _Weeks | None  # None: a day
+
+    def __new__(cls, name: str, rule: _Months | _Weeks | None = None) -> "PeriodType":
+        made = str.__new__(cls, name)
+        made._value_, made.rule = name, rule
+        return made
+
+    DAILY = "Daily"
+    WEEKLY = "Weekly", _Weeks(1, "W")
+    WEEKLY_WEDNESDAY = "WeeklyWednesday", _Weeks(1, "WedW", 2)
+    WEEKLY_THURSDAY = "WeeklyThursday", _Weeks(1, "ThuW", 3)
+    WEEKLY_FRIDAY = "WeeklyFriday", _Weeks(1, "FriW", 4)
+    WEEKLY_SATURDAY = "WeeklySaturday", _Weeks(1, "SatW", 5)
+    WEEKLY_SUNDAY = "WeeklySunday", _Weeks(1, "SunW", 6)
+    BI_WEEKLY = "BiWeekly", _Weeks(2, "BiW")
+    MONTHLY = "Monthly", _Months(1, "{}{:02}", r"(\d{4})-?(\d{2})")
+    BI_MONTHLY = "BiMonthly", _Months(2, "{}{:02}B", r"(\d{4})(\d{2})B")
+    QUARTERLY = "Quarterly", _Months(3, "{}Q{}", r"(\d{4})Q(\d)")
+    QUARTERLY_NOV = "QuarterlyNov", _Months(3, "{}NovQ{}", r"(\d{4})NovQ(\d)", 11, is_named_by_end=True)
+    SIX_MONTHLY = "SixMonthly", _Months(6, "{}S{}", r"(\d{4})S(\d)")
+    SIX_MONTHLY_APRIL = "SixMonthlyApril", _Months(6, "{}AprilS{}", r"(\d{4})AprilS(\d)", 4)
+    SIX_MONTHLY_NOV = "SixMonthlyNov", _Months(6, "{}NovS{}", r"(\d{4})NovS(\d)", 11, is_named_by_end=True)
+    YEARLY = "Yearly", _Months(12, "{}", r"(\d{4})")
+    FINANCIAL_FEB = "FinancialFeb", _Months(12, "{}Feb", r"(\d{4})Feb", 2)
+    FINANCIAL_APRIL = "FinancialApril", _Months(12, "{}April", r"(\d{4})April", 4)
+    FINANCIAL_JULY = "FinancialJuly", _Months(12, "{}July", r"(\d{4})July", 7)
+    FINANCIAL_AUG = "FinancialAug", _Months(12, "{}Aug", r"(\d{4})Aug", 8)
+    FINANCIAL_SEP = "FinancialSep", _Months(12, "{}Sep", r"(\d{4})Sep", 9)
+    FINANCIAL_OCT = "FinancialOct", _Months(12, "{}Oct", r"(\d{4})Oct", 10)
+    FINANCIAL_NOV = "FinancialNov", _Months(12, "{}Nov", r"(\d{4})Nov", 11, is_named_by_end=True)
+
+    @property
+    def cron(self) -> str | None:
+        """The cron schedule of the first days of its periods, at midnight; None: cron cannot say it (BiWeekly)."""
+        match self.rule:
+            case None:
+                return "0 0 * * *"
+            case _Weeks(length=1, first_weekday=weekday):
+                return f"0 0 * * {(weekday + 1) % 7}"
+            case _Weeks():
+                return None
+            case _Months(length=length, first_month=first):
+                months = sorted((first - 1 + step) % 12 + 1 for step in range(0, 12, length))
+                return f"0 0 1 {'*' if length == 1 else ','.join(map(str, months))} *"
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """One period; both days belong to it."""
+
+    period_type: PeriodType
+    id: str
+    start_on: date
+    end_on: date
+
+
 _DAY = re.compile(r"(\d{4})(-?)(\d{2})\2(\d{2})", re.ASCII)
 
 
@@ -107,11 +102,13 @@ def period_of(period_type: PeriodType | str, day: date) -> Period:
     reaches into the first week of the next year; a day of that week belongs to the next year's first period.
     """
     period_type = _known(period_type)
-    if period_type is PeriodType.DAILY:
-        return Period(period_type, f"{day.year:04}{day:%m%d}", day, day)
-    if period_type in _WEEKS:
-        return _period_of_weeks(period_type, _WEEKS[period_type], day)
-    return _period_of_months(period_type, _MONTHS[period_type], day)
+    match period_type.rule:
+        case None:
+            return Period(period_type, f"{day.year:04}{day:%m%d}", day, day)
+        case _Weeks() as weeks:
+            return _period_of_weeks(period_type, weeks, day)
+        case _Months() as months:
+            return _period_of_months(period_type, months, day)
 
 
 def period_id(period_type: PeriodType | str, start_on: date) -> str:
@@ -188,16 +185,16 @@ def _parse(period_type: PeriodType, text: str) -> Period | None:
 
 
 def _first_day(period_type: PeriodType, text: str) -> date | None:
-    if period_type is PeriodType.DAILY:
-        found = _DAY.fullmatch(text)
-        return date(int(found[1]), int(found[3]), int(found[4])) if found else None
-    if period_type in _WEEKS:
-        weeks = _WEEKS[period_type]
-        found = re.fullmatch(rf"(\d{{4}}){weeks.mark}(\d{{1,2}})", text, re.ASCII)
-        return _week_start(weeks, int(found[1]), int(found[2])) if found else None
-    months = _MONTHS[period_type]
-    found = re.fullmatch(months.pattern, text, re.ASCII)
-    return _month_start(months, int(found[1]), int(found[2]) if found.lastindex == 2 else 1) if found else None
+    match period_type.rule:
+        case None:
+            found = _DAY.fullmatch(text)
+            return date(int(found[1]), int(found[3]), int(found[4])) if found else None
+        case _Weeks() as weeks:
+            found = re.fullmatch(rf"(\d{{4}}){weeks.mark}(\d{{1,2}})", text, re.ASCII)
+            return _week_start(weeks, int(found[1]), int(found[2])) if found else None
+        case _Months() as months:
+            found = re.fullmatch(months.pattern, text, re.ASCII)
+            return _month_start(months, int(found[1]), int(found[2]) if found.lastindex == 2 else 1) if found else None
 
 
 def _month_start(months: _Months, year: int, number: int) -> date | None:

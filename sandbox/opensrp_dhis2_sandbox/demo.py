@@ -17,7 +17,8 @@ from rich.table import Table
 
 from opensrp_dhis2.cli.console import PlainTable
 from opensrp_dhis2.connections import open_warehouse
-from opensrp_dhis2.defs.jobs import EXTRACT, report_job_name
+from opensrp_dhis2.defs.data_set import report_job_name
+from opensrp_dhis2.defs.jobs import EXTRACT
 from opensrp_dhis2.defs.lost_runs import end_lost_runs
 from opensrp_dhis2.defs.partitions import partitions_for
 from opensrp_dhis2.errors import ConfigurationError

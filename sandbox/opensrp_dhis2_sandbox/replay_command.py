@@ -1,4 +1,4 @@
-"""The commands below `dhis2`: what can be asked of DHIS2's own behaviour without a server."""
+"""The command `recordings score`: how well we read and forecast what DHIS2 was recorded to do."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from opensrp_dhis2.cli.console import PlainTable, console
+from opensrp_dhis2.cli.console import PlainTable, console, old_name
 from opensrp_dhis2_sandbox.recording import Case, read_recording
 from opensrp_dhis2_sandbox.replay import JudgedRow, Score, judge
 from opensrp_dhis2_sandbox.start import read_sandbox_metadata
@@ -17,15 +17,15 @@ WORST = 10
 
 
 @click.group()
-def dhis2() -> None:
-    """How DHIS2 treats what it is sent, judged without a server."""
+def recordings() -> None:
+    """Recorded imports of DHIS2, judged without a server."""
 
 
-@dhis2.command()
+@recordings.command()
 @click.argument("cases", type=FILE)
 @click.option("--metadata", required=True, type=FILE, help="The server's metadata, in stages for /api/metadata.")
 @click.option("--json", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write one line a case here.")
-def replay(cases: Path, metadata: Path, out: Path | None) -> None:
+def score(cases: Path, metadata: Path, out: Path | None) -> None:
     """Hold our reading of recorded replies, and our forecast, to what the server stored.
 
     Exits with 1 when a reply is read as stored and the value is not there.
@@ -72,3 +72,11 @@ def _show_worst(differing: Counter[tuple[int, str]]) -> None:
     for (number, mutations), count in worst:
         table.add_row(str(number), mutations, str(count))
     console.print(table)
+
+
+@click.group("dhis2", hidden=True)
+def dhis2() -> None:
+    """Hold the old name of `recordings score`."""
+
+
+dhis2.add_command(old_name(score, "replay", "recordings score"))

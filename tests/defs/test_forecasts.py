@@ -7,8 +7,7 @@ import dagster as dg
 import pytest
 from opensrp_dhis2_sandbox.runs import QUIET
 
-from opensrp_dhis2.defs.forecasts import forecast_assets
-from opensrp_dhis2.defs.reports import report_assets
+from opensrp_dhis2.defs.data_set import DataSetReport
 from opensrp_dhis2.defs.resources import Dhis2Resource, WarehouseResource, read_settings
 from opensrp_dhis2.views.catalog import load_catalog
 from tests.defs.conftest import MONTHS, Chain
@@ -37,7 +36,11 @@ def report(chain: Chain, first: str, last: str) -> ReportRun:
     catalog = load_catalog(settings.project)
     keys = [[group, CODE] for group in ("outbox", "forecast", "dhis2")]
     definitions = dg.Definitions(
-        assets=[*report_assets(catalog, settings), *forecast_assets(catalog, settings)],
+        assets=[
+            asset
+            for code, data_set in catalog.data_sets.items()
+            for asset in DataSetReport(code, data_set, catalog, settings).assets
+        ],
         jobs=[dg.define_asset_job("report", dg.AssetSelection.assets(*keys), executor_def=dg.in_process_executor)],
         resources={"warehouse": WarehouseResource(), "dhis2": Dhis2Resource()},
     )

@@ -65,7 +65,7 @@ def test_a_visit_moved_to_another_month_reopens_both_and_one_that_says_the_same_
     assert (told["touched past periods"], told["touched periods"]) == (2, ", ".join(PERIODS[:2]))
     assert [key for job, key in chain.late_requests() if job == "report_chw_m"] == MONTHS[:2]
 
-    shown = json.loads(CliRunner().invoke(main, ["views", "touched", "--json"]).output)
+    shown = json.loads(CliRunner().invoke(main, ["views", "changed-periods", "--json"]).output)
     months = [
         (one["period"], one["is_changed"], one["differing_count"] > 0) for one in shown if one["data_set"] == "CHW_M"
     ]

@@ -8,15 +8,8 @@ import httpx
 import pytest
 from opensrp_dhis2_sandbox.runs import QUIET
 
+from opensrp_dhis2.defs.data_set import AGREES, DataSetReport
 from opensrp_dhis2.defs.partitions import partitions_for
-from opensrp_dhis2.defs.reconcile import (
-    CHECK,
-    reconcile_assets,
-    reconcile_checks,
-    reconcile_jobs,
-    reconcile_schedule,
-)
-from opensrp_dhis2.defs.reports import report_assets
 from opensrp_dhis2.defs.resources import Dhis2Resource, WarehouseResource, read_settings
 from opensrp_dhis2.views.catalog import load_catalog
 from tests.defs.conftest import MONTHS, Chain
@@ -27,12 +20,12 @@ CODE = "CHW_M"
 def definitions() -> dg.Definitions:
     settings = read_settings()
     catalog = load_catalog(settings.project)
-    jobs = reconcile_jobs(catalog)
+    data_sets = [DataSetReport(code, data_set, catalog, settings) for code, data_set in catalog.data_sets.items()]
     return dg.Definitions(
-        assets=[*report_assets(catalog, settings), *reconcile_assets(catalog, settings)],
-        asset_checks=reconcile_checks(catalog),
-        jobs=list(jobs.values()),
-        schedules=[reconcile_schedule(code, catalog.data_sets.of(code), job, settings) for code, job in jobs.items()],
+        assets=[asset for data_set in data_sets for asset in data_set.assets],
+        asset_checks=[check for data_set in data_sets for check in data_set.checks],
+        jobs=[data_set.reconcile_job for data_set in data_sets],
+        schedules=[data_set.reconcile_schedule for data_set in data_sets],
         resources={"warehouse": WarehouseResource(), "dhis2": Dhis2Resource()},
     )
 
@@ -55,7 +48,7 @@ def test_the_job_reconciles_each_period_and_its_check_tells_what_stands(chain: C
     agreed = reconcile(chain)
     assert agreed.success
     [evaluation] = agreed.get_asset_check_evaluations()
-    assert (evaluation.check_name, evaluation.passed) == (CHECK, True)
+    assert (evaluation.check_name, evaluation.passed) == (AGREES, True)
     made = agreed.asset_materializations_for_node("reconcile__chw_m")
     assert [each.partition for each in made] == MONTHS
     assert [each.metadata["standing"].value for each in made] == [0] * len(MONTHS)
@@ -77,7 +70,7 @@ def test_the_check_runs_after_the_reconciliation_and_sends_nothing(chain: Chain)
     [(batches,)] = chain.query("select count(*) from outbox.batch")
     run = reconcile(chain)
     steps = [event.step_key for event in run.all_events if event.event_type_value == "STEP_START"]
-    assert steps == ["reconcile__chw_m", f"dhis2__chw_m_{CHECK}"]
+    assert steps == ["reconcile__chw_m", f"dhis2__chw_m_{AGREES}"]
     assert chain.query("select count(*) from outbox.batch") == [(batches,)]
 
 

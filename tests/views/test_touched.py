@@ -188,10 +188,10 @@ def test_the_command_shows_the_last_run(
     monkeypatch.setenv("WAREHOUSE_URL", database_url)
     monkeypatch.setenv("PROJECT_DIR", str(write_project({}).country_dir))
     loaded(warehouse, catalog, visit("e1", "09-02", 2))
-    shown = CliRunner().invoke(main, ["views", "touched"])
+    shown = CliRunner().invoke(main, ["views", "changed-periods"])
     assert shown.exit_code == 0, shown.output
-    assert "The last run touched 2 past periods." in shown.output
-    given = CliRunner().invoke(main, ["views", "touched", "--json"])
+    assert "The last run changed rows of 2 past periods." in shown.output
+    given = CliRunner().invoke(main, ["views", "changed-periods", "--json"])
     assert '{"data_set": "DS_M", "period": "202408", "old_count": 1, "new_count": 0, "is_changed": true, "diff' in (
         given.output
     )

@@ -1,6 +1,6 @@
-"""The command `scan`: proof that nothing of a person, and no secret, stands where others read.
+"""The command `privacy-scan`: proof that nothing of a person, and no secret, stands where others read.
 
-It knows where this deployment keeps what is shared; how a word is found stands in scan.py.
+It knows where this deployment keeps what is shared; how a word is found stands in privacy/scan.py.
 """
 
 import os
@@ -28,9 +28,9 @@ from opensrp_dhis2.warehouse.postgres_errors import words_of
 SHOWN = 100
 
 
-@click.command("scan")
+@click.command("privacy-scan")
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
-def scan(paths: tuple[Path, ...]) -> None:
+def privacy_scan(paths: tuple[Path, ...]) -> None:
     """Search all that is shared, and PATHS, for names, phones, identifiers, positions, cursors and tokens.
 
     Looks into indicator, lookup and outbox, the reports, Dagster's records, logs. No word is ever shown. Exit code 1
