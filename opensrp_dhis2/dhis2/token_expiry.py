@@ -61,7 +61,7 @@ def token_expiry(reply: Reply, now: datetime) -> TokenExpiry | None:
         return None
     at = _date(reply) or now
     given = [row.get("expire") for row in rows if isinstance(row, dict)]
-    ends = sorted(_instant(one) for one in given if isinstance(one, int) and 0 < one < 253_402_300_800_000)
+    ends = sorted(_instant(end) for end in given if isinstance(end, int) and 0 < end < 253_402_300_800_000)
     good = tuple(end for end in ends if end > at)
     return TokenExpiry(at, good) if good else None
 

@@ -68,7 +68,7 @@ def poll(client: Dhis2Client, job_id: str) -> Reply | JobStage:
     messages: Any = json.loads(reply.body)
     if not isinstance(messages, list) or not messages:
         return JobStage.SILENT
-    is_done = any(isinstance(one, dict) and one.get("completed") is True for one in messages)
+    is_done = any(isinstance(message, dict) and message.get("completed") is True for message in messages)
     return _summary(client, job_id) if is_done else JobStage.RUNNING
 
 
