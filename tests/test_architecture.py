@@ -25,7 +25,7 @@ ALLOWED = {
     "privacy": {"warehouse", "errors"},
     "extract": {"fhir", "warehouse", "clock", "errors"},
     "lookup": {"warehouse", "views", "errors", "dhis2.client", "dhis2.models", "dhis2.metadata", "dhis2.periods"},
-    "outbox": {"warehouse", "lookup", "views", "dhis2", "messages", "clock", "errors", "plain_text"},
+    "outbox": {"warehouse", "lookup", "views", "dhis2", "http.retry", "messages", "clock", "errors", "plain_text"},
     "audit": {"warehouse", "dhis2", "outbox", "messages", "errors", "plain_text"},
     "report": {"warehouse", "audit.discrepancy", "messages", "plain_text", "errors"},
     "connections": {"settings", "http", "fhir", "dhis2", "warehouse", "extract", "errors"},

@@ -11,7 +11,7 @@ from typing import Literal
 from psycopg.rows import class_row
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.imports.verdict import Verdict
+from opensrp_dhis2.dhis2.models import Verdict
 from opensrp_dhis2.dhis2.registrations import (
     REGISTRATIONS_PER_REQUEST,
     Completion,

@@ -91,7 +91,7 @@ class DataEntryWindow:
 
     @property
     def has_group_import(self) -> bool:
-        return self.version is not None and self.version.has_group_import
+        return self.version is not None and self.version.import_engine == "atomic"
 
     @property
     def root_ids(self) -> list[str] | None:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 from psycopg.rows import class_row, dict_row
 
+from opensrp_dhis2.dhis2.imports.row_engine import is_droppable_zero
 from opensrp_dhis2.dhis2.models import ServerVersion
-from opensrp_dhis2.dhis2.zero_rule import is_droppable_zero
 from opensrp_dhis2.warehouse.database import Connection
 from opensrp_dhis2.warehouse.queries import query
 
@@ -58,7 +58,7 @@ class SentRow:
 
     def is_dropped_by(self, version: ServerVersion) -> bool:
         """Return whether this server drops the value: up to 2.42, a zero of an element where zero means nothing."""
-        return not version.has_group_import and is_droppable_zero(
+        return version.import_engine == "row" and is_droppable_zero(
             self.wanted,
             value_type=self.value_type or "",
             aggregation_type=self.aggregation_type or "",

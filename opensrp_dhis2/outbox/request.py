@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.imports import job as import_job
-from opensrp_dhis2.dhis2.imports.failed_reply import foreign_answer
-from opensrp_dhis2.dhis2.imports.interpret import interpret
-from opensrp_dhis2.dhis2.imports.verdict import Interpretation, Verdict
-from opensrp_dhis2.dhis2.models import DataValue, Reply, SentValue, ServerVersion
+from opensrp_dhis2.dhis2.imports.interpret import foreign_answer, interpret
+from opensrp_dhis2.dhis2.models import DataValue, Interpretation, Reply, SentValue, ServerVersion, Verdict
 from opensrp_dhis2.errors import Dhis2TimeoutError, Dhis2UnavailableError
+from opensrp_dhis2.http.retry import was_not_read
 from opensrp_dhis2.messages.codes import Level, Reason, level_of
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.lease import Lease
@@ -24,7 +23,6 @@ from opensrp_dhis2.outbox.settle import compare, settle_by_reading
 
 MAX_ATTEMPTS = 3  # answered ones, for a value that goes alone and is taken without being stored
 ACCEPTED = ("stored", "unchanged", "deleted", "dropped")
-BUSY = frozenset({429, 503})  # said before anything was read, also by DHIS2 itself when it starts
 LOST_WRITES = frozenset({Reason.WRITE_LOST, Reason.FLUSH_FAILED, Reason.COUNTS_DISAGREE, Reason.NOTHING_COUNTED})
 STRICT = dict.fromkeys(
     (
@@ -99,7 +97,7 @@ class Sender:
         read = interpret(reply, [_sent_value(row, batch, self.version) for row in rows], self.version)
         is_about_all = _is_about_all(read)
         verdicts = self._verdicts(batch, rows, reply, read, is_about_all=is_about_all)
-        status = None if reply.status in BUSY else reply.status
+        status = None if was_not_read(reply.status) else reply.status
         is_read = Verdict.UNKNOWN in read.tally()
         with self.lease.connect() as connection:
             if any(
@@ -177,7 +175,7 @@ class Sender:
                 seen if reported.verdict == Verdict.UNKNOWN else reported
                 for reported, seen in zip(verdicts, stored, strict=True)
             ]
-        is_last_try = len(rows) == 1 and rows[0].attempt >= MAX_ATTEMPTS and reply.status not in BUSY
+        is_last_try = len(rows) == 1 and rows[0].attempt >= MAX_ATTEMPTS and not was_not_read(reply.status)
         if is_last_try and verdicts[0].verdict in ("blocked", "lost"):
             return [_refused(verdicts[0], rows[0])]
         return verdicts
@@ -196,7 +194,7 @@ def _refused(verdict: ValueVerdict, row: SentRow) -> ValueVerdict:
 
 def _parameters(batch: Batch, version: ServerVersion) -> dict[str, str]:
     """Ask the engine before 2.43 to check what 2.43 always checks; it then names each faulty row."""
-    return {"importStrategy": batch.import_strategy} | ({} if version.has_group_import else STRICT)
+    return {"importStrategy": batch.import_strategy} | ({} if version.import_engine == "atomic" else STRICT)
 
 
 def _sent_value(row: SentRow, batch: Batch, version: ServerVersion) -> SentValue:
@@ -235,7 +233,7 @@ def _answer(reply: Reply, read: Interpretation, verdicts: Counter[str], *, is_ab
         )
     if not verdicts["blocked"] and not verdicts["lost"]:
         return Answer(RequestOutcome.TAKEN, verdicts, read.cause)
-    if reply.status in BUSY:
+    if was_not_read(reply.status):
         return Answer(RequestOutcome.SILENT, verdicts, read.cause)
     if read.cause == Reason.TOO_LARGE:
         return Answer(RequestOutcome.TOO_LARGE, verdicts, read.cause)

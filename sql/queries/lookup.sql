@@ -14,7 +14,11 @@ values (%(data_set_id)s, %(digest)s)
 on conflict (data_set_id) do update set digest = excluded.digest;
 
 -- name: elements
-select s.data_set_id, e.code, e.data_element_id, s.category_combo_id
+select
+  s.data_set_id,
+  e.code,
+  e.data_element_id,
+  s.category_combo_id
 from lookup.data_set_element as s
 inner join lookup.data_element as e using (data_element_id);
 

@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from opensrp_dhis2.cli import main
-from opensrp_dhis2.cli.scan import scan
+from opensrp_dhis2.cli.privacy_scan import privacy_scan
 from tests.defs.conftest import Chain
 from tests.defs.test_failed_runs import answering
 
@@ -35,7 +35,7 @@ COMMANDS = (["outbox", "status", "--json"], ["outbox", "list"], ["views", "check
 
 
 def run_scan(*paths: Path) -> Result:
-    result = CliRunner().invoke(scan, [*map(str, paths)])
+    result = CliRunner().invoke(privacy_scan, [*map(str, paths)])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result
 

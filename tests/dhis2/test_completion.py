@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.imports.summary import ImportCount
-from opensrp_dhis2.dhis2.imports.verdict import Verdict
+from opensrp_dhis2.dhis2.models import Verdict
 from opensrp_dhis2.dhis2.registrations import (
     MAX_SPLIT_REQUESTS,
     Completion,

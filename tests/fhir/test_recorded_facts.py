@@ -173,7 +173,7 @@ def test_04f_expiry_extension_a_slice_takes_minutes_and_one_that_took_an_hour_is
         calls.append(1)
         clock.move(3661 if len(calls) == 4 else 0)
 
-    faults.begin(Plan(), meddle=sleep_once)
+    faults.begin(Plan(), before_answer=sleep_once)
     with running(create_app(server.store, clock=clock, faults=faults)) as url:
         run(replace(server, url=f"{url}/fhir"), warehouse)
     assert rows(warehouse, "select count(*), count(distinct id) from raw.flag") == [(120, 120)]

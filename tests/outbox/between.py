@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opensrp_dhis2_sandbox.dhis2.app import create_app
-from opensrp_dhis2_sandbox.dhis2.faults import read_body
 from opensrp_dhis2_sandbox.server import running
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opensrp_dhis2.warehouse.database import Warehouse
@@ -56,7 +56,7 @@ class Between:
         if scope["type"] != "http" or scope["path"] != VALUES:
             await self.app(scope, receive, send)
             return
-        body = await read_body(receive)
+        body = await Request(scope, receive).body()
 
         async def ask() -> Answer:
             answer = await _ask(self.app, scope, body)

@@ -88,7 +88,7 @@ def mixed(dhis2: Dhis2Site, set_totals: SetTotals) -> Dhis2Site:
 
 def test_every_fate_is_predicted_and_the_push_bears_the_forecast_out(mixed: Dhis2Site) -> None:
     found = forecast_period(mixed.warehouse, mixed.client, "DS_M", "202509", run_id="run-2")
-    is_new = mixed.client.system_info().version.has_group_import
+    is_new = mixed.client.system_info().version.import_engine == "atomic"
     assert outcomes(mixed) == {
         NEW: ("create", None),
         CHANGED: ("change", None),

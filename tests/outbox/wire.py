@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from opensrp_dhis2_sandbox.dhis2.app import create_app
-from opensrp_dhis2_sandbox.dhis2.faults import read_body
 from opensrp_dhis2_sandbox.server import running
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opensrp_dhis2.warehouse.database import Warehouse
@@ -28,7 +28,7 @@ class Wire:
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != "/api/dataValueSets":
             await self._app(scope, receive, send)
             return
-        body = await read_body(receive)
+        body = await Request(scope, receive).body()
         text = gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body
         self.imports.append((parse_qs(scope["query_string"].decode()), json.loads(text)))
         self._under_way += 1
