@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from opensrp_dhis2_sandbox.fhir.canned import Canned, create_canned_app
 from opensrp_dhis2_sandbox.server import serve_forever
 
+from bench.canned_fhir import Canned, create_canned_app
 from bench.load import RESOURCE_TYPE, empty, fresh_warehouse, load_seconds, result
 from opensrp_dhis2.extract import Extraction, extract
 from opensrp_dhis2.fhir.client import FhirClient

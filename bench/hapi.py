@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 
 import httpx
 import msgspec
-from opensrp_dhis2_sandbox.fhir.canned import Canned
 
+from bench.canned_fhir import Canned
 from bench.load import RESOURCE_TYPE, empty, fresh_warehouse, result
 from opensrp_dhis2.extract import Extraction, extract
 from opensrp_dhis2.fhir.client import FhirClient
@@ -59,7 +59,7 @@ def _fill(hapi: Hapi, canned: Canned) -> None:
     """Write the resources in transactions of one stamp each, some at a time."""
     with ThreadPoolExecutor(WRITERS) as pool:
         blocks = map(canned.resources, range(canned.block_count))
-        list(pool.map(lambda block: hapi.upload([msgspec.json.decode(one) for one in block]), blocks))
+        list(pool.map(lambda block: hapi.upload([msgspec.json.decode(resource) for resource in block]), blocks))
 
 
 def _beside_plain(warehouse: Warehouse, url: str, count: int, threads: int) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def _plain_seconds(warehouse: Warehouse, url: str, count: int, threads: int) -> 
         read = connection.execute("select window_from, window_to from raw.load order by load_id").fetchall()
         connection.execute("drop table if exists plain_copy")
         connection.execute("create table plain_copy (resource jsonb)")
-    windows = [Window(*one) for one in read]
+    windows = [Window(*ends) for ends in read]
     started = time.perf_counter()
     with (
         httpx.Client(limits=httpx.Limits(max_connections=threads), timeout=120) as http,
@@ -124,8 +124,8 @@ def _bodies(http: httpx.Client, url: str, window: Window) -> Iterator[str]:
     answer = http.get(f"{url}/{RESOURCE_TYPE}?{urlencode(query)}", headers={"Cache-Control": "no-cache"})
     while True:
         page = msgspec.json.decode(answer.content, type=_Page)
-        yield from (bytes(one.resource).decode() for one in page.entry)
-        following = [one.url for one in page.link if one.relation == "next"]
+        yield from (bytes(entry.resource).decode() for entry in page.entry)
+        following = [link.url for link in page.link if link.relation == "next"]
         if not following:
             return
         answer = http.get(following[0])

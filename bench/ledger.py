@@ -8,11 +8,11 @@ from typing import Any
 
 from bench.load import fresh_warehouse, result
 from opensrp_dhis2.outbox import ledger
-from opensrp_dhis2.outbox.ledger import RowVerdict, Slice
+from opensrp_dhis2.outbox.ledger import DataSetPeriod, ValueVerdict
 from opensrp_dhis2.warehouse.database import Warehouse
 
 VALUE_COUNT = 1_000_000
-OF = Slice("http://bench", "DsBench0001", "202509")
+OF = DataSetPeriod("http://bench", "DsBench0001", "202509")
 SURROUNDINGS = """
 create schema if not exists indicator;
 create table indicator.value (indicator text, measure text, period_type text, period text, org_unit_id text,
@@ -104,5 +104,5 @@ def _deliver(warehouse: Warehouse, run_id: str) -> tuple[int, int]:
                 return sent, values
             sent += len(ledger.payload(connection, batch))
             values += batch.value_count
-            verdicts = (RowVerdict(index, "stored") for index in range(batch.value_count))
+            verdicts = (ValueVerdict(index, "stored") for index in range(batch.value_count))
             ledger.settle(connection, batch, verdicts, http_status=200, note="", run_id=run_id)

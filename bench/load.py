@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from opensrp_dhis2_sandbox.fhir.canned import Canned
-
+from bench.canned_fhir import Canned
 from opensrp_dhis2.extract import Extraction, load_folder
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder
 from opensrp_dhis2.project import Project

@@ -21,10 +21,10 @@ from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.imports.interpret import interpret
 from opensrp_dhis2.dhis2.models import DataValue, SentValue, ServerVersion
 from opensrp_dhis2.outbox import ledger
+from opensrp_dhis2.outbox.delivery import push
 from opensrp_dhis2.outbox.lease import take_lease
-from opensrp_dhis2.outbox.ledger import Slice
+from opensrp_dhis2.outbox.ledger import DataSetPeriod
 from opensrp_dhis2.outbox.pacing import Pace
-from opensrp_dhis2.outbox.push import push
 from opensrp_dhis2.outbox.request import Sender
 from opensrp_dhis2.warehouse.database import Warehouse
 
@@ -32,7 +32,7 @@ VALUE_COUNT = 1_000_000
 PUSHED_COUNT = 100_000
 BATCH_SIZE = 1000
 ANSWER_SECONDS = 0.03 + 100e-6 * BATCH_SIZE  # what 2.43 was measured to need, less than half of it
-OF = Slice("http://bench", "DsBench0001", "202509")
+OF = DataSetPeriod("http://bench", "DsBench0001", "202509")
 VERSION = ServerVersion.parse("2.43.1")
 BATCHES = """
 insert into outbox.batch (target, data_set_id, period, import_strategy, value_count, run_id)
@@ -63,8 +63,8 @@ def run(scale: float = 1.0) -> list[dict[str, Any]]:
 
 def _fill(warehouse: Warehouse, count: int, state: str) -> None:
     with warehouse.connect() as connection:
-        connection.execute(BATCHES if state == "sending" else "select 1", {**vars(OF), "count": count})
-        connection.execute(LEDGER, {**vars(OF), "count": count, "state": state})
+        connection.execute(BATCHES if state == "sending" else "select 1", {**OF._asdict(), "count": count})
+        connection.execute(LEDGER, {**OF._asdict(), "count": count, "state": state})
         connection.commit()
         connection.execute("analyze outbox.value")
 

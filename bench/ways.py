@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from opensrp_dhis2_sandbox.fhir.canned import Canned, create_canned_app
 from opensrp_dhis2_sandbox.server import serve_forever
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
+from bench.canned_fhir import Canned, create_canned_app
 from bench.extract import MOST_MEGABYTES, SPAWN, canned_server
 from bench.load import RESOURCE_TYPE, empty, fresh_warehouse, result
 from opensrp_dhis2.connections import open_source
@@ -65,7 +65,7 @@ def run(scale: float = 1.0) -> list[dict[str, Any]]:
     return [
         *(result(f"{name}, {count:,} resources, a second; ndjson", runs[name].rate, runs["ndjson"].rate, least)
           for name, least in LEAST.items()),
-        *(result(f"memory allowed, MB; peak of {name}", MOST_MEGABYTES, one.megabytes, 1.0) for name, one in runs.items()),
+        *(result(f"memory allowed, MB; peak of {name}", MOST_MEGABYTES, run.megabytes, 1.0) for name, run in runs.items()),
     ]  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def _write_files(folder: Path, canned: Canned, packed: bool) -> None:
 def _lines(canned: Canned, number: int) -> Iterator[bytes]:
     """Yield the lines of one of the files: every fourth block."""
     for block in range(number, canned.block_count, FILES):
-        yield from (one + b"\n" for one in canned.resources(block))
+        yield from (resource + b"\n" for resource in canned.resources(block))
 
 
 def _fill_airbyte(warehouse: Warehouse, canned: Canned) -> None:
@@ -111,7 +111,7 @@ def _fill_airbyte(warehouse: Warehouse, canned: Canned) -> None:
         with connection.cursor().copy("copy airbyte.observation (_airbyte_extracted_at, resource) from stdin") as copy:
             for block in range(canned.block_count):
                 at = datetime.fromtimestamp(canned.stamp_ms(block) / 1000, UTC).isoformat().encode()
-                copy.write(b"".join(b"%b\t%b\n" % (at, one) for one in canned.resources(block)))
+                copy.write(b"".join(b"%b\t%b\n" % (at, resource) for resource in canned.resources(block)))
     with warehouse.connect() as connection:
         connection.execute("analyze airbyte.observation")
 

@@ -3,7 +3,11 @@
 It knows which setting goes where; it refuses to know the environment and Dagster.
 """
 
+import logging
+import os
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from opensrp_dhis2.dhis2.auth import make_auth, read_auth
 from opensrp_dhis2.dhis2.client import Dhis2Client
@@ -22,6 +26,8 @@ from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.embedded import start_embedded_postgres
 from opensrp_dhis2.warehouse.migrations import migrate
 from opensrp_dhis2.warehouse.pooler import refuse_transaction_pooling
+
+logger = logging.getLogger(__name__)
 
 _DHIS2_CREDENTIALS = ("username", "password", "token", "token_url", "client_id", "client_secret")
 
@@ -47,10 +53,33 @@ def open_dhis2(settings: Settings) -> Dhis2Client:
     credentials = read_auth(settings.dhis2_auth, given)
     return Dhis2Client(
         settings.dhis2_base_url,
-        auth=make_auth(credentials, settings.dhis2_base_url),
+        auth=make_auth(
+            credentials, settings.dhis2_base_url, on_new_refresh_token=_refresh_token_keeper(settings.dhis2_token_file)
+        ),
         request_seconds=settings.dhis2_request_seconds,
         network=network(settings),
     )
+
+
+def _refresh_token_keeper(path: Path | None) -> Callable[[str], None]:
+    """Return what writes each refresh token that replaces DHIS2_TOKEN into its file: DHIS2 takes each of them once."""
+
+    def keep(token: str) -> None:
+        try:
+            if path is None:
+                raise OSError("there is no DHIS2_TOKEN_FILE")
+            part = path.with_name(f".{path.name}.part")
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                file.write(token)
+            part.replace(path)
+        except OSError as error:
+            logger.error(
+                "DHIS2 replaced the refresh token, and the new one cannot be kept (%s): give it in a DHIS2_TOKEN_FILE that "
+                "this program may write, or a person must log in again for the next run",
+                error.strerror or error,
+            )
+
+    return keep
 
 
 def open_fhir(settings: Settings, judge: Judge | None = None) -> FhirClient:

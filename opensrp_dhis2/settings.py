@@ -102,6 +102,7 @@ class Settings(BaseModel):
     dhis2_username: str = "pipeline"
     dhis2_password: str = "district"  # noqa: S105 - the sandbox's own account
     dhis2_token: str = ""
+    dhis2_token_file: Path | None = None  # read as any NAME_FILE is, and written when DHIS2 replaces a refresh token
     dhis2_token_url: str = ""
     dhis2_client_id: str = ""
     dhis2_client_secret: str = ""

@@ -45,7 +45,7 @@ def test_the_command_shows_what_was_found(here: Country, option: str, said: str)
     assert result.exit_code == 0
     assert said in result.output
     if option == "--json":
-        assert json.loads(result.output)["rows"][0]["there"] == "777"
+        assert json.loads(result.output)["rows"][0]["stored"] == "777"
 
 
 @pytest.mark.usefixtures("environment")
@@ -59,9 +59,9 @@ def test_the_command_lets_strangers_stand_that_it_has_listed(here: Country) -> N
         for more in (["--accept-strangers"], ["--accept-strangers", "--org-unit", THEIRS[0]], [])
     )
     assert "0 values that others entered are let stand" in first.stderr  # none was listed yet
-    assert json.loads(first.stdout)["found"]["stranger"] == 1
+    assert json.loads(first.stdout)["found"]["unknown_value"] == 1
     assert "1 values that others entered are let stand" in second.stderr
-    assert [json.loads(one.stdout)["found"]["stranger"] for one in (second, third)] == [0, 0]
+    assert [json.loads(one.stdout)["found"]["unknown_value"] for one in (second, third)] == [0, 0]
     assert CliRunner().invoke(outbox_reconcile, [*asked, "--org-unit", THEIRS[0]]).exit_code == 2
 
 

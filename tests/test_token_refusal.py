@@ -5,13 +5,12 @@ import re
 import httpx
 import pytest
 
-from opensrp_dhis2.http.oauth import NoToken
-from opensrp_dhis2.http.token_refusal import remedy
+from opensrp_dhis2.http.oauth import NoToken, refusal_remedy
 from tests.support.dhis2_recordings import load
 
 
 def told(status: int, body: object, grant: str = "client_credentials", prefix: str = "FHIR") -> str:
-    return remedy(NoToken.read("http://idp/token", httpx.Response(status, json=body)), prefix, grant)
+    return refusal_remedy(NoToken.read("http://idp/token", httpx.Response(status, json=body)), prefix, grant)
 
 
 @pytest.mark.parametrize(

@@ -8,19 +8,19 @@ from datetime import datetime
 
 from opensrp_dhis2.messages.catalogue import Catalogue, catalogue
 from opensrp_dhis2.messages.codes import Explanation, Owner, explain_discrepancy
-from opensrp_dhis2.outbox.ledger import Slice
+from opensrp_dhis2.outbox.ledger import DataSetPeriod
 from opensrp_dhis2.plain_text import markdown_table
 
 OWNERS = {
     "foreign_edit": Owner.DATA_OWNER,
-    "silent_drop": Owner.ADMINISTRATOR,
+    "missing_in_dhis2": Owner.ADMINISTRATOR,
     "default_combo": Owner.ADMINISTRATOR,
-    "orphan": Owner.US,
-    "stranger": Owner.DATA_OWNER,
-    "behind": Owner.US,
+    "stale_value": Owner.US,
+    "unknown_value": Owner.DATA_OWNER,
+    "ledger_outdated": Owner.US,
 }
 KINDS = tuple(OWNERS)
-HARMLESS = frozenset({"stranger", "behind"})  # nothing of ours is wrong or missing there
+HARMLESS = frozenset({"unknown_value", "ledger_outdated"})  # nothing of ours is wrong or missing there
 RESOLUTIONS = ("overwritten", "accepted", "settled", "gone")
 LONGEST_SHOWN = 40  # what somebody typed into DHIS2 may be long
 
@@ -45,7 +45,7 @@ class Discrepancy:
     combo: str
     wanted: str | None
     acknowledged: str | None
-    there: str | None
+    stored: str | None
     found_at: datetime
 
 
@@ -56,7 +56,7 @@ class Reconciliation:
     `rows`: the first discrepancies that stand.
     """
 
-    of: Slice
+    of: DataSetPeriod
     compared: int
     unread: int
     findings: tuple[Finding, ...]
@@ -99,7 +99,7 @@ class Reconciliation:
         rows = [
             (
                 *(row.kind, row.org_unit, row.data_element, row.combo),
-                *(shown(value) for value in (row.wanted, row.acknowledged, row.there)),
+                *(shown(value) for value in (row.wanted, row.acknowledged, row.stored)),
                 f"{row.found_at:%Y-%m-%d}",
             )
             for row in self.rows

@@ -12,6 +12,7 @@ from opensrp_dhis2.cli.extract import extract
 from opensrp_dhis2.cli.outbox import outbox
 from opensrp_dhis2.cli.places import places
 from opensrp_dhis2.cli.privacy_scan import privacy_scan
+from opensrp_dhis2.cli.routes import routes
 from opensrp_dhis2.cli.views import views
 
 
@@ -24,7 +25,7 @@ def main(traceback: bool) -> None:
     """
 
 
-for command in (extract, views, outbox, places, privacy_scan, old_name(privacy_scan, "scan", "privacy-scan")):
+for command in (extract, views, outbox, places, routes, privacy_scan, old_name(privacy_scan, "scan", "privacy-scan")):
     main.add_command(command)
 for found in entry_points(group="opensrp_dhis2.commands"):  # of the extra [demo]: demo, dev, sandbox, recordings
     main.add_command(found.load(), found.name)

@@ -41,7 +41,7 @@ def _document(
     data_set: str, made: Forecast, reasons: dict[str, Explanation], shown: list[Example]
 ) -> dict[str, object]:
     stopped = [
-        {"fate": share.fate, "values": share.value_count, **asdict(reasons[share.code])}
+        {"predicted_outcome": share.predicted_outcome, "values": share.value_count, **asdict(reasons[share.code])}
         for share in made.shares
         if share.code
     ]
@@ -56,13 +56,13 @@ def _show(data_set: str, made: Forecast, reasons: dict[str, Explanation], shown:
     for share in made.shares:
         said = reasons.get(share.code or "")
         why = (f"{said.code}: {said.sentence}", f"{said.owner_label}: {said.remedy}") if said else ()
-        drawn.add_row(share.fate, count(share.value_count), *why)
+        drawn.add_row(share.predicted_outcome, count(share.value_count), *why)
     print_table(drawn)
     if shown:
         listed = table(words().columns("example", "why", "org_unit", "data_element", "wanted"))
         for value in shown:
             wanted = words()("deletion") if value.wanted is None else value.wanted
-            listed.add_row(value.fate, value.code, value.org_unit, value.data_element, wanted)
+            listed.add_row(value.predicted_outcome, value.code, value.org_unit, value.data_element, wanted)
         print_table(listed)
     if made.edited:
         say(words()("forecast.edited", count=made.edited))

@@ -7,7 +7,7 @@ import click
 from rich.table import Table
 
 from opensrp_dhis2.audit.discrepancy import Reconciliation, explain_kind, shown
-from opensrp_dhis2.audit.reconcile import accept_strangers as accept
+from opensrp_dhis2.audit.reconcile import accept_unknown_values as accept
 from opensrp_dhis2.audit.reconcile import reconcile_period
 from opensrp_dhis2.cli.console import count, opened_warehouse, print_table, read_settings, say, table, words
 from opensrp_dhis2.connections import open_dhis2
@@ -92,6 +92,6 @@ def _rows(made: Reconciliation) -> Table:
     names = ("kind", "org_unit", "data_element", "combo", "wanted", "confirmed", "in_dhis2")
     drawn = table(words().columns(*names))
     for row in made.rows:
-        values = (shown(value) for value in (row.wanted, row.acknowledged, row.there))
+        values = (shown(value) for value in (row.wanted, row.acknowledged, row.stored))
         drawn.add_row(row.kind, row.org_unit, row.data_element, row.combo, *values)
     return drawn

@@ -15,7 +15,7 @@ import dagster as dg
 
 from opensrp_dhis2.audit.discrepancy import HARMLESS, Reconciliation
 from opensrp_dhis2.audit.forecast import Forecast, forecast_period
-from opensrp_dhis2.audit.reconcile import count_standing, reconcile_period
+from opensrp_dhis2.audit.reconcile import count_discrepancies, reconcile_period
 from opensrp_dhis2.defs.failures import dagster_failures
 from opensrp_dhis2.defs.partitions import partitions_for, periods_of_run
 from opensrp_dhis2.defs.relations import relation_key
@@ -207,7 +207,7 @@ class DataSetReport:
         )  # fmt: skip
         def agrees(context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam) -> dg.AssetCheckResult:
             with dagster_failures(context.retry_number), warehouse.connect() as connection:
-                found = count_standing(connection, read_settings().dhis2_base_url, self.code)
+                found = count_discrepancies(connection, read_settings().dhis2_base_url, self.code)
             is_harmless = all(kind in HARMLESS for _, kind in found)
             return dg.AssetCheckResult(
                 passed=not found,

@@ -1,87 +1,42 @@
-"""The ways to prove to DHIS2 who we are, one typed model a kind, and what each puts on the wire.
+"""How we prove to DHIS2 who we are: the settings that each kind of DHIS2_AUTH needs, and what it puts on the wire.
 
-It knows which server versions take which kind; it refuses to know where a secret comes from.
+It knows what a refused token means; it refuses to know where a secret comes from.
 """
 
 import time
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, Literal, TypeAlias
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from opensrp_dhis2.dhis2.models import ServerVersion
 from opensrp_dhis2.errors import ConfigurationError, Dhis2AuthenticationError, Dhis2Error, Dhis2UnavailableError
-from opensrp_dhis2.http.oauth import Grant, NoToken, TokenAuth
-from opensrp_dhis2.http.token_refusal import remedy
+from opensrp_dhis2.http.oauth import Grant, NoToken, TokenAuth, refusal_remedy
 
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Pat(_Model):
-    """A personal access token; every version."""
-
-    kind: Literal["pat"]
-    token: SecretStr
-
-
-class Basic(_Model):
-    """User name and password; every version."""
-
-    kind: Literal["basic"]
-    username: str
-    password: SecretStr
-
-
-class Bearer(_Model):
-    """A token that somebody else keeps fresh."""
-
-    kind: Literal["bearer"]
-    token: SecretStr
-
-
-class OAuth2Password(_Model):
-    """DHIS2's own OAuth 2 server up to 2.41, by user name and password."""
-
-    kind: Literal["oauth2_password"]
-    username: str
-    password: SecretStr
-    client_id: str
-    client_secret: SecretStr
-
-
-class OAuth2Refresh(_Model):
-    """DHIS2's own OAuth 2 server from 2.42, by a refresh token that a person obtained once; it changes at each use."""
-
-    kind: Literal["oauth2_refresh"]
-    token: SecretStr
-    client_id: str
-    client_secret: SecretStr
-
-
-class ClientCredentials(_Model):
-    """A token of an identity provider outside DHIS2, such as the Keycloak that OpenSRP uses."""
-
-    kind: Literal["client_credentials"]
-    token_url: str
-    client_id: str
-    client_secret: SecretStr
-
-
-Credentials: TypeAlias = Annotated[
-    Pat | Basic | Bearer | OAuth2Password | OAuth2Refresh | ClientCredentials, Field(discriminator="kind")
-]
-_KINDS: dict[str, type[Pat | Basic | Bearer | OAuth2Password | OAuth2Refresh | ClientCredentials]] = {
-    "pat": Pat,
-    "basic": Basic,
-    "bearer": Bearer,
-    "oauth2_password": OAuth2Password,
-    "oauth2_refresh": OAuth2Refresh,
-    "client_credentials": ClientCredentials,
+_NEEDED = {
+    "pat": ("token",),  # a personal access token; every version
+    "basic": ("username", "password"),  # every version
+    "bearer": ("token",),  # a token that somebody else keeps fresh
+    # DHIS2's own OAuth 2 server up to 2.41
+    "oauth2_password": ("username", "password", "client_id", "client_secret"),
+    # DHIS2's own OAuth 2 server from 2.42, by a token that a person obtained once; it changes at each use
+    "oauth2_refresh": ("token", "client_id", "client_secret"),
+    # a token of an identity provider outside DHIS2, such as the Keycloak that OpenSRP uses
+    "client_credentials": ("token_url", "client_id", "client_secret"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A kind of DHIS2_AUTH and the settings that it needs; the others are empty."""
+
+    kind: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    token_url: str = ""
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
 
 
 def read_auth(kind: str, given: Mapping[str, str]) -> Credentials:
@@ -89,22 +44,12 @@ def read_auth(kind: str, given: Mapping[str, str]) -> Credentials:
 
     Raises: ConfigurationError (terminal), which names what is missing and never what was given.
     """
-    if kind not in _KINDS:
-        raise ConfigurationError(f"DHIS2_AUTH={kind!r} is not known: use one of {', '.join(_KINDS)}")
-    wanted = _KINDS[kind].model_fields.keys() - {"kind"}
-    missing = sorted(f"DHIS2_{name.upper()}" for name in wanted if not given.get(name))
+    if kind not in _NEEDED:
+        raise ConfigurationError(f"DHIS2_AUTH={kind!r} is not known: use one of {', '.join(_NEEDED)}")
+    missing = sorted(f"DHIS2_{name.upper()}" for name in _NEEDED[kind] if not given.get(name))
     if missing:
         raise ConfigurationError(f"DHIS2_AUTH={kind} needs {', '.join(missing)}: set it, or as a file with _FILE")
-    return _KINDS[kind].model_validate({"kind": kind, **{name: given[name] for name in wanted}})
-
-
-def check_kind(credentials: Credentials, version: ServerVersion) -> None:
-    """Refuse a kind that this server version cannot know. Raises: ConfigurationError (terminal)."""
-    remedy = "use DHIS2_AUTH=pat with a personal access token"
-    if isinstance(credentials, OAuth2Password) and not version.has_password_grant:
-        raise ConfigurationError(f"DHIS2 {version} gives no token for a password (only up to 2.41 did): {remedy}")
-    if isinstance(credentials, OAuth2Refresh) and version.has_password_grant:
-        raise ConfigurationError(f"DHIS2 {version} has no /oauth2 server (2.42 and above have): {remedy}")
+    return Credentials(kind, **{name: given[name] for name in _NEEDED[kind]})
 
 
 def make_auth(
@@ -120,12 +65,12 @@ def make_auth(
     Args: `on_new_refresh_token` is told each refresh token that replaces the one given; it must be kept, or a person
     has to log in again. `clock` in seconds.
     """
-    if isinstance(credentials, Basic):
-        return httpx.BasicAuth(credentials.username, credentials.password.get_secret_value())
-    if isinstance(credentials, Pat):
-        return HeaderAuth(f"ApiToken {credentials.token.get_secret_value()}")
-    if isinstance(credentials, Bearer):
-        return HeaderAuth(f"Bearer {credentials.token.get_secret_value()}")
+    if credentials.kind == "basic":
+        return httpx.BasicAuth(credentials.username, credentials.password)
+    if credentials.kind == "pat":
+        return HeaderAuth(f"ApiToken {credentials.token}")
+    if credentials.kind == "bearer":
+        return HeaderAuth(f"Bearer {credentials.token}")
     grant = _grant(credentials, base_url.rstrip("/"))
     return TokenAuth(grant, partial(_error, credentials.kind), keep=on_new_refresh_token, clock=clock, sleep=sleep)
 
@@ -141,30 +86,29 @@ class HeaderAuth(httpx.Auth):
         yield request
 
 
-def _grant(credentials: OAuth2Password | OAuth2Refresh | ClientCredentials, base_url: str) -> Grant:
-    client = httpx.BasicAuth(credentials.client_id, credentials.client_secret.get_secret_value())
-    url = _token_url(credentials, base_url)
-    if isinstance(credentials, OAuth2Refresh):
-        return Grant(url, {}, client, credentials.token.get_secret_value())
-    if isinstance(credentials, OAuth2Password):
-        password = credentials.password.get_secret_value()
-        return Grant(url, {"grant_type": "password", "username": credentials.username, "password": password}, client)
-    return Grant(url, {"grant_type": "client_credentials"}, client)
+def _grant(credentials: Credentials, base_url: str) -> Grant:
+    client = httpx.BasicAuth(credentials.client_id, credentials.client_secret)
+    if credentials.kind == "oauth2_refresh":
+        return Grant(f"{base_url}/oauth2/token", {}, client, credentials.token)
+    if credentials.kind == "oauth2_password":
+        form = {"grant_type": "password", "username": credentials.username, "password": credentials.password}
+        return Grant(f"{base_url}/uaa/oauth/token", form, client)
+    return Grant(credentials.token_url, {"grant_type": "client_credentials"}, client)
 
 
 def _error(kind: str, answer: NoToken) -> Dhis2Error:
     place = f"the token endpoint {answer.url} gave no token ({answer.said})"
-    if answer.is_passing:
+    if answer.is_transient:
         return Dhis2UnavailableError(f"{place}: try later", url=answer.url, status=answer.status)
-    return Dhis2AuthenticationError(f"{place}: {token_remedy(kind, answer)}", url=answer.url, status=answer.status)
+    return Dhis2AuthenticationError(f"{place}: {_token_remedy(kind, answer)}", url=answer.url, status=answer.status)
 
 
-def token_remedy(kind: str, answer: NoToken) -> str:
-    """Say what a refused token means for a DHIS2_AUTH, and what to do: pure."""
+def _token_remedy(kind: str, answer: NoToken) -> str:
+    """Return what a refused token means for a DHIS2_AUTH, and what to do: pure."""
     if kind == "client_credentials":
-        return remedy(answer, "DHIS2", "client_credentials")
+        return refusal_remedy(answer, "DHIS2", "client_credentials")
     if answer.code:
-        return remedy(answer, "DHIS2", "password" if kind == "oauth2_password" else "refresh_token")
+        return refusal_remedy(answer, "DHIS2", "password" if kind == "oauth2_password" else "refresh_token")
     if kind == "oauth2_password":  # up to 2.41 so too where the client or its secret is wrong
         return (
             "check DHIS2_CLIENT_ID and DHIS2_CLIENT_SECRET; from DHIS2 2.42 there is no token for a password at all, and "
@@ -174,9 +118,3 @@ def token_remedy(kind: str, answer: NoToken) -> str:
         "there is no OAuth 2 server here: up to DHIS2 2.41 it has none of this kind, from 2.42 it must be switched on "
         "(oauth2.server.enabled in dhis.conf); DHIS2_AUTH=pat always works"
     )
-
-
-def _token_url(credentials: OAuth2Password | OAuth2Refresh | ClientCredentials, base_url: str) -> str:
-    if isinstance(credentials, ClientCredentials):
-        return credentials.token_url
-    return f"{base_url}/uaa/oauth/token" if isinstance(credentials, OAuth2Password) else f"{base_url}/oauth2/token"

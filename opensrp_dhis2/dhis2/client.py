@@ -1,6 +1,6 @@
 """The DHIS2 Web API over HTTP: reads that raise when they cannot be trusted, and one write that never does.
 
-It knows paths, pages and status codes; it refuses to say what became of a value (import_reply.py does).
+It knows paths, pages and status codes; it refuses to say what became of a value (imports/interpret.py does).
 """
 
 import gzip
@@ -11,14 +11,13 @@ from typing import Any, Self
 
 import httpx
 
-from opensrp_dhis2.dhis2.imports.reply_check import check_readable
-from opensrp_dhis2.dhis2.imports.summary import Json, read_json_object
 from opensrp_dhis2.dhis2.models import DataValue, Reply, ServerVersion
+from opensrp_dhis2.dhis2.reply import Json, check_readable, read_json_object
 from opensrp_dhis2.errors import ConfigurationError, Dhis2Error, Dhis2TimeoutError, Dhis2UnavailableError
 from opensrp_dhis2.http.client import DEFAULT_LIMITS, make_client
 from opensrp_dhis2.http.deadline import Limits, TooLargeError
+from opensrp_dhis2.http.diagnosis import is_lasting, why_unanswered
 from opensrp_dhis2.http.network import DIRECT, Network
-from opensrp_dhis2.http.unanswered import is_lasting, why_unanswered
 
 READ_TIMEOUT_SECONDS = 300.0  # 2.43 was seen to take two minutes over a large request
 REQUEST_SECONDS = 900.0  # ten minutes of ours at most, and five in which DHIS2 or a proxy works on
@@ -230,16 +229,15 @@ class Dhis2Client:
         period: str,
         org_units: Sequence[str],
         *,
-        has_children: bool = False,
         include_deleted: bool = False,
     ) -> Iterator[DataValue]:
-        """Read what stands in DHIS2 for a data set and a period in these org units, or below them too.
+        """Read what stands in DHIS2 for a data set and a period in these org units.
 
         An id that the server does not know reads as empty on 2.43. Raises: as `get_json`; Dhis2AuthenticationError
         when the account may not read here, which older servers say with an empty answer.
         """
-        params = {"dataSet": data_set, "period": period, "includeDeleted": _flag(include_deleted)}
-        return self._read_values({**params, "children": _flag(has_children)}, org_units)
+        params = {"dataSet": data_set, "period": period, "includeDeleted": str(include_deleted).lower()}
+        return self._read_values(params, org_units)
 
     def read_element_values(
         self, data_elements: Sequence[str], period: str, org_units: Sequence[str]
@@ -257,8 +255,7 @@ class Dhis2Client:
             units = list(org_units[first : first + ORG_UNITS_PER_READ])
             body, rows = self.get_list("dataValueSets", {**params, "orgUnit": units}, "dataValues")
             values = [self._data_value(body, row) for row in rows]
-            is_below = params.get("children") == "true"
-            if any(v.period != params["period"] or not (is_below or v.org_unit in units) for v in values):
+            if any(value.period != params["period"] or value.org_unit not in units for value in values):
                 raise Dhis2UnavailableError(
                     f"DHIS2 at {self.base_url}, dataValueSets: values of another period or org unit than those asked for: "
                     "something between us and DHIS2 mixes up its answers; let /api pass through untouched",
@@ -284,7 +281,3 @@ class Dhis2Client:
                 f"DHIS2 at {self.base_url} gave a data value without {error}: report it with the server's version",
                 url=self.base_url,
             ) from error
-
-
-def _flag(is_set: bool) -> str:
-    return "true" if is_set else "false"

@@ -10,7 +10,7 @@ from datetime import date
 from typing import NamedTuple
 
 from opensrp_dhis2.dhis2.client import Dhis2Client, Me
-from opensrp_dhis2.dhis2.imports.summary import Json
+from opensrp_dhis2.dhis2.reply import Json
 from opensrp_dhis2.errors import MetadataNotFoundError
 
 _ORG_UNIT_FIELDS = "id,code,name,level,path,openingDate,closedDate"
@@ -77,7 +77,7 @@ class DataElement(NamedTuple):
     option_codes: list[str] | None
 
 
-class DataSet(NamedTuple):
+class DataSetRow(NamedTuple):
     data_set_id: str
     code: str | None
     name: str
@@ -96,11 +96,6 @@ class DataSetElement(NamedTuple):
     data_set_id: str
     data_element_id: str
     category_combo_id: str
-
-
-class DataSetOrgUnit(NamedTuple):
-    data_set_id: str
-    org_unit_id: str
 
 
 class CompulsoryOperand(NamedTuple):
@@ -129,9 +124,9 @@ class Metadata(NamedTuple):
     category_option_combos: list[CategoryOptionCombo]
     category_options: list[CategoryOption]
     data_elements: list[DataElement]
-    data_sets: list[DataSet]
+    data_sets: list[DataSetRow]
     data_set_elements: list[DataSetElement]
-    data_set_org_units: list[DataSetOrgUnit]
+    data_set_org_units: list[tuple[str, str]]
     compulsory_operands: list[CompulsoryOperand]
     data_set_states: list[DataSetState]
     account: Me
@@ -143,37 +138,39 @@ def read_metadata(client: Dhis2Client, data_set_codes: Iterable[str]) -> Metadat
     Raises: MetadataNotFoundError (terminal) for a data set that the account cannot see; else as `get_json`.
     """
     info = client.system_info()
-    sets = [_read_data_set(client, one) for one in _data_set_ids(client, set(data_set_codes))]
-    elements = {row.data_element_id: row for one in sets for row in _data_elements(one)}
-    set_elements = [row for one in sets for row in _data_set_elements(one)]
-    combo_ids = {one["categoryCombo"]["id"] for one in sets} | {row.category_combo_id for row in set_elements}
-    combo_ids |= {row.category_combo_id for row in elements.values()}
-    combos = [client.get_json(f"categoryCombos/{one}", {"fields": _CATEGORY_COMBO_FIELDS}) for one in sorted(combo_ids)]
+    sets = [
+        client.get_json(f"dataSets/{data_set_id}", {"fields": _DATA_SET_FIELDS})
+        for data_set_id in _data_set_ids(client, set(data_set_codes))
+    ]
+    elements = {row.data_element_id: row for data_set in sets for row in _data_elements(data_set)}
+    set_elements = [row for data_set in sets for row in _data_set_elements(data_set)]
+    combo_ids = {data_set["categoryCombo"]["id"] for data_set in sets}
+    combo_ids |= {row.category_combo_id for row in set_elements} | {row.category_combo_id for row in elements.values()}
+    combos = [client.get_json(f"categoryCombos/{uid}", {"fields": _CATEGORY_COMBO_FIELDS}) for uid in sorted(combo_ids)]
+    options = {row.category_option_id: row for combo in combos for row in _category_options(combo)}
+    today = date.fromisoformat(info.server_date[:10])
     return Metadata(
         version=str(info.version),
         calendar=info.calendar,
         default_category_option_combo_id=_default_category_option_combo(client),
-        org_units=[_org_unit(one) for one in client.get_pages("organisationUnits", _ORG_UNIT_FIELDS, page_size=2000)],
-        category_combos=[
-            CategoryCombo(one["id"], _code(one), one["name"], one.get("isDefault", one["name"] == "default"))
-            for one in combos
-        ],
-        category_option_combos=[_option_combo(one, combo) for combo in combos for one in combo["categoryOptionCombos"]],
-        category_options=list(
-            {row.category_option_id: row for one in combos for row in _category_options(one)}.values()
-        ),
+        org_units=[_org_unit(unit) for unit in client.get_pages("organisationUnits", _ORG_UNIT_FIELDS, page_size=2000)],
+        category_combos=[_combo(combo) for combo in combos],
+        category_option_combos=[_option_combo(row, combo) for combo in combos for row in combo["categoryOptionCombos"]],
+        category_options=list(options.values()),
         data_elements=list(elements.values()),
-        data_sets=[_data_set(one) for one in sets],
+        data_sets=[_data_set(data_set) for data_set in sets],
         data_set_elements=set_elements,
-        data_set_org_units=[DataSetOrgUnit(one["id"], unit["id"]) for one in sets for unit in one["organisationUnits"]],
-        compulsory_operands=[row for one in sets for row in _compulsory_operands(one)],
-        data_set_states=[data_set_state(one, date.fromisoformat(info.server_date[:10])) for one in sets],
+        data_set_org_units=[
+            (data_set["id"], unit["id"]) for data_set in sets for unit in data_set["organisationUnits"]
+        ],
+        compulsory_operands=[row for data_set in sets for row in _compulsory_operands(data_set)],
+        data_set_states=[data_set_state(data_set, today) for data_set in sets],
         account=client.me(),
     )
 
 
 def _data_set_ids(client: Dhis2Client, codes: set[str]) -> list[str]:
-    found = {_code(one): one["id"] for one in client.get_pages("dataSets", "id,code") if _code(one) in codes}
+    found = {_code(row): row["id"] for row in client.get_pages("dataSets", "id,code") if _code(row) in codes}
     missing = sorted(codes - found.keys())
     if missing:
         raise MetadataNotFoundError(
@@ -182,10 +179,6 @@ def _data_set_ids(client: Dhis2Client, codes: set[str]) -> list[str]:
             url=f"{client.base_url}/api/dataSets",
         )
     return sorted(found.values())
-
-
-def _read_data_set(client: Dhis2Client, data_set_id: str) -> Json:
-    return client.get_json(f"dataSets/{data_set_id}", {"fields": _DATA_SET_FIELDS})
 
 
 def _default_category_option_combo(client: Dhis2Client) -> str:
@@ -198,11 +191,13 @@ def _default_category_option_combo(client: Dhis2Client) -> str:
     return str(found[0]["id"])
 
 
+def _combo(found: Json) -> CategoryCombo:
+    return CategoryCombo(*_named(found), found.get("isDefault", found["name"] == "default"))
+
+
 def _org_unit(found: Json) -> OrgUnit:
     return OrgUnit(
-        found["id"],
-        _code(found),
-        found["name"],
+        *_named(found),
         int(found.get("level") or found["path"].count("/")),
         found["path"],
         _day(found.get("openingDate")),
@@ -210,11 +205,9 @@ def _org_unit(found: Json) -> OrgUnit:
     )
 
 
-def _data_set(found: Json) -> DataSet:
-    return DataSet(
-        found["id"],
-        _code(found),
-        found["name"],
+def _data_set(found: Json) -> DataSetRow:
+    return DataSetRow(
+        *_named(found),
         found["periodType"],
         found["categoryCombo"]["id"],
         int(found.get("openFuturePeriods") or 0),
@@ -229,16 +222,16 @@ def data_set_state(found: Json, today: date) -> DataSetState:
     """Digest what a data set says of who may enter data, where and when; of input periods, which are open today."""
     windows = [
         (
-            str(_id(one.get("period"))),
-            (_day(one.get("openingDate")) or date.min) <= today <= (_day(one.get("closingDate")) or date.max),
+            str(_id(window.get("period"))),
+            (_day(window.get("openingDate")) or date.min) <= today <= (_day(window.get("closingDate")) or date.max),
         )
-        for one in found.get("dataInputPeriods", ())
+        for window in found.get("dataInputPeriods", ())
     ]
     said = (
         found.get("access", {}).get("data", {}).get("write"), found.get("expiryDays"), found.get("openFuturePeriods"),
         found.get("openPeriodsAfterCoEndDate"), _id(found.get("categoryCombo")), _id(found.get("workflow")), sorted(windows),
-        sorted(one["id"] for one in found.get("organisationUnits", ())),
-        sorted(one["dataElement"]["id"] for one in found.get("dataSetElements", ())),
+        sorted(unit["id"] for unit in found.get("organisationUnits", ())),
+        sorted(member["dataElement"]["id"] for member in found.get("dataSetElements", ())),
     )  # fmt: skip
     return DataSetState(found["id"], hashlib.sha256(json.dumps(said).encode()).hexdigest())
 
@@ -248,13 +241,11 @@ def _id(found: Json | None) -> str | None:
 
 
 def _data_elements(data_set: Json) -> Iterable[DataElement]:
-    for one in data_set["dataSetElements"]:
-        found = one["dataElement"]
+    for member in data_set["dataSetElements"]:
+        found = member["dataElement"]
         options = found.get("optionSet")
         yield DataElement(
-            found["id"],
-            _code(found),
-            found["name"],
+            *_named(found),
             found["valueType"],
             found["aggregationType"],
             found.get("zeroIsSignificant") is True,
@@ -264,27 +255,22 @@ def _data_elements(data_set: Json) -> Iterable[DataElement]:
 
 
 def _data_set_elements(data_set: Json) -> Iterable[DataSetElement]:
-    for one in data_set["dataSetElements"]:
-        element = one["dataElement"]
-        effective = one.get("categoryCombo") or element["categoryCombo"]
+    for member in data_set["dataSetElements"]:
+        element = member["dataElement"]
+        effective = member.get("categoryCombo") or element["categoryCombo"]
         yield DataSetElement(data_set["id"], element["id"], effective["id"])
 
 
 def _compulsory_operands(data_set: Json) -> Iterable[CompulsoryOperand]:
-    for one in data_set.get("compulsoryDataElementOperands", ()):
-        combo = one.get("categoryOptionCombo") or {}
-        yield CompulsoryOperand(data_set["id"], one["dataElement"]["id"], combo.get("id"))
+    for operand in data_set.get("compulsoryDataElementOperands", ()):
+        combo = operand.get("categoryOptionCombo") or {}
+        yield CompulsoryOperand(data_set["id"], operand["dataElement"]["id"], combo.get("id"))
 
 
 def _option_combo(found: Json, combo: Json) -> CategoryOptionCombo:
     options = sorted((_code(option) or option["id"], option["id"]) for option in found["categoryOptions"])
     return CategoryOptionCombo(
-        found["id"],
-        _code(found),
-        found["name"],
-        combo["id"],
-        [code for code, _ in options],
-        [one for _, one in options],
+        *_named(found), combo["id"], [code for code, _ in options], [option_id for _, option_id in options]
     )
 
 
@@ -298,6 +284,10 @@ def _category_options(combo: Json) -> Iterable[CategoryOption]:
             found.get("access", {}).get("data", {}).get("write"),
             [unit["id"] for unit in found.get("organisationUnits", ())] or None,
         )
+
+
+def _named(found: Json) -> tuple[str, str | None, str]:
+    return found["id"], _code(found), found["name"]
 
 
 def _code(found: Json) -> str | None:

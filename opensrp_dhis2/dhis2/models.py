@@ -1,13 +1,15 @@
-"""The value objects of DHIS2's Web API: data values, replies, server versions.
+"""The value objects of DHIS2's Web API: data values, replies, verdicts, server versions.
 
-They know what the words mean; they refuse to know how they travel or what becomes of them.
+They know what the words mean; they refuse to know how they travel, and which verdict is true.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from opensrp_dhis2.errors import ConfigurationError
 
@@ -49,7 +51,7 @@ class DataValue:
 class SentValue:
     """A data value as it stood in a request, in the order of the payload.
 
-    `is_droppable_zero` says what the reply of an old server never says (see `zero_rule.is_droppable_zero`). With
+    `is_droppable_zero` says what the reply of an old server never says (see `row_engine.is_droppable_zero`). With
     importStrategy=DELETE every value is sent with `is_deleted`.
     """
 
@@ -65,6 +67,45 @@ class Reply:
     body: bytes
     content_type: str = ""
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+class Verdict(StrEnum):
+    """What became of one sent value."""
+
+    STORED = "stored"  # DHIS2 holds it now
+    UNCHANGED = "unchanged"  # DHIS2 held it already
+    DELETED = "deleted"  # asked to go, and gone
+    DROPPED = "dropped"  # an insignificant zero that the row engine throws away by rule: as delivered as it can be
+    REFUSED = "refused"  # not stored, and sending the same again would not help
+    BLOCKED = "blocked"  # not stored for a cause outside the value; it may go again when the cause is gone
+    UNKNOWN = "unknown"  # the reply does not say: read back
+
+
+@dataclass(frozen=True, slots=True)
+class ValueVerdict:
+    """The verdict on one sent value; `code` is DHIS2's or one of `codes.Reason`, None where nothing needs a reason."""
+
+    verdict: Verdict
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interpretation:
+    """One reply, read: a verdict for each sent value in order, and what the caller does next.
+
+    `cause` is the one code that speaks for the whole request, if there is one. `guilty` are the ids (or row numbers,
+    as text) that DHIS2 named; the rows to leave out are those refused, since an id may be guilty in one row only.
+    `is_user_cause`: the account or its rights, to be reported once and not tried again.
+    """
+
+    rows: tuple[ValueVerdict, ...]
+    cause: str | None = None
+    guilty: frozenset[str] = frozenset()
+    is_user_cause: bool = False
+
+    def tally(self) -> dict[Verdict, int]:
+        """Count the values by verdict, leaving out verdicts that none has."""
+        return dict(Counter(row.verdict for row in self.rows))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -87,11 +128,6 @@ class ServerVersion:
         return self.text or f"2.{self.minor}" + "".join(f".{part}" for part in self.patch)
 
     @property
-    def has_group_import(self) -> bool:
-        """True for the import engine of 2.43 and above, which takes or refuses a data set's values as one group."""
-        return self.minor >= 43
-
-    @property
-    def has_password_grant(self) -> bool:
-        """True while DHIS2's own OAuth 2 server gave tokens for a user name and password (to 2.41)."""
-        return self.minor <= 41
+    def import_engine(self) -> Literal["row", "atomic"]:
+        """Return which engine imports data values: row by row before 2.43, a data set's values as one group since."""
+        return "atomic" if self.minor >= 43 else "row"

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from opensrp_dhis2.dhis2.client import ORG_UNITS_PER_READ, Dhis2Client
-from opensrp_dhis2.dhis2.imports.reply_check import check_readable
-from opensrp_dhis2.dhis2.imports.summary import ImportCount, Json, read_envelope, read_summary
-from opensrp_dhis2.dhis2.imports.verdict import Verdict
-from opensrp_dhis2.dhis2.models import Reply
+from opensrp_dhis2.dhis2.imports.summary import ImportCount, read_summary
+from opensrp_dhis2.dhis2.models import Reply, Verdict
+from opensrp_dhis2.dhis2.reply import Json, check_readable, read_envelope
 from opensrp_dhis2.errors import Dhis2Error
 from opensrp_dhis2.messages.codes import Reason
 
@@ -89,13 +88,13 @@ def _register_some(client: Dhis2Client, completions: Sequence[Completion]) -> Ve
 def _post(client: Dhis2Client, completions: Sequence[Completion]) -> CompletionAnswer:
     rows = [
         {
-            "dataSet": one.data_set,
-            "period": one.period,
-            "organisationUnit": one.org_unit,
-            "attributeOptionCombo": one.attribute_option_combo,
+            "dataSet": completion.data_set,
+            "period": completion.period,
+            "organisationUnit": completion.org_unit,
+            "attributeOptionCombo": completion.attribute_option_combo,
             "completed": True,
         }
-        for one in completions
+        for completion in completions
     ]
     reply = client.send_json("POST", PATH, json.dumps({PATH: rows}).encode())
     answer = read_answer(reply)
@@ -109,14 +108,14 @@ def read_answer(reply: Reply) -> CompletionAnswer:
     summary = read_summary(reply) if reply.status in (200, 409) else None
     envelope = read_envelope(reply)
     found = envelope.response.get("conflicts") if envelope else None
-    conflicts = tuple((str(one.get("object")), str(one.get("value"))) for one in found or () if isinstance(one, dict))
+    conflicts = tuple((str(row.get("object")), str(row.get("value"))) for row in found or () if isinstance(row, dict))
     return CompletionAnswer(summary.counts if summary else None, conflicts)
 
 
 def judge(answer: CompletionAnswer, completions: Sequence[Completion]) -> Verdicts:
     """Say what became of each registration as far as the counters prove it; UNKNOWN asks for a read-back: pure."""
     counts, named = answer.counts, {about for about, _ in answer.conflicts}
-    refused = [one for one in completions if one.org_unit in named]
+    refused = [completion for completion in completions if completion.org_unit in named]
     if counts is None or counts.taken + counts.ignored != len(completions):
         reason = Reason.NOTHING_COUNTED if answer.is_empty else Reason.COUNTS_DISAGREE
         return dict.fromkeys(completions, CompletionVerdict(Verdict.UNKNOWN, reason))
@@ -124,19 +123,24 @@ def judge(answer: CompletionAnswer, completions: Sequence[Completion]) -> Verdic
         refused = list(completions) if counts.ignored else []
     elif len(refused) != counts.ignored or len(answer.conflicts) != counts.ignored:
         return dict.fromkeys(completions, CompletionVerdict(Verdict.UNKNOWN, Reason.COUNTS_DISAGREE))
-    return dict.fromkeys(completions, STORED) | {one: _refusal(answer, one) for one in refused}
+    return dict.fromkeys(completions, STORED) | {completion: _refusal(answer, completion) for completion in refused}
 
 
 def _settled(client: Dhis2Client, completions: Sequence[Completion], answer: CompletionAnswer) -> Verdicts:
     """Judge, and let what DHIS2 holds speak where its answer does not."""
     verdicts = judge(answer, completions)
-    if all(one.verdict is not Verdict.UNKNOWN for one in verdicts.values()):
+    if all(verdict.verdict is not Verdict.UNKNOWN for verdict in verdicts.values()):
         return verdicts
     there = read_registrations(client, completions)
-    absent = [one for one in completions if one not in there]
+    absent = [completion for completion in completions if completion not in there]
     is_refusal = answer.counts is not None and answer.counts.ignored == len(absent)
     return {
-        one: STORED if one in there else _refusal(answer, one) if is_refusal else verdicts[one] for one in completions
+        completion: STORED
+        if completion in there
+        else _refusal(answer, completion)
+        if is_refusal
+        else verdicts[completion]
+        for completion in completions
     }
 
 
@@ -146,8 +150,10 @@ def _refusal(answer: CompletionAnswer, completion: Completion) -> CompletionVerd
     return CompletionVerdict(Verdict.REFUSED, Reason.COMPLETION_REFUSED, "; ".join(dict.fromkeys(said))[:500] or None)
 
 
-def take_back(client: Dhis2Client, completions: Iterable[tuple[Completion, str | None, Sequence[str]]]) -> Verdicts:
-    """Take registrations back, and read back what is left: DHIS2 says the same of what was never there.
+def delete_registrations(
+    client: Dhis2Client, completions: Iterable[tuple[Completion, str | None, Sequence[str]]]
+) -> Verdicts:
+    """Delete registrations, and read back what is left: DHIS2 says the same of what was never there.
 
     By DELETE, one unit a request. `completed: false` would leave a registration that a reader may count (30m), and
     goes in without a look at expiry and approval; DELETE answers 409 there.
@@ -155,17 +161,25 @@ def take_back(client: Dhis2Client, completions: Iterable[tuple[Completion, str |
     Raises: Dhis2UnavailableError (transient): ask again, it changes nothing more; another Dhis2Error (terminal).
     Source: recordings 30i, 30j, 30m.
     """
-    asked = {one: _delete(client, one, combo, options) for one, combo, options in completions}
-    there = read_registrations(client, [one for one, said in asked.items() if said.verdict is Verdict.UNKNOWN])
+    asked = {completion: _delete(client, completion, combo, options) for completion, combo, options in completions}
+    there = read_registrations(
+        client, [completion for completion, said in asked.items() if said.verdict is Verdict.UNKNOWN]
+    )
     kept = CompletionVerdict(Verdict.REFUSED, Reason.COMPLETION_REFUSED, "DHIS2 keeps it without a word")
     return {
-        one: said if said.verdict is Verdict.REFUSED else kept if one in there else CompletionVerdict(Verdict.DELETED)
-        for one, said in asked.items()
+        completion: said
+        if said.verdict is Verdict.REFUSED
+        else kept
+        if completion in there
+        else CompletionVerdict(Verdict.DELETED)
+        for completion, said in asked.items()
     }
 
 
-def _delete(client: Dhis2Client, one: Completion, combo: str | None, options: Sequence[str]) -> CompletionVerdict:
-    params = {"ds": one.data_set, "pe": one.period, "ou": one.org_unit}
+def _delete(
+    client: Dhis2Client, completion: Completion, combo: str | None, options: Sequence[str]
+) -> CompletionVerdict:
+    params = {"ds": completion.data_set, "pe": completion.period, "ou": completion.org_unit}
     reply = client.send("DELETE", PATH, params=params | ({"cc": combo, "cp": ";".join(options)} if combo else {}))
     envelope = read_envelope(reply)
     if reply.status == 409 and envelope:
@@ -181,8 +195,8 @@ def read_registrations(client: Dhis2Client, completions: Iterable[Completion]) -
     Raises: as `Dhis2Client.get_json`.
     """
     units: dict[tuple[str, str], set[str]] = {}
-    for one in completions:
-        units.setdefault((one.data_set, one.period), set()).add(one.org_unit)
+    for completion in completions:
+        units.setdefault((completion.data_set, completion.period), set()).add(completion.org_unit)
     found: dict[Completion, str] = {}
     for (data_set, period), among in units.items():
         ordered = sorted(among)

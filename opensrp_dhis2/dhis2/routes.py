@@ -16,10 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.alias_generators import to_camel
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.imports.reply_check import check_readable
-from opensrp_dhis2.dhis2.imports.summary import Json, read_envelope
 from opensrp_dhis2.dhis2.models import Reply, ServerVersion
-from opensrp_dhis2.dhis2.route_refusal import route_refusal
+from opensrp_dhis2.dhis2.reply import Json, check_readable, read_envelope, route_refusal
 from opensrp_dhis2.errors import ConfigurationError, Dhis2Error, Dhis2UnavailableError
 
 _PRIVATE: Json = {"public": "--------"}
@@ -128,7 +126,7 @@ def load_routes(path: Path, secrets: Mapping[str, str]) -> list[Route]:
     listed = found.get("routes") if isinstance(found, dict) else None
     if not isinstance(listed, list):
         raise ConfigurationError(f"{path.name} must be a mapping with a list `routes`")
-    return [_load_route(one, f"{path.name}, route {number}", secrets) for number, one in enumerate(listed, 1)]
+    return [_load_route(route, f"{path.name}, route {number}", secrets) for number, route in enumerate(listed, 1)]
 
 
 def _load_route(given: object, place: str, secrets: Mapping[str, str]) -> Route:
@@ -145,7 +143,9 @@ def _load_route(given: object, place: str, secrets: Mapping[str, str]) -> Route:
     try:
         return Route.model_validate(given)
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors())
+        faults = "; ".join(
+            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()
+        )
         raise ConfigurationError(f"{place}: {faults}") from None
 
 
@@ -157,7 +157,7 @@ def _resolve(value: object, place: str, secrets: Mapping[str, str]) -> object:
             raise ConfigurationError(f"{place} wants the environment variable {name}, which is not set")
         return secrets[name]
     if isinstance(value, dict):
-        return {key: _resolve(one, f"{place}.{key}", secrets) for key, one in value.items()}
+        return {key: _resolve(member, f"{place}.{key}", secrets) for key, member in value.items()}
     raise ConfigurationError(f"{place} is a secret: write {{env: NAME}} and set the environment variable NAME")
 
 
@@ -165,7 +165,7 @@ def _reveal(value: object) -> object:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(value, dict):
-        return {key: _reveal(one) for key, one in value.items()}
+        return {key: _reveal(member) for key, member in value.items()}
     return value
 
 
@@ -216,12 +216,14 @@ def _create(client: Dhis2Client, route: Route, body: Json) -> str:
 
 def _is_as_wanted(body: Json, current: Json) -> bool:
     members = {to_camel(name) for name in Route.model_fields} - {"sharing"}
-    return all((body.get(one) or None) == (current.get(one) or None) for one in members)
+    return all((body.get(member) or None) == (current.get(member) or None) for member in members)
 
 
 def _find(client: Dhis2Client, code: str) -> str | None:
     found = [
-        one for one in client.get_pages("routes", "id,code", filters=[f"code:eq:{code}"]) if one.get("code") == code
+        route
+        for route in client.get_pages("routes", "id,code", filters=[f"code:eq:{code}"])
+        if route.get("code") == code
     ]
     return str(found[0]["id"]) if found else None
 
@@ -282,7 +284,7 @@ def run_route(
 def _check_query(client: Dhis2Client, code: str, params: Mapping[str, Any]) -> None:
     for name, value in params.items():
         values = value if isinstance(value, (list, tuple)) else [value]
-        if not all(_PASSES_UNSPOILT.fullmatch(str(one)) for one in (name, *values)):
+        if not all(_PASSES_UNSPOILT.fullmatch(str(text)) for text in (name, *values)):
             raise Dhis2Error(
                 f"route {code}: DHIS2 spoils the query parameter {name} on its way, for its space, |, %, &, + or other "
                 "reserved character: send the query in the body of a POST (in FHIR, to [type]/_search)",

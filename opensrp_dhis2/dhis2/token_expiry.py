@@ -10,8 +10,8 @@ from email.utils import parsedate_to_datetime
 
 from opensrp_dhis2.clock import machine_clock
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.imports.summary import read_json_object
 from opensrp_dhis2.dhis2.models import Reply
+from opensrp_dhis2.dhis2.reply import read_json_object
 from opensrp_dhis2.errors import Dhis2Error
 
 WARN_BEFORE = timedelta(days=14)
@@ -61,7 +61,7 @@ def token_expiry(reply: Reply, now: datetime) -> TokenExpiry | None:
         return None
     at = _date(reply) or now
     given = [row.get("expire") for row in rows if isinstance(row, dict)]
-    ends = sorted(_instant(one) for one in given if isinstance(one, int) and 0 < one < 253_402_300_800_000)
+    ends = sorted(_instant(end) for end in given if isinstance(end, int) and 0 < end < 253_402_300_800_000)
     good = tuple(end for end in ends if end > at)
     return TokenExpiry(at, good) if good else None
 

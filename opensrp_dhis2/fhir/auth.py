@@ -14,8 +14,7 @@ from datetime import UTC, datetime
 import httpx
 
 from opensrp_dhis2.errors import ConfigurationError, FhirAuthenticationError, FhirError, FhirUnavailableError
-from opensrp_dhis2.http.oauth import HEADER_SAFE, Grant, NoToken, TokenAuth
-from opensrp_dhis2.http.token_refusal import remedy
+from opensrp_dhis2.http.oauth import HEADER_SAFE, Grant, NoToken, TokenAuth, refusal_remedy
 
 _Flow = Generator[httpx.Request, httpx.Response, None]
 Judge = Callable[[str], None]
@@ -87,9 +86,9 @@ def client_credentials(
 
 def _error(answer: NoToken) -> FhirError:
     place = f"The token endpoint {answer.url} gave no token ({answer.said})"
-    if answer.is_passing:
+    if answer.is_transient:
         return FhirUnavailableError(f"{place}: try again later", url=answer.url, status=answer.status)
-    told = remedy(answer, "FHIR", "client_credentials")
+    told = refusal_remedy(answer, "FHIR", "client_credentials")
     return FhirAuthenticationError(f"{place}: {told}", url=answer.url, status=answer.status)
 
 

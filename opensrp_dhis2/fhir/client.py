@@ -32,11 +32,18 @@ from opensrp_dhis2.fhir.auth import sign_in_remedy
 from opensrp_dhis2.fhir.page import BUNDLE, MOST_BYTES, Bundle, Page, is_outcome, outcome_text, page_of
 from opensrp_dhis2.fhir.release import Introduction, read_capability, refusal
 from opensrp_dhis2.fhir.window import Window
-from opensrp_dhis2.http.client import RETRIED_STATUS, make_client
+from opensrp_dhis2.http.client import make_client
 from opensrp_dhis2.http.deadline import Limits, TooLargeError
+from opensrp_dhis2.http.diagnosis import (
+    is_lasting,
+    is_login_address,
+    is_login_page,
+    redirect_words,
+    wants_tls,
+    why_unanswered,
+)
 from opensrp_dhis2.http.network import DIRECT, Network
-from opensrp_dhis2.http.unanswered import is_lasting, why_unanswered
-from opensrp_dhis2.http.unexpected_answer import is_login_address, is_login_page, redirect_words, wants_tls
+from opensrp_dhis2.http.retry import is_transient
 
 # no-cache: HAPI answers a repeated search from a cache for a minute. Never no-store: it silently gives one page only.
 HEADERS = {"Accept": "application/fhir+json", "Cache-Control": "no-cache"}
@@ -208,7 +215,7 @@ class FhirClient:
             token = response.request.headers.get("Authorization", "").partition(" ")[2]
             remedy = sign_in_remedy(self.auth, status, token, machine_clock())
             return FhirAuthenticationError(f"{where}: the server does not let us in; {remedy}", url=url, status=status)
-        if status in RETRIED_STATUS or status >= 500:
+        if is_transient(status):
             return FhirUnavailableError(f"{where}: {said}; try again later", url=url, status=status)
         if status == 404 and not is_outcome(response.content):
             said = "nothing of FHIR is there, for FHIR_BASE_URL must end in the FHIR base (often /fhir)"

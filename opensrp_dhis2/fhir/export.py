@@ -27,9 +27,9 @@ from opensrp_dhis2.errors import (
 from opensrp_dhis2.fhir.client import FhirClient, no_answer
 from opensrp_dhis2.fhir.manifest import Manifest, read_manifest, sends_token, status_url_of
 from opensrp_dhis2.fhir.page import BUNDLE, MOST_BYTES, Page, outcome_text
-from opensrp_dhis2.http.client import MAX_ATTEMPTS, RETRIED_STATUS, read_whole, wait_seconds
+from opensrp_dhis2.http.client import read_whole
 from opensrp_dhis2.http.deadline import DeadlineError, TooLargeError
-from opensrp_dhis2.http.unanswered import is_lasting
+from opensrp_dhis2.http.retry import is_repeated, is_transient, send_again, was_not_read
 
 PAGE_LINES = 2_000  # bounds the memory
 UNPACKED_BYTES = 1 << 20  # at a time: a few bytes of gzip may hold gigabytes
@@ -72,12 +72,12 @@ class BulkExport:
         query = {"_type": ",".join(resource_types), "_outputFormat": NDJSON}
         url = str(httpx.URL(f"{self.base_url}/$export", params=query))
         headers = {"Accept": "application/fhir+json", "Prefer": "respond-async"}
-        response = self._ask(KICK_OFF, url, headers, again=frozenset({429, 503}))
+        response = self._ask(KICK_OFF, url, headers, again=was_not_read)
         location = response.headers.get("Content-Location", "")
         if response.status_code == 202 and location:
             with suppress(ValueError, httpx.InvalidURL):
                 return str(httpx.URL(status_url_of(location, self.base_url)))
-        if response.status_code == 429 or (response.status_code >= 500 and response.status_code != 501):
+        if is_transient(response.status_code) and response.status_code != 501:
             raise self._said(FhirUnavailableError, KICK_OFF, response)
         raise self._said(ExportRefusedError, KICK_OFF, response)
 
@@ -89,7 +89,7 @@ class BulkExport:
             the answer is no manifest. FhirUnavailableError (transient).
         """
         headers = {"Accept": "application/json"}
-        response = self._ask(STATUS, status_url, headers, again=frozenset({500, 502, 503, 504}))
+        response = self._ask(STATUS, status_url, headers, again=lambda status: status in (500, 502, 503, 504))
         status = response.status_code
         if status in (202, 429):
             return pause_seconds(response.headers, polled)
@@ -98,7 +98,7 @@ class BulkExport:
                 return read_manifest(response.text, self.base_url)  # HAPI serves it as ISO-8859-1
             except (msgspec.MsgspecError, ValueError, httpx.InvalidURL):
                 raise self._said(ExportRefusedError, "the manifest of the export", response) from None
-        if status in RETRIED_STATUS:
+        if is_repeated(status):
             raise self._said(FhirUnavailableError, STATUS, response)
         kind = ExportLostError if status in (404, 410) or status >= 500 else ExportRefusedError
         raise self._said(kind, STATUS, response)
@@ -130,7 +130,7 @@ class BulkExport:
             FhirUnavailableError (transient).
         """
         count = 0
-        response = self._ask(FILE, url, {"Accept": NDJSON}, RETRIED_STATUS, requires_access_token, stream=True)
+        response = self._ask(FILE, url, {"Accept": NDJSON}, is_repeated, requires_access_token, stream=True)
         with closing(response):
             if response.status_code != 200:
                 raise self._file_error(response)
@@ -147,30 +147,23 @@ class BulkExport:
             raise self._incomplete(f"holds {count} lines, and the manifest tells {planned_count}")
 
     def _ask(
-        self, place: str, url: str, headers: Mapping[str, str], again: frozenset[int],
+        self, place: str, url: str, headers: Mapping[str, str], again: Callable[[int], bool],
         requires_access_token: bool | None = None, *, stream: bool = False,
     ) -> httpx.Response:  # fmt: skip
         """Send a GET; with these statuses again, after what Retry-After says."""
         request = self._http.build_request("GET", url, headers=headers)
         auth = self._auth(url, requires_access_token)
-        for attempt in range(1, MAX_ATTEMPTS + 1):
-            is_last = attempt == MAX_ATTEMPTS
-            try:
-                response = self._http.send(request, auth=auth, stream=True)
-                if not stream:
-                    response = read_whole(response, response.request, self._limits.most_bytes)
-            except TooLargeError as error:
-                raise ExportRefusedError(f"FHIR server {self.base_url}, {place}: {error}", url=self.base_url) from None
-            except httpx.HTTPError as error:
-                if place == KICK_OFF or is_last or is_lasting(error):  # a kick-off may have been heard
-                    raise self._silent(place, error) from None
-                self._sleep(wait_seconds(attempt))
-                continue
-            if is_last or response.status_code not in again:
-                break
-            response.close()
-            self._sleep(wait_seconds(attempt, response.headers.get("Retry-After")))
-        return response
+
+        def send() -> httpx.Response:
+            response = self._http.send(request, auth=auth, stream=True)
+            return response if stream else read_whole(response, response.request, self._limits.most_bytes)
+
+        try:  # a kick-off that broke off may have been heard
+            return send_again(send, again=again, repeats_errors=place != KICK_OFF, sleep=self._sleep)
+        except TooLargeError as error:
+            raise ExportRefusedError(f"FHIR server {self.base_url}, {place}: {error}", url=self.base_url) from None
+        except httpx.HTTPError as error:
+            raise self._silent(place, error) from None
 
     def _auth(self, url: str, requires_access_token: bool | None) -> httpx.Auth | None:
         return self._http.auth if sends_token(url, self.base_url, requires_access_token) else None
@@ -183,8 +176,7 @@ class BulkExport:
             return self._silent(FILE, error)
         if status in (404, 410):
             return self._said(ExportLostError, FILE, response)
-        is_away = status in RETRIED_STATUS or status >= 500
-        return self._said(FhirUnavailableError if is_away else ExportRefusedError, FILE, response)
+        return self._said(FhirUnavailableError if is_transient(status) else ExportRefusedError, FILE, response)
 
     def _silent(self, place: str, error: httpx.HTTPError) -> FhirError:
         return no_answer(error, self._network, self.base_url, f", {place}")

@@ -4,22 +4,16 @@ It knows HTTP and nothing of FHIR or DHIS2; whether a request may be sent twice 
 """
 
 import logging
-import random
 import time
 from collections.abc import Callable
 from contextlib import closing
-from email.utils import parsedate_to_datetime
 
 import httpx
 
-from opensrp_dhis2.clock import machine_clock
 from opensrp_dhis2.http.deadline import DEADLINE, Deadline, Limits, TooLargeError
 from opensrp_dhis2.http.network import DIRECT, Network
-from opensrp_dhis2.http.unanswered import is_lasting
+from opensrp_dhis2.http.retry import MAX_ATTEMPTS, send_again
 
-RETRIED_STATUS = frozenset({429, 502, 503, 504})
-MAX_ATTEMPTS = 4
-MAX_WAIT_SECONDS = 60.0
 DEFAULT_LIMITS = Limits()
 _OF_PACKED = frozenset({"content-encoding", "content-length", "transfer-encoding"})  # headers of what was unpacked
 
@@ -40,25 +34,12 @@ class RetryingTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         deadline: Deadline = request.extensions.setdefault(DEADLINE, Deadline(self._limits.seconds))
-        attempts = MAX_ATTEMPTS if request.method in {"GET", "HEAD"} else 1
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                response = self._attempt(request)
-            except (httpx.TransportError, httpx.DecodingError) as error:
-                pause = wait_seconds(attempt)
-                if attempt == attempts or pause >= deadline.left or is_lasting(error):
-                    raise
-            else:
-                pause = wait_seconds(attempt, response.headers.get("Retry-After"))
-                is_last = attempt == attempts or pause >= deadline.left
-                if is_last or response.status_code not in RETRIED_STATUS:
-                    return response
-            self._sleep(pause)
-
-    def _attempt(self, request: httpx.Request) -> httpx.Response:
-        return read_whole(self._inner.handle_request(request), request, self._limits.most_bytes)
+        return send_again(
+            lambda: read_whole(self._inner.handle_request(request), request, self._limits.most_bytes),
+            attempts=MAX_ATTEMPTS if request.method in {"GET", "HEAD"} else 1,
+            seconds_left=lambda: deadline.left,
+            sleep=self._sleep,
+        )
 
     def close(self) -> None:
         self._inner.close()
@@ -78,23 +59,6 @@ def read_whole(response: httpx.Response, request: httpx.Request, most_bytes: int
             parts.append(part)
     kept = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_PACKED]
     return httpx.Response(response.status_code, headers=kept, content=b"".join(parts), extensions=response.extensions)
-
-
-def wait_seconds(attempt: int, retry_after: str | None = None) -> float:
-    """Return the pause in seconds before the attempt after this one: Retry-After if said, else 0.5, 1, 2 s with jitter."""
-    asked = _retry_after_seconds(retry_after) if retry_after else None
-    if asked is not None:
-        return min(max(asked, 0.0), MAX_WAIT_SECONDS)
-    return float(0.5 * 2 ** (attempt - 1) * random.uniform(0.9, 1.1))  # noqa: S311 - jitter, not a secret
-
-
-def _retry_after_seconds(text: str) -> float | None:
-    if text.strip().isdigit():
-        return float(text)
-    try:
-        return (parsedate_to_datetime(text) - machine_clock()).total_seconds()
-    except (TypeError, ValueError):
-        return None
 
 
 def make_client(

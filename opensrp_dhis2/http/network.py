@@ -64,7 +64,7 @@ class RoutedTransport(httpx.BaseTransport):
         opened = partial(httpx.HTTPTransport, verify=trust, limits=pool)
         proxies = {network.http_proxy, network.https_proxy} - {""}
         self._network, self._direct = network, DeadlineTransport(opened(), limits)
-        self._proxied = {one: DeadlineTransport(opened(proxy=_proxy(one, trust)), limits) for one in proxies}
+        self._proxied = {url: DeadlineTransport(opened(proxy=_proxy(url, trust)), limits) for url in proxies}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         proxy = self._network.proxy_for(request.url)
@@ -77,8 +77,8 @@ class RoutedTransport(httpx.BaseTransport):
         return response
 
     def close(self) -> None:
-        for one in (self._direct, *self._proxied.values()):
-            one.close()
+        for transport in (self._direct, *self._proxied.values()):
+            transport.close()
 
 
 def _proxy(url: str, trust: ssl.SSLContext) -> httpx.Proxy:
@@ -94,9 +94,9 @@ def _is_loopback(host: str) -> bool:
 
 def _is_exempt(url: httpx.URL, no_proxy: str) -> bool:
     """Return whether NO_PROXY names the host, its domain, or the network of its address."""
-    named = [one.strip().lower() for one in no_proxy.split(",") if one.strip()]
+    named = [host.strip().lower() for host in no_proxy.split(",") if host.strip()]
     hosts = (url.host, f"{url.host}:{url.port or {'http': 80, 'https': 443}.get(url.scheme)}")
-    return any(_covers(one.removeprefix("*").removeprefix("."), hosts) for one in named)
+    return any(_covers(host.removeprefix("*").removeprefix("."), hosts) for host in named)
 
 
 def _covers(named: str, hosts: tuple[str, str]) -> bool:

@@ -1,6 +1,7 @@
 """OAuth 2 access tokens: fetched, kept, renewed before they end and when one is refused; for FHIR and for DHIS2.
 
-It knows what a token endpoint asks and answers (RFC 6749); which error and remedy a refusal is, its user says.
+It knows what a token endpoint asks and answers (RFC 6749), Keycloak's and DHIS2's words beside its error codes, and
+which setting mends a refusal; nothing of an answer but its code is told. Which error a refusal is, its user says.
 """
 
 import re
@@ -14,8 +15,8 @@ import httpx
 import msgspec
 
 from opensrp_dhis2.errors import HttpError
-from opensrp_dhis2.http.client import MAX_ATTEMPTS, RETRIED_STATUS, wait_seconds
 from opensrp_dhis2.http.deadline import DEADLINE, Deadline
+from opensrp_dhis2.http.retry import MAX_ATTEMPTS, is_transient, wait_seconds
 
 REFRESH_BEFORE_SECONDS = 60.0
 UNTOLD_LIFE_SECONDS = (
@@ -24,6 +25,8 @@ UNTOLD_LIFE_SECONDS = (
 TOKEN_SECONDS = 60.0  # for one request of a token, whatever time its client gives to others
 HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 _CODE = re.compile(r"[a-z_]{1,40}")
+_MAY_NOT = re.compile(r"service account|public client|grant type|not enabled|not allowed", re.IGNORECASE)
+_GRANTS = {"client_credentials": "client_credentials", "password": "a password", "refresh_token": "a refresh token"}
 _Flow = Generator[httpx.Request, httpx.Response, None]
 _Asked = Generator[httpx.Request, httpx.Response, httpx.Response]
 
@@ -55,13 +58,16 @@ class NoToken:
     url: str
     status: int
     code: str
-    is_passing: bool
     words: str = field(default="", repr=False)
 
     @classmethod
     def read(cls, url: str, response: httpx.Response) -> "NoToken":
         code, words = _refusal(response)
-        return cls(url, response.status_code, code, _is_passing(response), words)
+        return cls(url, response.status_code, code, words)
+
+    @property
+    def is_transient(self) -> bool:
+        return is_transient(self.status)
 
     @property
     def said(self) -> str:
@@ -128,7 +134,7 @@ class TokenAuth(httpx.Auth):
             request = httpx.Request("POST", self._grant.url, data=dict(form), headers=headers, extensions=limits)
             response = yield next(self._grant.client.auth_flow(request)) if self._grant.client else request
             response.read()
-            if not _is_passing(response) or attempt == MAX_ATTEMPTS:
+            if not is_transient(response.status_code) or attempt == MAX_ATTEMPTS:
                 break
             self._sleep(wait_seconds(attempt, response.headers.get("Retry-After")))
         return response
@@ -153,10 +159,6 @@ class TokenAuth(httpx.Auth):
             self._keep(renewed)
 
 
-def _is_passing(response: httpx.Response) -> bool:
-    return response.status_code in RETRIED_STATUS or response.status_code >= 500
-
-
 def _refusal(response: httpx.Response) -> tuple[str, str]:
     """Return the error code of RFC 6749, and the words beside it; a code that is none is not repeated."""
     try:
@@ -167,3 +169,49 @@ def _refusal(response: httpx.Response) -> tuple[str, str]:
     if found.error is None:
         return "", words
     return found.error if isinstance(found.error, str) and _CODE.fullmatch(found.error) else "some error", words
+
+
+def refusal_remedy(answer: NoToken, prefix: str, grant: str) -> str:
+    """Say what is wrong and what to do: pure.
+
+    Args: `prefix` is FHIR or DHIS2, as the settings begin; `grant` is the grant_type that was sent.
+    """
+    client = f"{prefix}_CLIENT_ID and {prefix}_CLIENT_SECRET"
+    if answer.code in ("invalid_client", "unauthorized_client"):
+        if _MAY_NOT.search(answer.words):
+            return f"the client may not get a token for {_GRANTS[grant]}: {_allow(prefix, grant)}"
+        return f"the client is not known there, is disabled, or its secret is another one: check {client}"
+    if answer.code == "invalid_grant":
+        return _refused_grant(prefix, grant)
+    if answer.code == "unsupported_grant_type":
+        return f"this endpoint gives no token for {_GRANTS[grant]}: {_allow(prefix, grant)}"
+    if "HTTPS required" in answer.words:
+        return f"it wants https: write {prefix}_TOKEN_URL with https"
+    if answer.status == 404:
+        return (
+            f"there is no token endpoint at this address: check {prefix}_TOKEN_URL (in Keycloak it names the realm: "
+            "/realms/<realm>/protocol/openid-connect/token)"
+        )
+    return (
+        f"check {prefix}_TOKEN_URL, {client}, and that the client may use {grant}"
+        " (in Keycloak: a confidential client with a service account)"
+    )
+
+
+def _refused_grant(prefix: str, grant: str) -> str:
+    if grant == "password":
+        return f"user name or password is wrong, or the account is disabled: check {prefix}_USERNAME, {prefix}_PASSWORD"
+    if grant == "refresh_token":
+        return (
+            f"the refresh token has expired, was used before or was revoked: let a person log in once more and set "
+            f"{prefix}_TOKEN to the new one"
+        )
+    return f"the account of the client is disabled or locked: look at the client of {prefix}_CLIENT_ID"
+
+
+def _allow(prefix: str, grant: str) -> str:
+    if grant == "client_credentials":
+        return (
+            f"make {prefix}_CLIENT_ID a confidential client with a service account (in Keycloak), or take another one"
+        )
+    return f"allow it in the client of {prefix}_CLIENT_ID, or use {prefix}_AUTH=pat, which always works"

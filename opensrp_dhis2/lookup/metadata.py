@@ -9,6 +9,7 @@ from opensrp_dhis2.dhis2.client import Me
 from opensrp_dhis2.dhis2.metadata import DataSetState, Metadata
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.warehouse.database import Connection
+from opensrp_dhis2.warehouse.queries import query
 
 TABLES = (
     "org_unit",
@@ -45,20 +46,14 @@ def replace_metadata(connection: Connection, metadata: Metadata, target: str) ->
 
 def keep_account(connection: Connection, account: Me, target: str) -> None:
     """Keep what DHIS2 says of the account: what it may do, and below which org units."""
-    connection.execute(
-        "insert into lookup.account (target, user_id, authorities, org_unit_ids) values (%s, %s, %s, %s)"
-        " on conflict (target) do update set user_id = excluded.user_id, authorities = excluded.authorities,"
-        " org_unit_ids = excluded.org_unit_ids, read_at = now()",
-        (target, account.user_id, sorted(account.authorities), sorted(account.org_unit_ids)),
-    )
+    rights = {"authorities": sorted(account.authorities), "org_unit_ids": sorted(account.org_unit_ids)}
+    connection.execute(query("lookup", "keep_account"), {"target": target, "user_id": account.user_id, **rights})
 
 
 def keep_data_set_state(connection: Connection, state: DataSetState) -> None:
     """Keep a newer digest of a data set."""
-    connection.execute(
-        "insert into lookup.data_set_state values (%s, %s) on conflict (data_set_id) do update set digest = excluded.digest",
-        state,
-    )
+    row = {"data_set_id": state.data_set_id, "digest": state.digest}
+    connection.execute(query("lookup", "keep_data_set_state"), row)
 
 
 def _replace(connection: Connection, table: str, rows: Iterable[Sequence[object]]) -> int:

@@ -12,6 +12,7 @@ from opensrp_dhis2.views.data_sets import DataSet, DataSets
 from opensrp_dhis2.views.front_matter import Disaggregation
 from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse.database import Connection
+from opensrp_dhis2.warehouse.queries import query
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,8 @@ class Codes:
     @classmethod
     def read(cls, connection: Connection) -> "Codes":
         data_sets = connection.execute("select code, data_set_id, period_type, category_combo_id from lookup.data_set")
-        elements = connection.execute(
-            "select s.data_set_id, e.code, e.data_element_id, s.category_combo_id"
-            " from lookup.data_set_element s join lookup.data_element e using (data_element_id)"
-        )
-        combos = connection.execute(
-            "select category_combo_id, case when is_default then '{}' else option_codes end, category_option_combo_id"
-            " from lookup.category_option_combo join lookup.category_combo using (category_combo_id)"
-        )
+        elements = connection.execute(query("lookup", "elements"))
+        combos = connection.execute(query("lookup", "combos"))
         return cls(
             {code: (uid, period_type, combo) for code, uid, period_type, combo in data_sets.fetchall()},
             {(ds, code): Element(uid, combo) for ds, code, uid, combo in elements.fetchall()},

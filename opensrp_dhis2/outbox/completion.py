@@ -1,36 +1,35 @@
-"""Completions: which units are complete in the ledger, told to DHIS2 after the values, and taken back if asked to.
+"""Completions: which units are complete in the ledger, registered in DHIS2 after the values, and deleted if asked to.
 
-It knows whose registration is whose and when to ask; requests and their answers stand in dhis2/completion.py.
+It knows whose registration is whose and when to ask; requests and their answers stand in dhis2/registrations.py.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from psycopg.rows import class_row
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.imports.verdict import Verdict
+from opensrp_dhis2.dhis2.models import Verdict
 from opensrp_dhis2.dhis2.registrations import (
     REGISTRATIONS_PER_REQUEST,
     Completion,
     CompletionVerdict,
+    delete_registrations,
     read_registrations,
     register,
-    take_back,
 )
 from opensrp_dhis2.errors import Dhis2UnavailableError
 from opensrp_dhis2.messages.catalogue import Catalogue, catalogue
 from opensrp_dhis2.messages.codes import explain
 from opensrp_dhis2.outbox.lease import Lease
-from opensrp_dhis2.outbox.ledger import Slice
+from opensrp_dhis2.outbox.ledger import DataSetPeriod, as_json
 from opensrp_dhis2.plain_text import markdown_table
 from opensrp_dhis2.warehouse.database import Connection
 
 Policy = Literal["never", "when_complete", "in_step"]
-OPEN_STATES = ("waiting", "wanted", "unwanted", "refused", "withheld")
+OPEN_STATES = ("waiting", "wanted", "to_delete", "refused", "withheld")
 ROUNDS = 2  # an answer that never came is looked for at once, and asked for once more
 
 
@@ -47,7 +46,7 @@ class DueUnit:
 
 
 @dataclass(frozen=True)
-class Settled:
+class RegistrationState:
     """Where a unit's completion stands now, as outbox.completion has it."""
 
     org_unit_id: str
@@ -77,14 +76,14 @@ class OpenUnits:
 
 @dataclass(frozen=True)
 class Completed:
-    """What one run did (registered, found, taken back) and where the units stand after it (waiting, refused).
+    """What one run did (registered, deleted) and where the units stand after it (waiting, refused).
 
     Waiting: their values are not all there yet, or DHIS2 lacks one; or DHIS2 has not answered.
     """
 
     registered: int = 0
-    found: int = 0  # somebody else had registered them
-    taken_back: int = 0
+    registered_by_other: int = 0
+    deleted: int = 0
     waiting: int = 0
     refused: int = 0
     open_units: tuple[OpenUnits, ...] = ()
@@ -94,14 +93,14 @@ class Completed:
         if not self.open_units:
             return ""
         words = catalogue(language)
-        rows = [(one.state, one.why(words), words.number(one.unit_count)) for one in self.open_units]
+        rows = [(units.state, units.why(words), words.number(units.unit_count)) for units in self.open_units]
         return markdown_table(words.columns("completion", "why", "units"), rows, numbers=(2,))
 
 
 def complete_units(
-    lease: Lease, client: Dhis2Client, of: Slice, *, policy: Policy, is_period_open: bool, run_id: str
+    lease: Lease, client: Dhis2Client, of: DataSetPeriod, *, policy: Policy, is_period_open: bool, run_id: str
 ) -> Completed:
-    """Register what is complete by the ledger and, `in_step`, take back what no longer is; after the values.
+    """Register what is complete by the ledger and, `in_step`, delete what no longer is; after the values.
 
     A registration that somebody else made is left alone. What DHIS2 refuses is not asked again before the unit's
     values, the data set or the org unit change. A unit of which DHIS2 lacks a value is withheld: one that reconcile has
@@ -110,17 +109,17 @@ def complete_units(
     """
     if policy == "never":
         return Completed()
-    filled = json.dumps(_filled(lease, client, of))
+    filled = as_json(_filled(lease, client, of))
     with lease.connect() as connection:
         connection.execute(
             "select outbox.plan_completion(%s, %s, %s, %s, %s, %s, %s)",
-            (of.target, of.data_set_id, of.period, policy == "in_step", is_period_open, filled, run_id),
+            (*of, policy == "in_step", is_period_open, filled, run_id),
         )
     done: Counter[str] = Counter()
-    asker = _Asker(lease, client, of, run_id, is_in_step=policy == "in_step", done=done)
+    registrar = _Registrar(lease, client, of, run_id, is_in_step=policy == "in_step", done=done)
     for is_last in (*[False] * (ROUNDS - 1), True):
         try:
-            asker.ask()
+            registrar.sync_registrations()
             break
         except Dhis2UnavailableError:
             if is_last:
@@ -129,64 +128,64 @@ def complete_units(
         return _completed(connection, of, done)
 
 
-def _filled(lease: Lease, client: Dhis2Client, of: Slice) -> list[dict[str, str]]:
+def _filled(lease: Lease, client: Dhis2Client, of: DataSetPeriod) -> list[dict[str, str]]:
     """Read what DHIS2 holds of the compulsory fields that we did not fill: others may have."""
     query = "select org_unit_id, data_element_id from outbox.compulsory_gap(%s, %s, %s, '[]')"
     with lease.connect() as connection:
-        gaps = connection.execute(query, (of.target, of.data_set_id, of.period)).fetchall()
+        gaps = connection.execute(query, of).fetchall()
     units, elements = sorted({unit for unit, _ in gaps}), sorted({element for _, element in gaps})
     return [
         {
-            "org_unit_id": one.org_unit,
-            "attribute_option_combo_id": one.attribute_option_combo,
-            "data_element_id": one.data_element,
-            "category_option_combo_id": one.category_option_combo,
+            "org_unit_id": value.org_unit,
+            "attribute_option_combo_id": value.attribute_option_combo,
+            "data_element_id": value.data_element,
+            "category_option_combo_id": value.category_option_combo,
         }
-        for one in client.read_element_values(elements, of.period, units)
-        if one.value and not one.is_deleted
+        for value in client.read_element_values(elements, of.period, units)
+        if value.value and not value.is_deleted
     ]
 
 
-def decide(unit: DueUnit, stored_by: str | None, username: str, *, is_in_step: bool) -> Settled | None:
+def decide(unit: DueUnit, stored_by: str | None, username: str, *, is_in_step: bool) -> RegistrationState | None:
     """Settle a unit by what stands in DHIS2 already; None: it is to be asked. Pure.
 
     Args: `stored_by` who registered it, None when nobody did; `username` our own.
     """
     key = (unit.org_unit_id, unit.attribute_option_combo_id)
     if stored_by is None:
-        return None if unit.is_wanted else Settled(*key, "taken_back", is_ours=False)
+        return None if unit.is_wanted else RegistrationState(*key, "deleted", is_ours=False)
     if not unit.is_ours or stored_by != username:
-        return Settled(*key, "found", is_ours=False)
-    return Settled(*key, "registered", is_ours=True) if unit.is_wanted or not is_in_step else None
+        return RegistrationState(*key, "registered_by_other", is_ours=False)
+    return RegistrationState(*key, "registered", is_ours=True) if unit.is_wanted or not is_in_step else None
 
 
 @dataclass(frozen=True)
-class _Asker:
+class _Registrar:
     """Asks DHIS2 about all that is due in one slice; what it settled stays settled if it breaks off."""
 
     lease: Lease
     client: Dhis2Client
-    of: Slice
+    of: DataSetPeriod
     run_id: str
     is_in_step: bool
     done: Counter[str]
 
-    def ask(self) -> None:
+    def sync_registrations(self) -> None:
         due = self._due()
         if not due:
             return
-        there = read_registrations(self.client, map(self._completion, due))
+        stored = read_registrations(self.client, map(self._completion, due))
         username = self.client.me().username if any(unit.is_ours for unit in due) else ""
         known, asked = [], []
         for unit in due:
-            found = decide(unit, there.get(self._completion(unit)), username, is_in_step=self.is_in_step)
+            found = decide(unit, stored.get(self._completion(unit)), username, is_in_step=self.is_in_step)
             asked += [] if found else [unit]
             known += [found] if found else []
         self._settle(known)
         with self.lease.connect() as connection:
-            connection.execute("select outbox.begin_completion(%s, %s, %s, %s)", (*self._slice, self.run_id))
+            connection.execute("select outbox.begin_completion(%s, %s, %s, %s)", (*self.of, self.run_id))
         self._register([unit for unit in asked if unit.is_wanted])
-        self._take_back([unit for unit in asked if not unit.is_wanted])
+        self._delete([unit for unit in asked if not unit.is_wanted])
 
     def _register(self, units: list[DueUnit]) -> None:
         for first in range(0, len(units), REGISTRATIONS_PER_REQUEST):
@@ -194,61 +193,51 @@ class _Asker:
             self.lease.check()
             self._judge(some, register(self.client, [self._completion(unit) for unit in some]))
 
-    def _take_back(self, units: list[DueUnit]) -> None:
-        asked = [(self._completion(one), one.category_combo_id, one.category_option_ids or ()) for one in units]
+    def _delete(self, units: list[DueUnit]) -> None:
+        asked = [(self._completion(unit), unit.category_combo_id, unit.category_option_ids or ()) for unit in units]
         self.lease.check()
-        self._judge(units, take_back(self.client, asked))
+        self._judge(units, delete_registrations(self.client, asked))
 
     def _judge(self, units: Iterable[DueUnit], verdicts: Mapping[Completion, CompletionVerdict]) -> None:
         self._settle([_settled(unit, verdicts[self._completion(unit)]) for unit in units])
 
     def _due(self) -> list[DueUnit]:
         with self.lease.connect() as connection, connection.cursor(row_factory=class_row(DueUnit)) as cursor:
-            return cursor.execute("select * from outbox.due_completion(%s, %s, %s)", self._slice).fetchall()
+            return cursor.execute("select * from outbox.due_completion(%s, %s, %s)", self.of).fetchall()
 
-    def _settle(self, settled: list[Settled]) -> None:
+    def _settle(self, settled: list[RegistrationState]) -> None:
         with self.lease.connect() as connection:
             connection.execute(
-                "create temporary table verdicts (org_unit_id text, attribute_option_combo_id text, state text,"
-                " is_ours boolean, code text, reason text, primary key (org_unit_id, attribute_option_combo_id))"
-                " on commit drop"
+                "select outbox.settle_completion(%s, %s, %s, %s, %s)", (*self.of, as_json(settled), self.run_id)
             )
-            with connection.cursor().copy("copy verdicts from stdin") as copy:
-                for one in settled:
-                    copy.write_row(astuple(one))
-            connection.execute("select outbox.settle_completion(%s, %s, %s, %s)", (*self._slice, self.run_id))
-        self.done.update(one.state for one in settled)
+        self.done.update(unit.state for unit in settled)
 
     def _completion(self, unit: DueUnit) -> Completion:
         return Completion(self.of.data_set_id, self.of.period, unit.org_unit_id, unit.attribute_option_combo_id)
 
-    @property
-    def _slice(self) -> tuple[str, str, str]:
-        return self.of.target, self.of.data_set_id, self.of.period
 
-
-def _settled(unit: DueUnit, said: CompletionVerdict) -> Settled:
+def _settled(unit: DueUnit, reported: CompletionVerdict) -> RegistrationState:
     state, is_ours = {
         Verdict.STORED: ("registered", True),
-        Verdict.DELETED: ("taken_back", False),
+        Verdict.DELETED: ("deleted", False),
         Verdict.REFUSED: ("refused", not unit.is_wanted),
-    }.get(said.verdict, ("wanted" if unit.is_wanted else "unwanted", True))
-    return Settled(unit.org_unit_id, unit.attribute_option_combo_id, state, is_ours, said.code, said.reason)
+    }.get(reported.verdict, ("wanted" if unit.is_wanted else "to_delete", True))
+    return RegistrationState(
+        unit.org_unit_id, unit.attribute_option_combo_id, state, is_ours, reported.code, reported.reason
+    )
 
 
-def _completed(connection: Connection, of: Slice, done: Counter[str]) -> Completed:
+def _completed(connection: Connection, of: DataSetPeriod, done: Counter[str]) -> Completed:
     """Count what stands in the way of the rest."""
     with connection.cursor(row_factory=class_row(OpenUnits)) as cursor:
-        rows = cursor.execute(
-            "select * from outbox.completion_status(%s, %s, %s)", (of.target, of.data_set_id, of.period)
-        ).fetchall()
-    standing = tuple(row for row in rows if row.state in OPEN_STATES)
-    refused = sum(row.unit_count for row in standing if row.state == "refused")
+        rows = cursor.execute("select * from outbox.completion_status(%s, %s, %s)", of).fetchall()
+    open_units = tuple(row for row in rows if row.state in OPEN_STATES)
+    refused = sum(row.unit_count for row in open_units if row.state == "refused")
     return Completed(
         registered=done["registered"],
-        found=done["found"],
-        taken_back=done["taken_back"],
-        waiting=sum(row.unit_count for row in standing) - refused,
+        registered_by_other=done["registered_by_other"],
+        deleted=done["deleted"],
+        waiting=sum(row.unit_count for row in open_units) - refused,
         refused=refused,
-        open_units=standing,
+        open_units=open_units,
     )

@@ -95,23 +95,27 @@ def due_periods(
         period = parse_period(period_id)
         mark = f"{code}:{period_id}:{today}"
         due[period_id] = DuePeriod(period, value_count, mark, is_beyond=period.start_on < open_from)
-    for one in changed_periods(connection, target, code, data_set, start_on=start_on, today=today):
-        mark = f"{code}:{one.period}:{one.digest}:{one.changed_at and one.changed_at.isoformat()}:{today}"
-        due[one.period] = DuePeriod(parse_period(one.period), one.value_count, mark, is_beyond=False)
-    return sorted(due.values(), key=lambda it: it.period.start_on)
+    for changed in changed_periods(connection, target, code, data_set, start_on=start_on, today=today):
+        changed_at = changed.changed_at and changed.changed_at.isoformat()
+        mark = f"{code}:{changed.period}:{changed.digest}:{changed_at}:{today}"
+        due[changed.period] = DuePeriod(parse_period(changed.period), changed.value_count, mark, is_beyond=False)
+    return sorted(due.values(), key=lambda each: each.period.start_on)
 
 
 def touched_by_last_run(connection: Connection, target: str, catalog: Catalog, code: str) -> list[LatePeriod]:
     """List the past periods that the last run touched for a data set, and those that differ, oldest first."""
-    changed = changed_periods(connection, target, code, catalog.data_sets.of(code))
-    differing = dict.fromkeys(_planned(connection, target, code), 0) | {one.period: one.value_count for one in changed}
-    indicators = [view.name for view in catalog.indicators_of(code)]
-    period_type = catalog.data_sets.of(code).period_type
-    touched = {one.period: one for one in touched_periods(connection, indicators) if one.period_type == period_type}
+    data_set = catalog.data_sets.of(code)
+    changed = {each.period: each.value_count for each in changed_periods(connection, target, code, data_set)}
+    differing = dict.fromkeys(_planned(connection, target, code), 0) | changed
+    touched = {
+        each.period: each
+        for each in touched_periods(connection, [view.name for view in catalog.indicators_of(code)])
+        if each.period_type == data_set.period_type
+    }
     found = []
-    for period in sorted(touched.keys() | {one.period for one in changed}, key=lambda it: parse_period(it).start_on):
-        one = touched.get(period)
-        counts = (one.old_count, one.new_count, one.is_changed) if one else (0, 0, False)
+    for period in sorted(touched.keys() | changed.keys(), key=lambda each: parse_period(each).start_on):
+        rows = touched.get(period)
+        counts = (rows.old_count, rows.new_count, rows.is_changed) if rows else (0, 0, False)
         found.append(LatePeriod(code, period, *counts, differing.get(period)))
     return found
 

@@ -5,17 +5,20 @@ It knows the functions of sql/functions/outbox_batch.sql and outbox_plan.sql; it
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 from psycopg.rows import class_row, dict_row
 
+from opensrp_dhis2.dhis2.imports.row_engine import is_droppable_zero
+from opensrp_dhis2.dhis2.models import ServerVersion
 from opensrp_dhis2.warehouse.database import Connection
+from opensrp_dhis2.warehouse.queries import query
 
 States = dict[str, int]
 
 
-@dataclass(frozen=True)
-class Slice:
+class DataSetPeriod(NamedTuple):
     """One data set and one period of one DHIS2 server: what a report sends."""
 
     target: str
@@ -53,9 +56,18 @@ class SentRow:
     aggregation_type: str | None
     zero_is_significant: bool | None
 
+    def is_dropped_by(self, version: ServerVersion) -> bool:
+        """Return whether this server drops the value: up to 2.42, a zero of an element where zero means nothing."""
+        return version.import_engine == "row" and is_droppable_zero(
+            self.wanted,
+            value_type=self.value_type or "",
+            aggregation_type=self.aggregation_type or "",
+            is_zero_significant=bool(self.zero_is_significant),
+        )
+
 
 @dataclass(frozen=True)
-class RowVerdict:
+class ValueVerdict:
     """What became of one value: `verdict` as `outbox.settle` reads it, with DHIS2's code and what it named."""
 
     row_index: int
@@ -66,67 +78,59 @@ class RowVerdict:
 
 def plan(
     connection: Connection,
-    of: Slice,
+    of: DataSetPeriod,
     *,
     zeros: str,
     is_period_open: bool,
     run_id: str,
     vanished: str = "delete",
     is_beyond: bool = False,
-    reopened: Iterable[str] = (),
+    lock_exception_unit_ids: Iterable[str] = (),
 ) -> States:
-    """Bring the ledger up to what the indicators say now; give the number of values by state.
+    """Bring the ledger up to what the indicators say now; return the number of values by state.
 
-    Args: `is_period_open` by DHIS2, and `reopened` the org units that it takes all the same; `is_beyond` the data set's
+    Args: `is_period_open` by DHIS2, and the org units of which it takes values all the same; `is_beyond` the data set's
         open_periods.
     """
-    _keep_reopened(connection, of, reopened)
-    rows = connection.execute(
+    _keep_lock_exceptions(connection, of, lock_exception_unit_ids)
+    planned = connection.execute(
         "select * from outbox.plan(%s, %s, %s, %s, %s, %s, %s, %s)",
-        (of.target, of.data_set_id, of.period, zeros, vanished, is_period_open, is_beyond, run_id),
+        (*of, zeros, vanished, is_period_open, is_beyond, run_id),
     )
-    return dict(rows.fetchall())
+    return dict(planned.fetchall())
 
 
-def _keep_reopened(connection: Connection, of: Slice, org_unit_ids: Iterable[str]) -> None:
-    place = (of.data_set_id, of.period)
-    connection.execute("delete from lookup.lock_exception where data_set_id = %s and period = %s", place)
-    connection.execute(
-        "insert into lookup.lock_exception select %s, %s, u from unnest(%s::text[]) u",
-        (*place, sorted(set(org_unit_ids))),
-    )
+def _keep_lock_exceptions(connection: Connection, of: DataSetPeriod, org_unit_ids: Iterable[str]) -> None:
+    units = {"data_set_id": of.data_set_id, "period": of.period, "org_unit_ids": sorted(set(org_unit_ids))}
+    connection.execute(query("outbox", "forget_lock_exceptions"), units)
+    connection.execute(query("outbox", "keep_lock_exceptions"), units)
 
 
-def count_next(connection: Connection, of: Slice) -> int:
+def count_next(connection: Connection, of: DataSetPeriod) -> int:
     """Count the pending values that the next requests may carry: those to store, and after them the deletions."""
-    row = connection.execute("select outbox.count_next(%s, %s, %s)", (of.target, of.data_set_id, of.period)).fetchone()
+    row = connection.execute("select outbox.count_next(%s, %s, %s)", of).fetchone()
     return int(row[0]) if row else 0
 
 
 def cut_batch(
-    connection: Connection, of: Slice, at_most: int, run_id: str, *, skip: int = 0, fence: int | None = None
+    connection: Connection, of: DataSetPeriod, at_most: int, run_id: str, *, skip: int = 0, fence: int | None = None
 ) -> Batch | None:
     """Take at most so many pending values into a new batch, behind those skipped; none when nothing is pending."""
     row = connection.execute(
         "select outbox.cut_batch(%s, %s, %s, %s, %s, %s, %s)",
-        (of.target, of.data_set_id, of.period, at_most, skip, run_id, fence),
+        (*of, at_most, skip, run_id, fence),
     ).fetchone()
-    return _batches(connection, "batch_id = %s", row[0])[0] if row and row[0] is not None else None
+    return _batches(connection, of.target, batch_id=row[0])[0] if row and row[0] is not None else None
 
 
 def unsettled_batches(connection: Connection, target: str) -> list[Batch]:
     """List the requests that left without a verdict: a crash, a time-out, a broken connection."""
-    return _batches(connection, "target = %s and state = 'sending' order by batch_id", target)
+    return _batches(connection, target)
 
 
-def _batches(connection: Connection, condition: str, parameter: object) -> list[Batch]:
-    columns = (
-        "batch_id, target, data_set_id, period, import_strategy, value_count, job_id,"
-        " extract(epoch from clock_timestamp() - created_at)::float8 as age_seconds"
-    )
+def _batches(connection: Connection, target: str, batch_id: int | None = None) -> list[Batch]:
     with connection.cursor(row_factory=class_row(Batch)) as cursor:
-        query = f"select {columns} from outbox.batch where {condition}"  # noqa: S608 - both parts are written above
-        return cursor.execute(query, (parameter,)).fetchall()
+        return cursor.execute(query("outbox", "unsettled_batches"), {"target": target, "batch_id": batch_id}).fetchall()
 
 
 def keep_job(connection: Connection, batch: Batch, job_id: str) -> None:
@@ -136,8 +140,8 @@ def keep_job(connection: Connection, batch: Batch, job_id: str) -> None:
 
 def payload(connection: Connection, batch: Batch) -> bytes:
     """Build the request body of a batch, in SQL."""
-    query = "select convert_to(outbox.payload(%s), 'UTF8')"
-    row = connection.execute(query, (batch.batch_id,), binary=True).fetchone()
+    text = "select convert_to(outbox.payload(%s), 'UTF8')"
+    row = connection.execute(text, (batch.batch_id,), binary=True).fetchone()
     return bytes(row[0]) if row else b""
 
 
@@ -149,14 +153,14 @@ def sent_rows(connection: Connection, batch: Batch) -> list[SentRow]:
 
 def combos_with(connection: Connection, option_ids: Iterable[str]) -> set[str]:
     """Return the category option combos that have one of these options."""
-    query = "select category_option_combo_id from lookup.category_option_combo where option_ids && %s"
-    return {combo for (combo,) in connection.execute(query, (sorted(option_ids),))}
+    text = "select category_option_combo_id from lookup.category_option_combo where option_ids && %s"
+    return {combo for (combo,) in connection.execute(text, (sorted(option_ids),))}
 
 
 def settle(
     connection: Connection,
     batch: Batch,
-    verdicts: Iterable[RowVerdict],
+    verdicts: Iterable[ValueVerdict],
     *,
     http_status: int | None,
     note: str,
@@ -168,15 +172,14 @@ def settle(
     Args: `http_status` of DHIS2's own answer, None when there was none: no attempt. `is_proven`: DHIS2 was read back.
     """
     connection.execute(
-        "create temporary table verdicts (row_index integer, verdict text, code text, reason text) on commit drop"
+        "select outbox.settle(%s, %s, %s, %s, %s, %s)",
+        (batch.batch_id, as_json(verdicts), http_status, note, is_proven, run_id),
     )
-    with connection.cursor().copy("copy verdicts from stdin") as copy:
-        for verdict in verdicts:
-            copy.write_row((verdict.row_index, verdict.verdict, verdict.code, verdict.reason))
-    connection.execute(
-        "select outbox.settle(%s, %s, %s, %s, %s)", (batch.batch_id, http_status, note, is_proven, run_id)
-    )
-    connection.execute("drop table verdicts")
+
+
+def as_json(rows: Iterable[object]) -> str:
+    """Return rows as the JSON array that a function of sql/functions/ takes: its members are their fields."""
+    return msgspec.json.encode(list(rows)).decode()
 
 
 def keep_late_writes(connection: Connection, batch: Batch, life_seconds: float) -> None:
@@ -184,29 +187,24 @@ def keep_late_writes(connection: Connection, batch: Batch, life_seconds: float) 
     connection.execute("select outbox.keep_late_writes(%s, make_interval(secs => %s))", (batch.batch_id, life_seconds))
 
 
-def seconds_to_wait(connection: Connection, of: Slice) -> float:
+def seconds_to_wait(connection: Connection, of: DataSetPeriod) -> float:
     """Return the seconds until no request without an answer can overwrite what is pending with another value."""
-    row = connection.execute(
-        "select outbox.seconds_to_wait(%s, %s, %s)", (of.target, of.data_set_id, of.period)
-    ).fetchone()
+    row = connection.execute("select outbox.seconds_to_wait(%s, %s, %s)", of).fetchone()
     return float(row[0]) if row else 0.0
 
 
-def acquit(connection: Connection, batch_ids: list[int], run_id: str) -> None:
+def restore_pending(connection: Connection, batch_ids: list[int], run_id: str) -> None:
     """Put back to pending what these requests refused: it has shown that the values are not to blame."""
-    connection.execute("select outbox.acquit(%s, %s)", (batch_ids, run_id))
+    connection.execute("select outbox.restore_pending(%s, %s)", (batch_ids, run_id))
 
 
-def states(connection: Connection, of: Slice) -> States:
-    """Count the values of one data set and period by state."""
-    rows = connection.execute(
-        "select state, count(*) from outbox.value where target = %s and data_set_id = %s and period = %s group by 1",
-        (of.target, of.data_set_id, of.period),
-    )
-    return dict(rows.fetchall())
+def hold_pending(connection: Connection, of: DataSetPeriod, code: str, run_id: str) -> int:
+    """Write on each pending value why it waits, and return how many there are; the next plan takes the code away."""
+    row = connection.execute("select outbox.hold_pending(%s, %s, %s, %s, %s)", (*of, code, run_id)).fetchone()
+    return int(row[0]) if row else 0
 
 
-def is_period_known(connection: Connection, of: Slice) -> bool:
+def is_period_known(connection: Connection, of: DataSetPeriod) -> bool:
     """Return whether DHIS2 has acknowledged any value of this period: its first request must go alone and small."""
     row = connection.execute(
         "select exists (select from outbox.value where target = %s and period = %s and acknowledged is not null)",

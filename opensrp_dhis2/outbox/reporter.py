@@ -1,37 +1,32 @@
 """One data set reported to one DHIS2 server, period by period, under the server's lock; and what to tell people of it.
 
-It knows the steps of a report; planning and sending stand in ledger.py and push.py.
+It knows the steps of a report; planning and sending stand in ledger.py and delivery.py.
 """
 
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date
 from functools import cached_property
 
 from psycopg.rows import dict_row
 
 from opensrp_dhis2.clock import Clock, machine_clock
-from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.lock_exceptions import reopened_units
+from opensrp_dhis2.dhis2.client import Dhis2Client, SystemInfo
 from opensrp_dhis2.dhis2.periods import Period
 from opensrp_dhis2.errors import OpenSrpDhis2Error
 from opensrp_dhis2.messages.catalogue import catalogue
 from opensrp_dhis2.outbox import ledger
-from opensrp_dhis2.outbox.account import Circumstances, find_obstacle, keep_circumstances, read_circumstances
 from opensrp_dhis2.outbox.completion import Completed, complete_units
-from opensrp_dhis2.outbox.known_data_set import KnownDataSet, closing_code, is_expired, is_open, known_data_set
+from opensrp_dhis2.outbox.data_entry_window import DataEntryWindow, server_day
+from opensrp_dhis2.outbox.delivery import Delivery, end_retry, plan_refusals, push, retry
 from opensrp_dhis2.outbox.late import first_open_on
 from opensrp_dhis2.outbox.lease import Lease, take_lease
-from opensrp_dhis2.outbox.ledger import Slice
+from opensrp_dhis2.outbox.ledger import DataSetPeriod
 from opensrp_dhis2.outbox.pacing import Pace
-from opensrp_dhis2.outbox.proof import await_late_writes, prove
-from opensrp_dhis2.outbox.push import Delivery, push
 from opensrp_dhis2.outbox.request import Sender
-from opensrp_dhis2.outbox.retry import end_retry, plan_refusals, retry
 from opensrp_dhis2.outbox.score import Score, score
-from opensrp_dhis2.outbox.settle import settle_unfinished
+from opensrp_dhis2.outbox.settle import await_late_writes, prove, settle_unfinished
 from opensrp_dhis2.outbox.submission_hours import ANY_HOUR, SubmissionHours
 from opensrp_dhis2.plain_text import markdown_table
 from opensrp_dhis2.views.data_sets import DataSet
@@ -64,8 +59,8 @@ class Report:
         return {name: getattr(self, name) for name in names} | {"completed": self.completed.registered}
 
     def line(self) -> str:
-        said = ", ".join(f"{name} {number}" for name, number in self.counts().items())
-        return f"{self.data_set} {self.period}: {said} ({self.request_count} requests)"
+        counts = ", ".join(f"{name} {number}" for name, number in self.counts().items())
+        return f"{self.data_set} {self.period}: {counts} ({self.request_count} requests)"
 
 
 class Reporter:
@@ -88,48 +83,42 @@ class Reporter:
         self._warehouse, self._client, self._code, self._policy = warehouse, client, code, data_set
         self._run_id, self._pace, self._say = run_id, Pace(batch_size), say
         self._hours, self._clock = hours, clock
-        self.target = client.base_url
-        info = client.system_info()
-        self._version, self._today = info.version, date.fromisoformat(info.server_date[:10])
-        self._is_async = is_async
-        with warehouse.connect() as connection:
-            self._read = known_data_set(connection, code)
+        self.target, self._is_async = client.base_url, is_async
 
     def plan(self, period: Period) -> ledger.States:
-        """Bring the ledger up to the indicators for one period; nothing is sent. Give values by state."""
+        """Bring the ledger up to the indicators for one period; nothing is sent. Return the number of values by state."""
         with self._leased() as lease:
-            expired = is_expired(period, self._known, self._today) and not self._is_open(period)
-            reopened = reopened_units(self._client, self._known.data_set_id, period.id) if expired else []
-            of, is_beyond = self._slice(period), period.start_on < first_open_on(self._policy, self._today)
+            window, of = self._window, self._of(period)
+            is_open, is_beyond = self._is_open(period), period.start_on < first_open_on(self._policy, window.today)
+            lock_exception_unit_ids = window.lock_exception_units(self._client, period)
             with lease.connect() as connection:
-                keep_circumstances(connection, self.target, self._now)
+                window.keep(connection, self.target)
                 end_retry(connection, of, self._run_id)
                 states = ledger.plan(
                     connection,
                     of,
                     zeros=self._policy.zeros,
                     vanished=self._policy.vanished,
-                    is_period_open=self._is_open(period),
+                    is_period_open=is_open,
                     is_beyond=is_beyond,
-                    reopened=reopened,
+                    lock_exception_unit_ids=lock_exception_unit_ids,
                     run_id=self._run_id,
                 )
-                plan_refusals(connection, of, today=self._today, is_beyond=is_beyond)
+                plan_refusals(connection, of, today=window.today, is_beyond=is_beyond)
                 return states
 
     def deliver(self, period: Period, progress: Callable[[Delivery], None] = lambda _: None) -> Report:
         """Send what is pending for one period until every value has a verdict."""
-        started, of = time.monotonic(), self._slice(period)
+        started, of = time.monotonic(), self._of(period)
         with self._leased() as lease:
+            window = self._window
             with lease.connect() as connection:
-                connection.execute(
-                    "select outbox.hand_over(%s, %s, %s, %s)", (of.target, of.data_set_id, of.period, self._run_id)
-                )
-                obstacle = find_obstacle(connection, of, self._run_id, can_write=self._now.can_write)
+                connection.execute("select outbox.transfer_cells(%s, %s, %s, %s)", (*of, self._run_id))
+                obstacle = window.find_obstacle(connection, of, self._run_id)
             if obstacle:
                 raise obstacle
             await_late_writes(lease, of, say=self._say)
-            sender = Sender(lease, self._client, self._version, self._run_id, self._is_async, self._say)
+            sender = Sender(lease, self._client, self._system.version, self._run_id, self._is_async, self._say)
             try:
                 delivery = push(sender, of, self._pace, self._may_send, progress)
                 if not delivery.waiting:
@@ -146,63 +135,56 @@ class Reporter:
     def _may_send(self) -> bool:
         return self._hours.is_open(self._clock())
 
-    def _keep(self, of: Slice, started: float) -> Report:
-        """Keep what the run did so far, in all its tries, and give it."""
+    def _keep(self, of: DataSetPeriod, started: float) -> Report:
+        """Keep what the run did so far, in all its tries, and return it."""
         took = round(time.monotonic() - started, 3)
         names = "sent, accepted, refused, unchanged, withheld, waiting, request_count, seconds"
         query = f"select {names} from outbox.keep_delivery(%s, %s, %s, %s, %s)"  # noqa: S608 - written above
         with self._warehouse.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            kept = cursor.execute(query, (self._run_id, of.target, of.data_set_id, of.period, took)).fetchone()
+            kept = cursor.execute(query, (self._run_id, *of, took)).fetchone()
         return Report(self._code, of.period, **kept or {})
 
-    def _close_discrepancies(self, lease: Lease, of: Slice) -> None:
+    def _close_discrepancies(self, lease: Lease, of: DataSetPeriod) -> None:
         with lease.connect() as connection:
-            connection.execute(
-                "select outbox.close_discrepancies(%s, %s, %s, %s)",
-                (of.target, of.data_set_id, of.period, self._run_id),
-            )
+            connection.execute("select outbox.close_discrepancies(%s, %s, %s, %s)", (*of, self._run_id))
 
     def _complete(self, lease: Lease, period: Period) -> Completed:
         return complete_units(
             lease,
             self._client,
-            self._slice(period),
+            self._of(period),
             policy=self._policy.completion,
             is_period_open=self._is_open(period),
             run_id=self._run_id,
         )
 
     def _is_open(self, period: Period) -> bool:
-        """Return whether DHIS2 takes values of the period from this account; it is asked only where rules alone say no."""
-        if is_open(period, self._known, self._today):
-            return True
-        code = closing_code(
-            period,
-            self._known,
-            self._today,
-            may_edit_expired=self._now.account.has_authority("F_EDIT_EXPIRED"),
-            has_group_import=self._version.has_group_import,
-        )
-        return code is None
+        """Return whether DHIS2 takes values of the period from this account."""
+        return self._window.closing_code(period) is None
 
     @cached_property
-    def _now(self) -> Circumstances:
-        return read_circumstances(self._client, self._read.data_set_id, self._today)
+    def _system(self) -> SystemInfo:
+        return self._client.system_info()
 
-    @property
-    def _known(self) -> KnownDataSet:
-        return self._now.data_set or self._read
+    @cached_property
+    def _cached(self) -> DataEntryWindow:
+        with self._warehouse.connect() as connection:
+            return DataEntryWindow.cached(connection, self._code, server_day(self._system))
+
+    @cached_property
+    def _window(self) -> DataEntryWindow:
+        return DataEntryWindow.live(self._client, self._system, self._cached.data_set_id, instead=self._cached)
 
     @contextmanager
     def _leased(self) -> Iterator[Lease]:
         """Hold the server's lease, with everything settled that an earlier run left open."""
         with take_lease(self._warehouse, self.target, self._run_id) as lease:
-            settle_unfinished(lease, self._client, self._version, self._run_id, say=self._say)
+            settle_unfinished(lease, self._client, self._system.version, self._run_id, say=self._say)
             prove(lease, self._client, self._run_id)
             yield lease
 
-    def _slice(self, period: Period) -> Slice:
-        return Slice(self.target, self._read.data_set_id, period.id)
+    def _of(self, period: Period) -> DataSetPeriod:
+        return DataSetPeriod(self.target, self._cached.data_set_id, period.id)
 
 
 def markdown(reports: Iterable[Report], language: str = "en") -> str:

@@ -1,6 +1,6 @@
 """One request to DHIS2 and what became of its values: sent, read, and settled by reading back where the reply is mute.
 
-It knows one batch at a time; which batch comes next is decided in push.py and pace.py.
+It knows one batch at a time; which batch comes next is decided in delivery.py and pacing.py.
 """
 
 from collections import Counter
@@ -9,21 +9,20 @@ from dataclasses import dataclass
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.imports import job as import_job
-from opensrp_dhis2.dhis2.imports.failed_reply import foreign_answer
-from opensrp_dhis2.dhis2.imports.interpret import interpret
-from opensrp_dhis2.dhis2.imports.verdict import Interpretation, Verdict
-from opensrp_dhis2.dhis2.models import DataValue, Reply, SentValue, ServerVersion
+from opensrp_dhis2.dhis2.imports.interpret import foreign_answer, interpret
+from opensrp_dhis2.dhis2.models import DataValue, Interpretation, Reply, SentValue, ServerVersion, Verdict
 from opensrp_dhis2.errors import Dhis2TimeoutError, Dhis2UnavailableError
+from opensrp_dhis2.http.retry import was_not_read
 from opensrp_dhis2.messages.codes import Level, Reason, level_of
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.lease import Lease
-from opensrp_dhis2.outbox.ledger import Batch, RowVerdict, SentRow
-from opensrp_dhis2.outbox.pacing import Outcome
-from opensrp_dhis2.outbox.settle import can_be_dropped, compare, read_back, settle_by_reading
+from opensrp_dhis2.outbox.ledger import Batch, SentRow, ValueVerdict
+from opensrp_dhis2.outbox.pacing import RequestOutcome
+from opensrp_dhis2.outbox.read_back import read_back
+from opensrp_dhis2.outbox.settle import compare, settle_by_reading
 
 MAX_ATTEMPTS = 3  # answered ones, for a value that goes alone and is taken without being stored
 ACCEPTED = ("stored", "unchanged", "deleted", "dropped")
-BUSY = frozenset({429, 503})  # said before anything was read, also by DHIS2 itself when it starts
 LOST_WRITES = frozenset({Reason.WRITE_LOST, Reason.FLUSH_FAILED, Reason.COUNTS_DISAGREE, Reason.NOTHING_COUNTED})
 STRICT = dict.fromkeys(
     (
@@ -33,7 +32,7 @@ STRICT = dict.fromkeys(
     "true",
 )  # fmt: skip
 
-# what the account may not write is a place: whether it may write anywhere is asked before (account.py)
+# what the account may not write is a place: whether it may write anywhere is asked before (data_entry_window.py)
 _PLACE: dict[str, Callable[[SentRow], tuple[str, ...]]] = {
     "E8011": lambda row: (row.org_unit_id,),
     "E8012": lambda row: (row.category_option_combo_id, row.attribute_option_combo_id),
@@ -44,7 +43,7 @@ _PLACE: dict[str, Callable[[SentRow], tuple[str, ...]]] = {
 class Answer:
     """What became of one request: as a whole, and its values by verdict."""
 
-    outcome: Outcome
+    outcome: RequestOutcome
     verdicts: Counter[str]
     cause: str | None = None  # the one code that speaks for the whole request
     is_about_all: bool = False  # the account or the request itself, so that no other request would fare better
@@ -81,10 +80,8 @@ class Sender:
         except Dhis2UnavailableError as error:
             if self.is_async:
                 raise
-            answer = self._settle_unanswered(batch, is_timeout=isinstance(error, Dhis2TimeoutError))
-        else:
-            answer = self._settle_reply(batch, rows, answered)
-        return answer
+            return self._settle_unanswered(batch, is_timeout=isinstance(error, Dhis2TimeoutError))
+        return self._settle_reply(batch, rows, answered)
 
     def _settle_reply(self, batch: Batch, rows: list[SentRow], answered: Reply | str) -> Answer:
         """Settle what came: an answer of DHIS2 by what it says, anything else like no answer at all."""
@@ -100,7 +97,7 @@ class Sender:
         read = interpret(reply, [_sent_value(row, batch, self.version) for row in rows], self.version)
         is_about_all = _is_about_all(read)
         verdicts = self._verdicts(batch, rows, reply, read, is_about_all=is_about_all)
-        status = None if reply.status in BUSY else reply.status
+        status = None if was_not_read(reply.status) else reply.status
         is_read = Verdict.UNKNOWN in read.tally()
         with self.lease.connect() as connection:
             if any(
@@ -114,7 +111,7 @@ class Sender:
         return _answer(reply, read, Counter(verdict.verdict for verdict in verdicts), is_about_all=is_about_all)
 
     def _post(self, batch: Batch, body: bytes) -> Reply | str:
-        """Send a body and give the answer, or the id of the job that imports it."""
+        """Send a body and return the answer, or the id of the job that imports it."""
         params = _parameters(batch, self.version)
         if self.is_async:
             with self.lease.connect() as connection:
@@ -146,7 +143,7 @@ class Sender:
         )
         verdicts = Counter(verdict.verdict for verdict in found)
         is_silent = is_timeout or verdicts["lost"] + verdicts["blocked"] > 0
-        return Answer(Outcome.SILENT if is_silent else Outcome.TAKEN, verdicts, foreign=foreign)
+        return Answer(RequestOutcome.SILENT if is_silent else RequestOutcome.TAKEN, verdicts, foreign=foreign)
 
     def _named_places(self, read: Interpretation, rows: list[SentRow]) -> set[tuple[str, ...]]:
         """Return the places of a request that DHIS2 names, of category options the combos with one; or its only place."""
@@ -161,36 +158,43 @@ class Sender:
 
     def _verdicts(
         self, batch: Batch, rows: list[SentRow], reply: Reply, read: Interpretation, *, is_about_all: bool
-    ) -> list[RowVerdict]:
+    ) -> list[ValueVerdict]:
         """Return a verdict for each row, from the reply where it speaks, from what DHIS2 holds where it does not."""
         named = self._named_places(read, rows)
         if named:
             return [_judged_by_place(row, read, named) for row in rows]
         if is_about_all:
-            return [RowVerdict(row.row_index, Verdict.BLOCKED.value, read.cause) for row in rows]
-        said = [
-            RowVerdict(row.row_index, one.verdict.value, one.code) for row, one in zip(rows, read.rows, strict=True)
+            return [ValueVerdict(row.row_index, Verdict.BLOCKED.value, read.cause) for row in rows]
+        verdicts = [
+            ValueVerdict(row.row_index, reported.verdict.value, reported.code)
+            for row, reported in zip(rows, read.rows, strict=True)
         ]
         if Verdict.UNKNOWN in read.tally():
-            reading = read_back(self.client, batch.data_set_id, batch.period, rows)
-            there = compare(rows, reading, self.version)
-            said = [seen if one.verdict == Verdict.UNKNOWN else one for one, seen in zip(said, there, strict=True)]
-        is_hopeless = len(rows) == 1 and rows[0].attempt >= MAX_ATTEMPTS and reply.status not in BUSY
-        return [_refused(said[0], rows[0])] if is_hopeless and said[0].verdict in ("blocked", "lost") else said
+            stored = compare(rows, read_back(self.client, batch.data_set_id, batch.period, rows), self.version)
+            verdicts = [
+                seen if reported.verdict == Verdict.UNKNOWN else reported
+                for reported, seen in zip(verdicts, stored, strict=True)
+            ]
+        is_last_try = len(rows) == 1 and rows[0].attempt >= MAX_ATTEMPTS and not was_not_read(reply.status)
+        if is_last_try and verdicts[0].verdict in ("blocked", "lost"):
+            return [_refused(verdicts[0], rows[0])]
+        return verdicts
 
 
-def _judged_by_place(row: SentRow, read: Interpretation, named: set[tuple[str, ...]]) -> RowVerdict:
+def _judged_by_place(row: SentRow, read: Interpretation, named: set[tuple[str, ...]]) -> ValueVerdict:
     is_named = _PLACE[str(read.cause)](row) in named
-    return RowVerdict(row.row_index, (Verdict.REFUSED if is_named else Verdict.BLOCKED).value, read.cause)
+    return ValueVerdict(row.row_index, (Verdict.REFUSED if is_named else Verdict.BLOCKED).value, read.cause)
 
 
-def _refused(said: RowVerdict, row: SentRow) -> RowVerdict:
-    return RowVerdict(said.row_index, Verdict.REFUSED.value, said.code, f"sent {row.attempt} times, never stored")
+def _refused(verdict: ValueVerdict, row: SentRow) -> ValueVerdict:
+    return ValueVerdict(
+        verdict.row_index, Verdict.REFUSED.value, verdict.code, f"sent {row.attempt} times, never stored"
+    )
 
 
 def _parameters(batch: Batch, version: ServerVersion) -> dict[str, str]:
     """Ask the engine before 2.43 to check what 2.43 always checks; it then names each faulty row."""
-    return {"importStrategy": batch.import_strategy} | ({} if version.has_group_import else STRICT)
+    return {"importStrategy": batch.import_strategy} | ({} if version.import_engine == "atomic" else STRICT)
 
 
 def _sent_value(row: SentRow, batch: Batch, version: ServerVersion) -> SentValue:
@@ -199,7 +203,7 @@ def _sent_value(row: SentRow, batch: Batch, version: ServerVersion) -> SentValue
         row.attribute_option_combo_id, row.wanted if row.wanted is not None else row.acknowledged,
         is_deleted=row.wanted is None,
     )  # fmt: skip
-    return SentValue(value, is_droppable_zero=can_be_dropped(row, version))
+    return SentValue(value, is_droppable_zero=row.is_dropped_by(version))
 
 
 def _is_about_all(read: Interpretation) -> bool:
@@ -224,13 +228,15 @@ def _places(read: Interpretation, rows: list[SentRow]) -> set[tuple[str, ...]]:
 
 def _answer(reply: Reply, read: Interpretation, verdicts: Counter[str], *, is_about_all: bool) -> Answer:
     if is_about_all:
-        return Answer(Outcome.TAKEN, verdicts, read.cause, is_about_all=True, is_about_account=read.is_user_cause)
+        return Answer(
+            RequestOutcome.TAKEN, verdicts, read.cause, is_about_all=True, is_about_account=read.is_user_cause
+        )
     if not verdicts["blocked"] and not verdicts["lost"]:
-        return Answer(Outcome.TAKEN, verdicts, read.cause)
-    if reply.status in BUSY:
-        return Answer(Outcome.SILENT, verdicts, read.cause)
+        return Answer(RequestOutcome.TAKEN, verdicts, read.cause)
+    if was_not_read(reply.status):
+        return Answer(RequestOutcome.SILENT, verdicts, read.cause)
     if read.cause == Reason.TOO_LARGE:
-        return Answer(Outcome.TOO_LARGE, verdicts, read.cause)
+        return Answer(RequestOutcome.TOO_LARGE, verdicts, read.cause)
     is_named = verdicts["refused"] > 0
     cause = None if read.cause in LOST_WRITES else read.cause
-    return Answer(Outcome.TAKEN if is_named else Outcome.NAMELESS, verdicts, cause)
+    return Answer(RequestOutcome.TAKEN if is_named else RequestOutcome.NAMELESS, verdicts, cause)

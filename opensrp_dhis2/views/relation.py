@@ -11,11 +11,7 @@ from psycopg.sql import SQL
 
 from opensrp_dhis2.views.relation_sql import relation
 from opensrp_dhis2.warehouse.database import Connection
-
-FUNCTIONS = (
-    "select md5(coalesce(string_agg(pg_get_functiondef(oid), '' order by oid::regprocedure::text), '')) from pg_proc"
-    " where pronamespace = 'fhir'::regnamespace"
-)
+from opensrp_dhis2.warehouse.queries import query
 
 
 @dataclass(frozen=True)
@@ -33,22 +29,13 @@ class Relation:
 def read_relations(connection: Connection) -> dict[str, Relation]:
     """Return what was built, by name, and is still there."""
     with connection.cursor(row_factory=class_row(Relation)) as cursor:
-        rows = cursor.execute(
-            "select name, kind, checksum, load_id, inputs, row_count from warehouse.relation"
-            " where to_regclass(name) is not null"
-        ).fetchall()
+        rows = cursor.execute(query("relation", "built")).fetchall()
     return {row.name: row for row in rows}
 
 
 def record(connection: Connection, row: Relation) -> None:
     """Note what was built just now, in the transaction that built it."""
-    connection.execute(
-        "insert into warehouse.relation (name, kind, checksum, load_id, inputs, row_count)"
-        " values (%s, %s, %s, %s, %s, %s) on conflict (name) do update set kind = excluded.kind,"
-        " checksum = excluded.checksum, load_id = excluded.load_id, inputs = excluded.inputs,"
-        " row_count = excluded.row_count, built_at = now()",
-        (row.name, row.kind, row.checksum, row.load_id, row.inputs, row.row_count),
-    )
+    connection.execute(query("relation", "record"), vars(row))
 
 
 def forget(connection: Connection, name: str) -> None:
@@ -61,16 +48,16 @@ def digest(*parts: object) -> str:
 
 def functions_digest(connection: Connection) -> str:
     """Digest the fhir.* functions: what they say is part of every view's definition."""
-    return str(scalar(connection, FUNCTIONS))
+    return str(scalar(connection, query("relation", "functions_digest")))
 
 
 def content_digest(connection: Connection, name: str) -> str:
     """Digest the rows of a small table, whatever their order."""
-    query = SQL("select concat_ws(' ', count(*), sum(hashtextextended(t::text, 0))) from {} as t")
-    return str(scalar(connection, query.format(relation(name)).as_string(connection)))
+    rows = SQL("select concat_ws(' ', count(*), sum(hashtextextended(t::text, 0))) from {} as t")
+    return str(scalar(connection, rows.format(relation(name)).as_string(connection)))
 
 
-def scalar(connection: Connection, query: str) -> object:
+def scalar(connection: Connection, text: str) -> object:
     """Run a query of one row and one column."""
-    row = connection.execute(query).fetchone()
+    row = connection.execute(text).fetchone()
     return row[0] if row else None

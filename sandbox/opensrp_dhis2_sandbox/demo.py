@@ -104,8 +104,8 @@ def check_writable(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        mine = [folder, *(one for one in folder.iterdir() if not one.name.startswith((".postgres", "postgres")))]
-        locked = next((one for one in mine if not os.access(one, os.W_OK)), None)
+        mine = [folder, *(path for path in folder.iterdir() if not path.name.startswith((".postgres", "postgres")))]
+        locked = next((path for path in mine if not os.access(path, os.W_OK)), None)
     except OSError:
         locked = folder
     if locked:

@@ -49,8 +49,8 @@ class Server:
     now: datetime
 
     @property
-    def is_new(self) -> bool:
-        return self.version.has_group_import
+    def is_atomic(self) -> bool:
+        return self.version.import_engine == "atomic"
 
 
 def read_recording(path: Path, metadata: Json) -> tuple[Server, Iterator[Case]]:

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from opensrp_dhis2.dhis2.imports.interpret import interpret
-from opensrp_dhis2.dhis2.imports.verdict import Verdict
-from opensrp_dhis2.dhis2.models import DataValue, SentValue
-from opensrp_dhis2.dhis2.zero_rule import is_droppable_zero
-from opensrp_dhis2_sandbox.dhis2 import new_checks, new_engine, old_checks, old_engine
+from opensrp_dhis2.dhis2.imports.row_engine import is_droppable_zero
+from opensrp_dhis2.dhis2.models import DataValue, SentValue, Verdict
+from opensrp_dhis2_sandbox.dhis2 import atomic_checks, atomic_engine, row_checks, row_engine
+from opensrp_dhis2_sandbox.dhis2.atomic_decode import apply_payload_options
 from opensrp_dhis2_sandbox.dhis2.imports import Circumstances, Json, Key, RefusedRequest, text_or_none
 from opensrp_dhis2_sandbox.dhis2.metadata import DEFAULT_OPTION_COMBO_ID, User
-from opensrp_dhis2_sandbox.dhis2.new_decode import apply_payload_options
 from opensrp_dhis2_sandbox.dhis2.options import ImportOptions, read_options, with_payload_schemes
 from opensrp_dhis2_sandbox.dhis2.periods import parse_period
 from opensrp_dhis2_sandbox.recording import Case, Server, State
@@ -65,6 +64,15 @@ def judge(case: Case, server: Server) -> list[JudgedRow]:
     return judged
 
 
+def is_like_ours(case: Case, server: Server) -> bool:
+    """Return whether the product could send this request: with its options, each cell once, and no blank text."""
+    options = _options(case, server)
+    wanted = [_wanted(row, case.body, options, server) for row in case.rows]
+    cells = Counter(row.key for row in wanted if row.key)
+    has_blank = any(not (row.value or "").strip() and not row.is_deletion for row in wanted)
+    return _has_our_options(case, options) and max(cells.values(), default=1) == 1 and not has_blank
+
+
 def allowed_verdicts(wanted: Wanted, before: State, after: State) -> tuple[Verdict, ...]:
     """List the verdicts on a row that agree with what stood and what stands, the one that says most first.
 
@@ -86,8 +94,8 @@ def allowed_verdicts(wanted: Wanted, before: State, after: State) -> tuple[Verdi
 def _options(case: Case, server: Server) -> ImportOptions | None:
     """Read the options of query and payload together; None when DHIS2 would refuse them."""
     try:
-        options = read_options(case.query, is_new=server.is_new)
-        if not server.is_new:
+        options = read_options(case.query, is_atomic=server.is_atomic)
+        if not server.is_atomic:
             return with_payload_schemes(case.body, options)
         apply_payload_options(case.body, options)
     except RefusedRequest:
@@ -103,14 +111,14 @@ def _wanted(row: Any, body: Json, options: ImportOptions | None, server: Server)
     if key is None:
         return Wanted(None, value, is_deletion, is_droppable_zero=False)
     element = server.metadata.objects["dataElements"][key.data_element]
-    normalise = new_checks.normalise if server.is_new else old_checks.normalise
+    normalise = atomic_checks.normalise if server.is_atomic else row_checks.normalise
     is_zero = is_droppable_zero(
         value,
         value_type=element["valueType"],
         aggregation_type=element.get("aggregationType", ""),
         is_zero_significant=bool(element.get("zeroIsSignificant")),
     )
-    return Wanted(key, normalise(value, element["valueType"]), is_deletion, is_zero and not server.is_new)
+    return Wanted(key, normalise(value, element["valueType"]), is_deletion, is_zero and not server.is_atomic)
 
 
 def _cell(row: Json, body: Json, options: ImportOptions, server: Server) -> Key | None:
@@ -119,7 +127,7 @@ def _cell(row: Json, body: Json, options: ImportOptions, server: Server) -> Key 
     for member, (own, shared) in _given(row, body).items():
         if own is None and shared is None and member.endswith("OptionCombo"):
             parts.append(DEFAULT_OPTION_COMBO_ID)
-        elif server.is_new:
+        elif server.is_atomic:
             parts.append(_find(member, own or shared, options, server))
         else:  # a header that can be read wins
             parts.append(_find(member, shared, options, server) or _find(member, own, options, server))
@@ -132,29 +140,28 @@ def _given(row: Json, body: Json) -> dict[str, tuple[str | None, str | None]]:
 
 
 def _find(member: str, text: str | None, options: ImportOptions, server: Server) -> str | None:
-    text = text if server.is_new or text is None else text.strip()
+    text = text if server.is_atomic or text is None else text.strip()
     if not text:
         return None
     if member == "period":
         period = parse_period(text)
         return period.iso if period else None
     # before 2.43 one scheme serves both combos
-    named = member if server.is_new else member.replace("attribute", "category")
+    named = member if server.is_atomic else member.replace("attribute", "category")
     return server.metadata.find_id(_PARTS[member], options.scheme(f"{named}IdScheme"), text)
 
 
 def _interpreted(case: Case, wanted: list[Wanted], options: ImportOptions | None, server: Server) -> list[Verdict]:
-    asked = dict(case.query)
-    if options is not None:
-        asked |= {"dryRun": str(_is_dry_run(case, options)).lower(), "importStrategy": options.strategy}
+    if not _has_our_options(case, options):
+        return [Verdict.UNKNOWN] * len(wanted)
     sent = [_sent(row, case.body, each, server) for row, each in zip(case.rows, wanted, strict=True)]
-    return [row.verdict for row in interpret(case.reply, sent, server.version, asked=asked).rows]
+    return [row.verdict for row in interpret(case.reply, sent, server.version).rows]
 
 
 def _sent(row: Any, body: Json, wanted: Wanted, server: Server) -> SentValue:
     """Write a row as our client would send it: by ids where they are found, else by what stood there."""
     row = row if isinstance(row, dict) else {}
-    found = (own or shared if server.is_new else shared or own for own, shared in _given(row, body).values())
+    found = (own or shared if server.is_atomic else shared or own for own, shared in _given(row, body).values())
     key = wanted.key or Key(*(text or "" for text in found))
     return SentValue(DataValue(*key, text_or_none(row, "value"), wanted.is_deletion), wanted.is_droppable_zero)
 
@@ -169,11 +176,18 @@ def forecast_state(case: Case, options: ImportOptions | None, server: Server) ->
         return None
     if options is None or _is_dry_run(case, options) or not user.has("F_DATAVALUE_ADD"):
         return case.before
-    import_values = new_engine.import_values if server.is_new else old_engine.import_values
+    import_values = atomic_engine.import_values if server.is_atomic else row_engine.import_values
     try:
         return {**case.before, **import_values(case.body, options, _circumstances(case, user, server)).writes}
     except RefusedRequest:
         return case.before
+
+
+def _has_our_options(case: Case, options: ImportOptions | None) -> bool:
+    """Return whether the product asks so: it tries nothing out, and creates, changes and deletes."""
+    if options is None:
+        return True  # DHIS2 refuses it, whoever sends it
+    return not _is_dry_run(case, options) and options.strategy in ("CREATE_AND_UPDATE", "DELETE")
 
 
 def _is_dry_run(case: Case, options: ImportOptions) -> bool:

@@ -59,13 +59,13 @@ returns text language sql stable set work_mem = '128MB' as $$
   group by b.batch_id
 $$;
 
--- Write the verdicts of a batch. `verdicts`: a temporary table (row_index, verdict, code, reason) made by the caller.
+-- Write the verdicts of a batch and close it. `verdicts`: an array of {row_index, verdict, code, reason}.
 -- stored, unchanged, deleted: DHIS2 has it so; dropped: it keeps no such zero; blocked, lost: to be sent again.
 -- A request that DHIS2 itself did not answer (status null) is no attempt: an outage says nothing of a value.
 -- The run that settles signs for it, which may be a later one than the run that sent.
-create or replace function outbox.settle(of_batch bigint, status integer, said text, is_proven boolean, by_run text)
-returns void language plpgsql as $$
-begin
+create or replace function outbox.settle(of_batch bigint, verdicts jsonb, status integer, message text, is_proven boolean,
+  by_run text)
+returns void language sql as $$
   update outbox.value v
   set state = case
       when r.verdict in ('stored', 'unchanged', 'deleted') then
@@ -75,17 +75,18 @@ begin
       else 'pending' end,
     acknowledged = case
       when r.verdict in ('stored', 'unchanged', 'deleted', 'dropped') then v.wanted else v.acknowledged end,
-    code = outbox.word(r.code), run_id = by_run,
-    reason = coalesce(r.reason, nullif(r.code, outbox.word(r.code))),  -- what this engine called it
+    code = outbox.unified_code(r.code), run_id = by_run,
+    reason = coalesce(r.reason, nullif(r.code, outbox.unified_code(r.code))),  -- what this engine called it
     attempt = v.attempt - case when v.attempt > 0 and status is null and r.verdict in ('blocked', 'lost')
       then 1 else 0 end,
     settled_at = case when r.verdict in ('blocked', 'lost') then null else now() end
-  from verdicts r
+  from jsonb_to_recordset(verdicts) r (row_index integer, verdict text, code text, reason text)
   where v.batch_id = of_batch and v.state = 'sending' and v.row_index = r.row_index;
-  update outbox.batch set state = 'settled', settled_at = now(), http_status = status, note = said,
+
+  update outbox.batch set state = 'settled', settled_at = now(), http_status = status, note = message,
     proven_at = case when is_proven then now() end
   where batch_id = of_batch;
-end $$;
+$$;
 
 -- The values of a batch in the order of its payload.
 create or replace function outbox.sent_row(of_batch bigint)
@@ -108,9 +109,20 @@ returns bigint language sql stable as $$
   where target = to_target and data_set_id = of_data_set and period = of_period and state = 'pending'
 $$;
 
--- Take back the refusals of some requests, when it has shown that their values are not to blame.
-create or replace function outbox.acquit(of_batches bigint[], by_run text)
+-- Put back to pending what some requests refused, when it has shown that their values are not to blame.
+create or replace function outbox.restore_pending(of_batches bigint[], by_run text)
 returns void language sql as $$
   update outbox.value set state = 'pending', settled_at = null, reason = null, run_id = by_run
   where batch_id = any (of_batches) and state = 'refused'
+$$;
+
+-- Write on each pending value why it waits, and return how many there are; the next plan takes the code away again.
+create or replace function outbox.hold_pending(to_target text, of_data_set text, of_period text, of_code text, by_run text)
+returns bigint language sql as $$
+  with held as (
+    update outbox.value set code = of_code, reason = null, run_id = by_run
+    where target = to_target and data_set_id = of_data_set and period = of_period and state = 'pending'
+    returning 1
+  )
+  select count(*) from held
 $$;

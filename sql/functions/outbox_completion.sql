@@ -30,7 +30,7 @@ language sql stable as $$
       select from lookup.category_option_combo c
       join lookup.category_option p on p.category_option_id = any (c.option_ids) and p.can_write is false
       where c.category_option_combo_id = o.category_option_combo_id)
-  ), there as materialized (
+  ), filled_in as materialized (
     select v.org_unit_id, v.attribute_option_combo_id, v.data_element_id, v.category_option_combo_id
     from outbox.value v
     where v.target = to_target and v.data_set_id = of_data_set and v.period = of_period
@@ -45,7 +45,7 @@ language sql stable as $$
   join outbox.reporting_unit r on r.target = to_target and r.data_set_id = of_data_set and r.period = of_period
     and r.is_complete
   where not exists (
-    select from there t
+    select from filled_in t
     where t.org_unit_id = r.org_unit_id and t.attribute_option_combo_id = r.attribute_option_combo_id
       and t.data_element_id = c.data_element_id
       and t.category_option_combo_id = coalesce(c.category_option_combo_id, t.category_option_combo_id))
@@ -63,7 +63,7 @@ select
 from outbox.discrepancy d
 inner join outbox.value v using (target, data_set_id, period, data_element_id, org_unit_id, category_option_combo_id,
   attribute_option_combo_id)
-where d.resolved_at is null and d.kind = 'silent_drop' and v.wanted is not null;
+where d.resolved_at is null and d.kind = 'missing_in_dhis2' and v.wanted is not null;
 
 -- What DHIS2 lacks of units whose values were all delivered: one row a unit, with the first elements by their names.
 create or replace function outbox.completion_lack(to_target text, of_data_set text, of_period text, filled jsonb)
@@ -89,79 +89,80 @@ language sql stable as $$
   order by l.org_unit_id, l.attribute_option_combo_id, l.code desc
 $$;
 
--- Bring completions up to the values: what is complete is wanted, and what is complete no longer is unwanted where
--- completions are kept in step. A unit of which DHIS2 lacks a value is withheld, and judged afresh each time. A closed
--- period is not completed; what was refused waits until something changes. `filled`: as in compulsory_gap.
-create or replace function outbox.plan_completion(to_target text, of_data_set text, of_period text, is_in_step boolean,
-  is_period_open boolean, filled jsonb, by_run text)
-returns void language plpgsql as $$
-begin
-  create temporary table unit_now on commit drop as
-  select r.org_unit_id, r.attribute_option_combo_id, r.is_complete as is_delivered,
-    r.is_complete and l.code is null as is_complete, l.code, l.reason,
-    md5(concat_ws('|', r.settled, is_period_open, d, u, a.org_unit_id is not null, l.code, l.reason)) as basis
+-- How far each unit is by its values and by what DHIS2 lacks. `basis`: what a refusal would rest on.
+create or replace function outbox.judged_unit(to_target text, of_data_set text, of_period text, is_period_open boolean,
+  filled jsonb)
+returns table (org_unit_id text, attribute_option_combo_id text, is_delivered boolean, is_complete boolean, code text,
+  reason text, basis text)
+language sql stable as $$
+  select r.org_unit_id, r.attribute_option_combo_id, r.is_complete, r.is_complete and l.code is null, l.code, l.reason,
+    md5(concat_ws('|', r.settled, is_period_open, d, u, a.org_unit_id is not null, l.code, l.reason))
   from outbox.reporting_unit r
   left join outbox.completion_lack(to_target, of_data_set, of_period, filled) l
     using (org_unit_id, attribute_option_combo_id)
   left join lookup.data_set d using (data_set_id)
   left join lookup.org_unit u using (org_unit_id)
   left join lookup.data_set_org_unit a using (data_set_id, org_unit_id)
-  where r.target = to_target and r.data_set_id = of_data_set and r.period = of_period;
-  alter table unit_now add primary key (org_unit_id, attribute_option_combo_id);  -- statistics may lag behind both
-  analyze unit_now;
+  where r.target = to_target and r.data_set_id = of_data_set and r.period = of_period
+$$;
 
-  delete from outbox.completion c
-  using unit_now n
-  where c.target = to_target and c.data_set_id = of_data_set and c.period = of_period
-    and (n.org_unit_id, n.attribute_option_combo_id) = (c.org_unit_id, c.attribute_option_combo_id)
-    and not n.is_delivered and not c.is_ours and c.state in ('wanted', 'refused', 'withheld');
-
-  update outbox.completion c
-  set state = s.state, code = s.code, reason = s.reason, basis = s.basis, attempt = 0, run_id = by_run,
-    wanted_at = now(), settled_at = case s.state when 'withheld' then now() end
-  from (
-    select n.org_unit_id, n.attribute_option_combo_id, n.basis, f.state,
-      case when f.state <> 'wanted' and n.is_delivered then n.code end as code,
-      case when f.state <> 'wanted' and n.is_delivered then n.reason end as reason
+-- Bring completions up to the values: what is complete is wanted, and what is complete no longer is to be deleted where
+-- completions are kept in step. A unit of which DHIS2 lacks a value is withheld, and judged afresh each time. A closed
+-- period is not completed; what was refused waits until something changes. `filled`: as in compulsory_gap.
+create or replace function outbox.plan_completion(to_target text, of_data_set text, of_period text, is_in_step boolean,
+  is_period_open boolean, filled jsonb, by_run text)
+returns void language sql set enable_nestloop = off as $$  -- statistics may lag
+  with unit as materialized (
+    select j.* from outbox.judged_unit(to_target, of_data_set, of_period, is_period_open, filled) j
+  ), forgotten as (
+    delete from outbox.completion c
+    using unit n
+    where c.target = to_target and c.data_set_id = of_data_set and c.period = of_period
+      and n.org_unit_id = c.org_unit_id and n.attribute_option_combo_id = c.attribute_option_combo_id
+      and not n.is_delivered and not c.is_ours and c.state in ('wanted', 'refused', 'withheld')
+  ), next as (
+    select n.org_unit_id, n.attribute_option_combo_id, n.basis,
+      outbox.next_completion(o.state, o.is_ours, n.is_complete, n.is_delivered, o.basis <> n.basis, is_in_step) as state,
+      case when n.is_delivered then n.code end as code, case when n.is_delivered then n.reason end as reason
     from outbox.completion o
-    join unit_now n using (org_unit_id, attribute_option_combo_id)
-    cross join lateral outbox.next_completion(o.state, o.is_ours, n.is_complete, n.is_delivered, o.basis <> n.basis,
-      is_in_step) f (state)
+    join unit n using (org_unit_id, attribute_option_combo_id)
     where o.target = to_target and o.data_set_id = of_data_set and o.period = of_period
-  ) s
-  where c.target = to_target and c.data_set_id = of_data_set and c.period = of_period
-    and (s.org_unit_id, s.attribute_option_combo_id) = (c.org_unit_id, c.attribute_option_combo_id)
-    and s.state is not null and (c.state, c.basis) <> (s.state, s.basis);
-
+  ), moved as (
+    update outbox.completion c
+    set state = s.state, code = case when s.state <> 'wanted' then s.code end,
+      reason = case when s.state <> 'wanted' then s.reason end, basis = s.basis, attempt = 0, run_id = by_run,
+      wanted_at = now(), settled_at = case s.state when 'withheld' then now() end
+    from next s
+    where c.target = to_target and c.data_set_id = of_data_set and c.period = of_period
+      and s.org_unit_id = c.org_unit_id and s.attribute_option_combo_id = c.attribute_option_combo_id
+      and s.state is not null and (c.state, c.basis) <> (s.state, s.basis)
+  )
   insert into outbox.completion (target, data_set_id, period, org_unit_id, attribute_option_combo_id, state, code,
     reason, basis, run_id, settled_at)
   select to_target, of_data_set, of_period, n.org_unit_id, n.attribute_option_combo_id,
     case when n.is_complete then 'wanted' else 'withheld' end, n.code, n.reason, n.basis, by_run,
     case when not n.is_complete then now() end
-  from unit_now n
+  from unit n
   where n.is_delivered
   on conflict do nothing;
 
-  if not is_period_open then
-    update outbox.completion c
-    set state = 'refused', code = 'E8030', settled_at = now(), run_id = by_run
-    where c.target = to_target and c.data_set_id = of_data_set and c.period = of_period
-      and c.state = 'wanted' and not c.is_ours;
-  end if;
-  drop table unit_now;
-end $$;
+  update outbox.completion c
+  set state = 'refused', code = 'E8030', settled_at = now(), run_id = by_run
+  where c.target = to_target and c.data_set_id = of_data_set and c.period = of_period
+    and c.state = 'wanted' and not c.is_ours and not is_period_open;
+$$;
 
 -- Where a completion goes from where it stands; null: it stays. `is_ours`: a registration of ours may stand in DHIS2.
 create or replace function outbox.next_completion(state text, is_ours boolean, is_complete boolean, is_delivered boolean,
   is_changed boolean, is_in_step boolean)
 returns text language sql immutable parallel safe as $$
   select case
-    when is_complete and state in ('wanted', 'unwanted', 'taken_back', 'withheld') then 'wanted'
+    when is_complete and state in ('wanted', 'to_delete', 'deleted', 'withheld') then 'wanted'
     when is_complete and state = 'refused' and (is_ours or is_changed) then 'wanted'
     when is_complete then null
-    when is_ours and state in ('wanted', 'unwanted') then 'unwanted'
-    when is_ours and is_in_step and (state = 'registered' or (state = 'refused' and is_changed)) then 'unwanted'
-    when is_delivered and not is_ours and state in ('wanted', 'refused', 'taken_back', 'withheld') then 'withheld'
+    when is_ours and state in ('wanted', 'to_delete') then 'to_delete'
+    when is_ours and is_in_step and (state = 'registered' or (state = 'refused' and is_changed)) then 'to_delete'
+    when is_delivered and not is_ours and state in ('wanted', 'refused', 'deleted', 'withheld') then 'withheld'
   end
 $$;
 
@@ -176,7 +177,7 @@ language sql stable as $$
   left join lookup.category_option_combo o on o.category_option_combo_id = c.attribute_option_combo_id
   left join lookup.category_combo m on m.category_combo_id = o.category_combo_id and not m.is_default
   where c.target = to_target and c.data_set_id = of_data_set and c.period = of_period
-    and c.state in ('wanted', 'unwanted')
+    and c.state in ('wanted', 'to_delete')
   order by c.org_unit_id, c.attribute_option_combo_id
 $$;
 
@@ -184,24 +185,25 @@ $$;
 create or replace function outbox.begin_completion(to_target text, of_data_set text, of_period text, by_run text)
 returns void language sql as $$
   update outbox.completion set is_ours = true, attempt = attempt + 1, run_id = by_run
-  where target = to_target and data_set_id = of_data_set and period = of_period and state in ('wanted', 'unwanted')
+  where target = to_target and data_set_id = of_data_set and period = of_period and state in ('wanted', 'to_delete')
 $$;
 
--- Write what became of some units; one that was taken back for what DHIS2 lacks is withheld. `verdicts`: a temporary table (org_unit_id, attribute_option_combo_id, state,
--- is_ours, code, reason) made by the caller.
-create or replace function outbox.settle_completion(to_target text, of_data_set text, of_period text, by_run text)
-returns void language plpgsql as $$
-begin
+-- Write what became of some units; one that was deleted for what DHIS2 lacks is withheld. `verdicts`: an array of
+-- {org_unit_id, attribute_option_combo_id, state, is_ours, code, reason}.
+create or replace function outbox.settle_completion(to_target text, of_data_set text, of_period text, verdicts jsonb,
+  by_run text)
+returns void language sql as $$
   update outbox.completion c
-  set state = case when v.state = 'taken_back' and c.code is not null then 'withheld' else v.state end,
+  set state = case when v.state = 'deleted' and c.code is not null then 'withheld' else v.state end,
     is_ours = v.is_ours, run_id = by_run,
-    code = case when v.state in ('taken_back', 'unwanted') then coalesce(c.code, v.code) else v.code end,
-    reason = case when v.state in ('taken_back', 'unwanted') then coalesce(c.reason, v.reason) else v.reason end,
-    settled_at = case when v.state not in ('wanted', 'unwanted') then now() end
-  from verdicts v
+    code = case when v.state in ('deleted', 'to_delete') then coalesce(c.code, v.code) else v.code end,
+    reason = case when v.state in ('deleted', 'to_delete') then coalesce(c.reason, v.reason) else v.reason end,
+    settled_at = case when v.state not in ('wanted', 'to_delete') then now() end
+  from jsonb_to_recordset(verdicts) v (org_unit_id text, attribute_option_combo_id text, state text, is_ours boolean,
+    code text, reason text)
   where c.target = to_target and c.data_set_id = of_data_set and c.period = of_period
-    and (v.org_unit_id, v.attribute_option_combo_id) = (c.org_unit_id, c.attribute_option_combo_id);
-end $$;
+    and v.org_unit_id = c.org_unit_id and v.attribute_option_combo_id = c.attribute_option_combo_id
+$$;
 
 -- Put refused completions back to where they are asked again, once a person has mended the cause; the next report asks.
 create or replace function outbox.requeue_completion(of_target text, of_data_set_code text, of_period text, of_code text,
@@ -235,7 +237,7 @@ language sql stable as $$
       select from outbox.completion c
       where c.target = r.target and c.data_set_id = r.data_set_id and c.period = r.period
         and c.org_unit_id = r.org_unit_id and c.attribute_option_combo_id = r.attribute_option_combo_id
-        and c.state <> 'taken_back')
+        and c.state <> 'deleted')
   group by 2
   order by 1, 2, 3
 $$;
@@ -273,6 +275,6 @@ returns table (period text) language sql stable as $$
       when 'refused' then c.basis = ''
       when 'registered' then is_in_step and c.is_ours and m.is_missing is true
       when 'withheld' then c.code = 'E7605' or m.is_missing is null
-      else c.state in ('wanted', 'unwanted')
+      else c.state in ('wanted', 'to_delete')
     end
 $$;

@@ -49,7 +49,7 @@ $$;
 -- an answer would have written.
 create or replace function outbox.unproven_value(of_target text, of_data_set text, of_period text, by_then timestamptz)
 returns table (value_id bigint, data_element_id text, org_unit_id text, category_option_combo_id text,
-  attribute_option_combo_id text, wanted text, acknowledged text, state text, is_told boolean, late_values text[])
+  attribute_option_combo_id text, wanted text, acknowledged text, state text, is_reported boolean, late_values text[])
 language sql stable as $$
   with late as (
     select w.value_id, array_agg(w.value) as late_values
@@ -57,7 +57,7 @@ language sql stable as $$
     where b.target = of_target and b.data_set_id = of_data_set and b.period = of_period
       and b.read_again_at <= by_then
     group by w.value_id
-  ), told as (
+  ), reported as (
     select v.value_id
     from outbox.batch b join outbox.value v using (batch_id)
     where b.target = of_target and b.data_set_id = of_data_set and b.period = of_period and b.state = 'settled'
@@ -66,11 +66,11 @@ language sql stable as $$
   )
   select v.value_id, v.data_element_id, v.org_unit_id, v.category_option_combo_id, v.attribute_option_combo_id, v.wanted,
     v.acknowledged, v.state, t.value_id is not null, coalesce(l.late_values, '{}')
-  from late l full join told t using (value_id) join outbox.value v using (value_id)
+  from late l full join reported t using (value_id) join outbox.value v using (value_id)
   where v.state <> 'sending'
 $$;
 
--- Settle what was read back: `stored` is what DHIS2 holds of the values that are not as they were told (null: nothing).
+-- Settle what was read back: `stored` is what DHIS2 holds of the values that are not as they were reported (null: nothing).
 -- Where an answer was found untrue nothing that was refused with it is believed: it is sent again. Its own request may
 -- still be on its way.
 create or replace function outbox.settle_proof(of_target text, of_data_set text, of_period text, value_ids bigint[],

@@ -18,7 +18,7 @@ left join lookup.category_option_combo a on d.attribute_option_combo_id = a.cate
 -- What people see of the ledger: its values by name, and what one run left behind, for the commands and the page.
 
 -- Where a value stands, in one word more than its state: withheld for good, because the period is closed.
-create or replace function outbox.standing(state text, code text)
+create or replace function outbox.shown_state(state text, code text)
 returns text language sql immutable parallel safe as $$
   select case when state = 'withheld' and code in ('E8030', 'beyond_open_periods') then 'closed' else state end
 $$;
@@ -42,7 +42,7 @@ select
   a.name as attribute_option_combo,
   v.wanted,
   v.acknowledged,
-  outbox.standing(v.state, v.code) as state,
+  outbox.shown_state(v.state, v.code) as state,
   v.code,
   v.reason,
   v.attempt,
@@ -66,8 +66,8 @@ returns setof outbox.value language sql stable as $$
     and (of_data_set is null or v.data_set_id in (
       select of_data_set union all select s.data_set_id from lookup.data_set s where s.code = of_data_set))
     and (of_period is null or v.period = of_period)
-    and (of_state is null or of_state in (v.state, outbox.standing(v.state, v.code)))
-    and (of_code is null or outbox.word(v.code) = outbox.word(of_code))
+    and (of_state is null or of_state in (v.state, outbox.shown_state(v.state, v.code)))
+    and (of_code is null or outbox.unified_code(v.code) = outbox.unified_code(of_code))
     and (of_org_unit is null or v.org_unit_id in (
       select of_org_unit union all select u.org_unit_id from lookup.org_unit u where u.code = of_org_unit))
     and (of_data_element is null or v.data_element_id in (
@@ -102,7 +102,7 @@ select
   v.target,
   coalesce(s.code, v.data_set_id) as data_set,
   v.period,
-  outbox.standing(v.state, v.code) as state,
+  outbox.shown_state(v.state, v.code) as state,
   v.code,
   count(*) as value_count,
   max(v.settled_at) as settled_at

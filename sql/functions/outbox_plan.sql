@@ -39,15 +39,15 @@ returns text[] language sql stable as $$
 $$;
 
 -- A cell of DHIS2 knows no data set: what another one wants there is not deleted by the one that wants it no more. It
--- hands over what DHIS2 holds, and is withdrawn without a request.
-create or replace function outbox.hand_over(to_target text, of_data_set text, of_period text, by_run text)
+-- gives up what DHIS2 holds there to its new owner, and is withdrawn without a request.
+create or replace function outbox.transfer_cells(to_target text, of_data_set text, of_period text, by_run text)
 returns void language plpgsql as $$
 declare
   others text[] := outbox.other_data_sets(to_target, of_data_set);
 begin
   if others = '{}' then return; end if;
-  with given as materialized (
-    select v.value_id, v.acknowledged, o.value_id as heir_id
+  with transfer as materialized (
+    select v.value_id, v.acknowledged, o.value_id as new_owner_id
     from outbox.value v
     join outbox.value o on o.target = v.target and o.data_set_id = any (others) and o.period = v.period
       and o.data_element_id = v.data_element_id and o.org_unit_id = v.org_unit_id
@@ -55,13 +55,13 @@ begin
       and o.attribute_option_combo_id = v.attribute_option_combo_id
     where v.target = to_target and v.data_set_id = of_data_set and v.period = of_period
       and (v.state = 'pending' or v.state = 'withheld') and v.wanted is null and o.wanted is not null
-  ), heir as (
-    update outbox.value o set acknowledged = g.acknowledged, run_id = by_run
-    from given g where o.value_id = g.heir_id and o.acknowledged is null
+  ), new_owner as (
+    update outbox.value o set acknowledged = t.acknowledged, run_id = by_run
+    from transfer t where o.value_id = t.new_owner_id and o.acknowledged is null
   )
   update outbox.value v
   set state = 'withdrawn', acknowledged = null, code = null, reason = null, settled_at = now(), run_id = by_run
-  from given g where v.value_id = g.value_id;
+  from transfer t where v.value_id = t.value_id;
 end $$;
 
 -- A total as DHIS2 itself spells it in an element of this type.
@@ -156,56 +156,66 @@ begin
   where c.wanted is distinct from c.was;
 end $$;
 
+-- Refuse to go on while a request to the server has no verdict.
+create or replace function outbox.refuse_unsettled(to_target text)
+returns void language plpgsql stable as $$
+begin
+  if exists (select from outbox.batch b where b.target = to_target and b.state = 'sending') then
+    raise exception 'a request to % has no verdict yet: settle it first', to_target;
+  end if;
+end $$;
+
+-- Write the cells whose wanted value differs: changed ones, and new ones. What DHIS2 never had and is wanted no more needs
+-- no request. No zero goes into a cell that moved to another data set: that would overwrite its value.
+create or replace function outbox.write_difference(to_target text, of_data_set text, of_period text, zeros text,
+  vanished text, by_run text)
+returns void language sql as $$
+  with difference as materialized (
+    select d.value_id, d.org_unit_id, d.data_element_id, d.category_option_combo_id, d.attribute_option_combo_id,
+      d.acknowledged, case
+        when vanished = 'zero' and d.wanted is not null and d.acknowledged is not null
+          and outbox.is_wanted_by(o.others, to_target, of_period, d.data_element_id, d.org_unit_id,
+            d.category_option_combo_id, d.attribute_option_combo_id)
+          and not exists (
+            select from lookup.target t
+            where t.data_set_id = of_data_set and t.data_element_id = d.data_element_id
+              and t.category_option_combo_id = d.category_option_combo_id
+              and t.attribute_option_combo_id = d.attribute_option_combo_id) then null
+        else d.wanted
+      end as wanted
+    from outbox.difference(to_target, of_data_set, of_period, zeros, vanished) d
+    cross join (select outbox.other_data_sets(to_target, of_data_set) as others) o
+  ), changed as (
+    update outbox.value v
+    set wanted = d.wanted, acknowledged = d.acknowledged, wanted_at = now(), run_id = by_run, attempt = 0, code = null,
+      reason = null, batch_id = null, row_index = null,
+      state = case
+        when d.acknowledged is distinct from d.wanted then 'pending'
+        when d.wanted is null then 'withdrawn'
+        else 'delivered' end,
+      settled_at = case when d.acknowledged is not distinct from d.wanted then now() end
+    from difference d where v.value_id = d.value_id
+  )
+  insert into outbox.value (target, data_set_id, period, org_unit_id, data_element_id, category_option_combo_id,
+    attribute_option_combo_id, wanted, state, run_id)
+  select to_target, of_data_set, of_period, d.org_unit_id, d.data_element_id, d.category_option_combo_id,
+    d.attribute_option_combo_id, d.wanted, 'pending', by_run
+  from difference d where d.value_id is null
+$$;
+
 -- Bring the ledger of one data set and period up to what the indicators say now; returns how many values stand in which
--- state. What is wanted unchanged is not touched; what DHIS2 never had and is wanted no more needs no request, nor what
--- another data set wants in the same cell.
+-- state. What is wanted unchanged is not touched; what another data set wants in the same cell needs no request.
 create or replace function outbox.plan(to_target text, of_data_set text, of_period text, zeros text, vanished text,
   is_period_open boolean, is_beyond boolean, by_run text)
 returns table (state text, value_count bigint)
 language plpgsql as $$
 begin
-  if exists (select from outbox.batch b where b.target = to_target and b.state = 'sending') then
-    raise exception 'a request to % has no verdict yet: settle it before planning', to_target;
-  end if;
-  create temporary table difference on commit drop as
-    select * from outbox.difference(to_target, of_data_set, of_period, zeros, vanished);
-  analyze difference;
-  if vanished = 'zero' then             -- no zero into a cell that moved to another data set: that would overwrite its value
-    update difference d set wanted = null
-    from outbox.value o
-    where d.wanted is not null and d.acknowledged is not null
-      and o.target = to_target and o.data_set_id = any (outbox.other_data_sets(to_target, of_data_set))
-      and o.period = of_period and o.data_element_id = d.data_element_id and o.org_unit_id = d.org_unit_id
-      and o.category_option_combo_id = d.category_option_combo_id
-      and o.attribute_option_combo_id = d.attribute_option_combo_id and o.wanted is not null
-      and not exists (
-        select from lookup.target t
-        where t.data_set_id = of_data_set and t.data_element_id = d.data_element_id
-          and t.category_option_combo_id = d.category_option_combo_id
-          and t.attribute_option_combo_id = d.attribute_option_combo_id);
-  end if;
-
-  update outbox.value v
-  set wanted = d.wanted, acknowledged = d.acknowledged, wanted_at = now(), run_id = by_run, attempt = 0, code = null,
-    reason = null, batch_id = null, row_index = null,
-    state = case
-      when d.acknowledged is distinct from d.wanted then 'pending'
-      when d.wanted is null then 'withdrawn'
-      else 'delivered' end,
-    settled_at = case when d.acknowledged is not distinct from d.wanted then now() end
-  from difference d where v.value_id = d.value_id;
-
-  insert into outbox.value (target, data_set_id, period, org_unit_id, data_element_id, category_option_combo_id,
-    attribute_option_combo_id, wanted, state, run_id)
-  select to_target, of_data_set, of_period, d.org_unit_id, d.data_element_id, d.category_option_combo_id,
-    d.attribute_option_combo_id, d.wanted, 'pending', by_run
-  from difference d where d.value_id is null;
-  drop table difference;
-
+  perform outbox.refuse_unsettled(to_target);
+  perform outbox.write_difference(to_target, of_data_set, of_period, zeros, vanished, by_run);
   if is_period_open and not is_beyond then
     perform outbox.offer_dropped(to_target, of_data_set, of_period, by_run);
   end if;
-  perform outbox.hand_over(to_target, of_data_set, of_period, by_run);
+  perform outbox.transfer_cells(to_target, of_data_set, of_period, by_run);
   perform outbox.check_values(to_target, of_data_set, of_period, is_period_open, is_beyond and exists (
     select from outbox.delivery r     -- to its end, by an earlier run
     where r.target = to_target and r.data_set_id = of_data_set and r.period = of_period

@@ -1,7 +1,7 @@
 -- Refusals that heal: when a value that DHIS2 refused is tried again.
 
 -- The one word for a cause: that of 2.43, whichever engine found it.
-create or replace function outbox.word(code text)
+create or replace function outbox.unified_code(code text)
 returns text language sql immutable parallel safe as $$
   select case
     when code not like 'E76%' then code
@@ -60,9 +60,9 @@ returns table (value_id bigint, code text, reason text, basis text, tried_on dat
 language sql stable as $$
   select f.value_id, f.code, f.reason, f.basis, f.tried_on, f.try_count,
     case
-      when f.basis <> b.basis then f.tried_on < today or outbox.word(f.code) = any (judged)
+      when f.basis <> b.basis then f.tried_on < today or outbox.unified_code(f.code) = any (judged)
       else f.tried_on < today and f.try_count < most_tries and not is_beyond
-        and outbox.word(coalesce(f.code, 'unexplained_rejection')) = any (passing)
+        and outbox.unified_code(coalesce(f.code, 'unexplained_rejection')) = any (passing)
     end
   from (
     select v.value_id, v.code, v.reason, coalesce(r.basis, p.basis, '') as basis,
@@ -149,7 +149,7 @@ returns bigint language sql as $$
       and (of_data_set_code is null
         or data_set_id in (select s.data_set_id from lookup.data_set s where s.code = of_data_set_code))
       and period = coalesce(of_period, period)
-      and (of_code is null or outbox.word(code) = outbox.word(of_code))
+      and (of_code is null or outbox.unified_code(code) = outbox.unified_code(of_code))
     returning value_id
   ), forgotten as (
     delete from outbox.refusal r using mended m where m.value_id = r.value_id

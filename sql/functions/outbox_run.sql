@@ -71,7 +71,7 @@ $$;
 create or replace function outbox.run_verdict(of_run text, of_target text)
 returns table (data_set_id text, period text, standing text, value_count bigint)
 language sql stable as $$
-  select r.data_set_id, r.period, outbox.standing(v.state, v.code), count(*)
+  select r.data_set_id, r.period, outbox.shown_state(v.state, v.code), count(*)
   from outbox.run_slice(of_run, of_target) r
   join outbox.value v on v.target = of_target and v.data_set_id = r.data_set_id and v.period = r.period
   group by 1, 2, 3
@@ -140,7 +140,7 @@ returns table (data_set text, period text, org_unit_id text, org_unit text, org_
 language sql stable as $$
   select v.data_set, v.period, v.org_unit_id, v.org_unit, v.org_unit_name, v.data_element_id, v.data_element,
     v.data_element_name, v.category_option_combo, v.wanted,
-    case when d.discrepancy_id is null then v.acknowledged else d.there end, v.code
+    case when d.discrepancy_id is null then v.acknowledged else d.stored end, v.code
   from outbox.run_slice(of_run, of_target) r
   join outbox.named_value v on v.target = of_target and v.data_set_id = r.data_set_id and v.period = r.period
   left join outbox.discrepancy d on d.target = v.target and d.data_set_id = v.data_set_id and d.period = v.period

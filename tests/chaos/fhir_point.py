@@ -46,11 +46,11 @@ class FhirArena:
             )  # a cache older than the overlap is a lie
             if run < RUNS:
                 plan = plans[run] if plans else play.plan(run)
-                self.faults.begin(plan, past=past, meddle=lambda run=run: play.meddle(run))  # type: ignore[misc]
+                self.faults.begin(plan, past=past, before_answer=lambda run=run: play.meddle(run))  # type: ignore[misc]
             else:
                 self.faults.begin(Plan())
             self._run(play, run)
-            self.struck.update(self.faults.struck)
+            self.struck.update(self.faults.applied)
         return read_evidence(self.warehouse, play)
 
     def _begin(self, seed: int) -> Play:

@@ -116,7 +116,7 @@ def play(month: Month, kept: Deployment, faults: Faults) -> list[str]:
     problems = []
     for day in range(1, DAYS + 1):
         month.pass_day()
-        faults.begin(Plan(), meddle=month.meddle)
+        faults.begin(Plan(), before_answer=month.meddle)
         kept.night()
         for name in TYPES:
             problems += [f"night {day}: {one}" for one in differences(month, kept, name, odd_too=False)]

@@ -65,8 +65,8 @@ def test_the_forecast_is_made_before_the_delivery_for_each_period(extracted: Cha
         assert said["create"] > 0
         assert said["change"] == said["refused"] == said["edited"] == said["drifted"] == 0
         assert "| create | " in said["forecast"]
-    [(foreseen,)] = extracted.query("select count(*) from outbox.forecast where fate = 'create'")
-    assert foreseen == extracted.query("select sum(value_count) from outbox.batch")[0][0]
+    [(predicted,)] = extracted.query("select count(*) from outbox.forecast where predicted_outcome = 'create'")
+    assert predicted == extracted.query("select sum(value_count) from outbox.batch")[0][0]
 
 
 def test_a_failed_forecast_does_not_hold_up_the_delivery(extracted: Chain) -> None:

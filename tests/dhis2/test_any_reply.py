@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opensrp_dhis2.dhis2.imports.interpret import interpret
-from opensrp_dhis2.dhis2.imports.verdict import Verdict
-from opensrp_dhis2.dhis2.models import Reply, SentValue, ServerVersion
+from opensrp_dhis2.dhis2.models import Reply, SentValue, ServerVersion, Verdict
 from tests.support.import_reply import a_reply, a_value
 
 OLD, NEW = ServerVersion.parse("2.41.9.1"), ServerVersion.parse("2.43.1")
@@ -73,7 +72,6 @@ def test_every_reply_is_read_into_as_many_verdicts_as_values_and_never_trusted_b
     summary=SUMMARY,
     counts=st.one_of(st.just((0, 0, 0, 0)), st.tuples(*[st.integers(0, 4)] * 4)),
     sent=SENT,
-    strategy=st.sampled_from(["CREATE_AND_UPDATE", "CREATE", "DELETE"]),
     version=st.sampled_from([OLD, OLD, NEW, None]),
 )
 def test_an_import_that_failed_has_stored_deleted_and_dropped_nothing_that_is_certain(
@@ -82,7 +80,6 @@ def test_an_import_that_failed_has_stored_deleted_and_dropped_nothing_that_is_ce
     summary: dict[str, Any],
     counts: tuple[int, int, int, int],
     sent: list[SentValue],
-    strategy: str,
     version: ServerVersion | None,
 ) -> None:
     """A failed import of zeros counts what a good one counts; and a WARNING has its conflicts in every recording."""
@@ -91,7 +88,7 @@ def test_an_import_that_failed_has_stored_deleted_and_dropped_nothing_that_is_ce
     members |= {} if said[1] else {"conflicts": []}
     envelope = {"httpStatus": "x", "httpStatusCode": status, "status": "ERROR", "response": members}
     reply = Reply(status, json.dumps(envelope).encode(), "application/json")
-    assert not DONE & interpret(reply, sent, version, asked={"importStrategy": strategy}).tally().keys()
+    assert not DONE & interpret(reply, sent, version).tally().keys()
 
 
 @settings(max_examples=600, deadline=None)

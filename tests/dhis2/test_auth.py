@@ -3,14 +3,16 @@
 import base64
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from opensrp_dhis2.dhis2.auth import Credentials, check_kind, make_auth, read_auth
+from opensrp_dhis2.connections import open_dhis2
+from opensrp_dhis2.dhis2.auth import Credentials, make_auth, read_auth
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.models import ServerVersion
 from opensrp_dhis2.errors import ConfigurationError, Dhis2AuthenticationError, Dhis2UnavailableError
+from opensrp_dhis2.settings import Settings
 from tests.dhis2.conftest import Answer, Asked, CannedDhis2, said
 
 GIVEN = {
@@ -37,6 +39,10 @@ def open_client(server: CannedDhis2, kind: str, **options: Any) -> Dhis2Client:
 def tokens(expires_in: int = 3600, **more: str) -> Iterator[Answer]:
     for number in itertools.count(1):
         yield said({"access_token": f"access-{number}", "expires_in": expires_in, **more})
+
+
+def tokens_with_refresh() -> list[Answer]:
+    return [said({"access_token": "a", "refresh_token": f"refresh-{number}"}) for number in (1, 2)]
 
 
 def only_with(token: str) -> Any:
@@ -124,6 +130,35 @@ def test_a_new_refresh_token_is_used_and_told_so_that_it_can_be_kept(server: Can
     grants = [one.raw for one in server.asked if one.path == "/oauth2/token"]
     assert grants[1] == b"grant_type=refresh_token&refresh_token=refresh-1"
     assert kept == ["refresh-1", "refresh-2"]
+
+
+def open_with_refresh(server: CannedDhis2, **settings: str) -> Dhis2Client:
+    given = {"DHIS2_BASE_URL": server.url, "DHIS2_AUTH": "oauth2_refresh", "DHIS2_CLIENT_ID": "c", **settings}
+    return open_dhis2(Settings.from_mapping({**given, "DHIS2_CLIENT_SECRET": "client-secret"}))
+
+
+def test_a_new_refresh_token_is_written_into_its_file_for_the_next_run(server: CannedDhis2, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("refresh-0\n")
+    server.on("POST", "/oauth2/token", *tokens_with_refresh())
+    server.on("GET", "/api/me", said({"id": "x"}))
+    for _ in range(2):
+        with open_with_refresh(server, DHIS2_TOKEN_FILE=str(file)) as client:
+            client.me()
+    sent = [asked.body.decode() for asked in server.asked if asked.path == "/oauth2/token"]
+    assert ["refresh-0" in sent[0], "refresh-1" in sent[1], file.read_text()] == [True, True, "refresh-2"]
+    assert [path.name for path in tmp_path.iterdir()] == ["token"]
+
+
+def test_a_new_refresh_token_that_cannot_be_kept_is_told_and_not_shown(
+    server: CannedDhis2, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.on("POST", "/oauth2/token", *tokens_with_refresh())
+    server.on("GET", "/api/me", said({"id": "x"}))
+    with open_with_refresh(server, DHIS2_TOKEN="refresh-0") as client:
+        assert client.me().user_id == "x"
+    assert "a person must log in again" in caplog.text
+    assert "refresh-1" not in caplog.text
 
 
 def test_an_expired_refresh_token_falls_back_on_the_password(server: CannedDhis2) -> None:
@@ -214,28 +249,6 @@ def test_an_answer_that_is_no_token_is_an_error_of_ours(server: CannedDhis2, bod
     server.on("POST", "/idp", Answer(200, body))
     with open_client(server, "client_credentials") as client, pytest.raises(Dhis2AuthenticationError, match="no token"):
         client.me()
-
-
-@pytest.mark.parametrize(
-    ("kind", "version", "words"),
-    [
-        ("oauth2_password", "2.43.1", "DHIS2 2.43.1 gives no token for a password"),
-        ("oauth2_refresh", "2.41.9.1", "DHIS2 2.41.9.1 has no /oauth2 server"),
-    ],
-)
-def test_a_kind_that_a_version_cannot_know_is_refused_by_its_name(
-    server: CannedDhis2, kind: str, version: str, words: str
-) -> None:
-    with pytest.raises(ConfigurationError, match=words):
-        check_kind(credentials(server, kind), ServerVersion.parse(version))
-
-
-@pytest.mark.parametrize("kind", ["pat", "basic", "bearer", "client_credentials"])
-@pytest.mark.parametrize("version", ["2.41.9.1", "2.43.1"])
-def test_the_other_kinds_suit_every_version(server: CannedDhis2, kind: str, version: str) -> None:
-    found = credentials(server, kind)
-    check_kind(found, ServerVersion.parse(version))
-    assert found.kind == kind
 
 
 def test_missing_settings_are_named_and_given_ones_not_shown() -> None:

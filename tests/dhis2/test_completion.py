@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.imports.summary import ImportCount
-from opensrp_dhis2.dhis2.imports.verdict import Verdict
+from opensrp_dhis2.dhis2.models import Verdict
 from opensrp_dhis2.dhis2.registrations import (
     MAX_SPLIT_REQUESTS,
     Completion,
     CompletionAnswer,
     CompletionVerdict,
+    delete_registrations,
     judge,
     read_registrations,
     register,
-    take_back,
 )
 from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2Error, Dhis2UnavailableError
 from opensrp_dhis2.messages.codes import Reason
@@ -230,7 +230,7 @@ def test_credentials_that_are_not_accepted_say_so(server: CannedDhis2, client: D
 
 
 def test_nothing_to_complete_asks_nothing(server: CannedDhis2, client: Dhis2Client) -> None:
-    assert register(client, []) == take_back(client, []) == {}
+    assert register(client, []) == delete_registrations(client, []) == {}
     assert server.asked == []
 
 
@@ -241,7 +241,7 @@ def test_30i_a_completion_is_taken_back_and_may_be_repeated(
 ) -> None:
     server.on("DELETE", PATH, recorded(version, name))
     server.on("GET", PATH, said({}))
-    assert take_back(client, [(ONE, None, ())]) == {ONE: CompletionVerdict(Verdict.DELETED)}
+    assert delete_registrations(client, [(ONE, None, ())]) == {ONE: CompletionVerdict(Verdict.DELETED)}
     assert server.asked[0].params == {"ds": ["DsMonthly01"], "pe": ["201907"], "ou": ["OuFacility1"]}
 
 
@@ -251,7 +251,7 @@ def test_30j_a_completion_that_stays_in_spite_of_204_is_not_taken_back(
 ) -> None:
     server.on("DELETE", PATH, recorded(version, "30i-complete-delete"))
     server.on("GET", PATH, recorded(version, "30h-complete-get"))
-    assert take_back(client, [(ONE, None, ())])[ONE].verdict is Verdict.REFUSED
+    assert delete_registrations(client, [(ONE, None, ())])[ONE].verdict is Verdict.REFUSED
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -274,7 +274,7 @@ def test_a_locked_data_set_keeps_its_completion_and_says_so(server: CannedDhis2,
     locked = {"httpStatus": "Conflict", "httpStatusCode": 409, "status": "ERROR", "message": "Locked Data set(s) : Ds"}
     server.on("DELETE", PATH, said(locked, 409))
     combo = Completion("DsMonthly01", "201907", "OuFacility1", "AocFunder01")
-    found = take_back(client, [(combo, "CcFunder001", ["CoFunder001", "CoPlace0001"])])
+    found = delete_registrations(client, [(combo, "CcFunder001", ["CoFunder001", "CoPlace0001"])])
     assert found == {combo: CompletionVerdict(Verdict.REFUSED, Reason.COMPLETION_REFUSED, "Locked Data set(s) : Ds")}
     (asked,) = server.asked
     assert (asked.params["cc"], asked.params["cp"]) == (["CcFunder001"], ["CoFunder001;CoPlace0001"])

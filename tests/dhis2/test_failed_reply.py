@@ -3,8 +3,7 @@
 import pytest
 
 from opensrp_dhis2.dhis2.imports.interpret import interpret
-from opensrp_dhis2.dhis2.imports.verdict import Verdict
-from opensrp_dhis2.dhis2.models import Reply, ServerVersion
+from opensrp_dhis2.dhis2.models import Reply, ServerVersion, Verdict
 from tests.support import dhis2_recordings as recordings
 from tests.support.import_reply import a_value
 
@@ -12,34 +11,31 @@ NEW = ServerVersion.parse("2.43.1")
 
 
 @pytest.mark.parametrize(
-    ("reply", "verdict", "code", "is_retryable"),
+    ("reply", "verdict", "code"),
     [
-        (Reply(502, b"<html>Bad Gateway</html>", "text/html"), "unknown", "not_json", True),
-        (Reply(504, b""), "unknown", "empty_reply", True),
-        (Reply(200, b"", "application/json"), "unknown", "empty_reply", False),
-        (Reply(200, b'{"httpStatus":"OK","httpStat', "application/json"), "unknown", "not_json", True),
-        (Reply(200, b"<html>log in</html>", "text/html"), "unknown", "not_json", True),
-        (Reply(404, b"<html>no such page</html>", "text/html"), "unknown", "not_json", False),
-        (Reply(413, b"<html>too large</html>", "text/html"), "blocked", "too_large", True),
-        (Reply(429, b"", "", {"retry-after": "5"}), "blocked", "too_many_requests", True),
+        (Reply(502, b"<html>Bad Gateway</html>", "text/html"), "unknown", "not_json"),
+        (Reply(504, b""), "unknown", "empty_reply"),
+        (Reply(200, b"", "application/json"), "unknown", "empty_reply"),
+        (Reply(200, b'{"httpStatus":"OK","httpStat', "application/json"), "unknown", "not_json"),
+        (Reply(200, b"<html>log in</html>", "text/html"), "unknown", "not_json"),
+        (Reply(404, b"<html>no such page</html>", "text/html"), "unknown", "not_json"),
+        (Reply(413, b"<html>too large</html>", "text/html"), "blocked", "too_large"),
+        (Reply(429, b"", "", {"retry-after": "5"}), "blocked", "too_many_requests"),
         (
             Reply(500, b'{"httpStatus":"x","httpStatusCode":500,"status":"ERROR","message":"deadlock detected"}'),
             "unknown",
             "server_error",
-            True,
         ),
         (
             Reply(415, b'{"httpStatus":"x","httpStatusCode":415,"status":"ERROR","message":"no"}'),
             "refused",
             "bad_request",
-            False,
         ),
     ],
 )
-def test_an_answer_without_a_summary(reply: Reply, verdict: str, code: str, is_retryable: bool) -> None:
+def test_an_answer_without_a_summary(reply: Reply, verdict: str, code: str) -> None:
     read = interpret(reply, [a_value()], NEW)
     assert [(row.verdict.value, row.code) for row in read.rows] == [(verdict, code)]
-    assert read.is_retryable is is_retryable
 
 
 @pytest.mark.parametrize("version", recordings.VERSIONS)

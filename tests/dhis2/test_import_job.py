@@ -12,8 +12,7 @@ from opensrp_dhis2.dhis2.auth import make_auth, read_auth
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.imports.interpret import interpret
 from opensrp_dhis2.dhis2.imports.job import FORGOTTEN_AFTER_SECONDS, JobStage, await_reply, poll, start
-from opensrp_dhis2.dhis2.imports.verdict import Verdict
-from opensrp_dhis2.dhis2.models import DataValue, Reply, SentValue, ServerVersion
+from opensrp_dhis2.dhis2.models import DataValue, Reply, SentValue, ServerVersion, Verdict
 from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2TimeoutError, Dhis2UnavailableError
 from tests.dhis2.conftest import Answer, Asked, CannedDhis2, recorded, said
 from tests.support.dhis2_metadata import metadata

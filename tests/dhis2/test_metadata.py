@@ -8,7 +8,7 @@ from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.metadata import (
     CategoryOptionCombo,
     DataElement,
-    DataSet,
+    DataSetRow,
     OrgUnit,
     data_set_state,
     read_metadata,
@@ -111,8 +111,10 @@ def filled(server: CannedDhis2) -> CannedDhis2:
 
 def test_only_the_named_data_sets_are_read_in_depth(filled: CannedDhis2, client: Dhis2Client) -> None:
     found = read_metadata(client, ["DS_M"])
-    assert found.data_sets == [DataSet("DsMonthly01", "DS_M", "Monthly", "Monthly", "CcDefault01", 0, 10.0, True, True)]
-    assert [tuple(row) for row in found.data_set_org_units] == [
+    assert found.data_sets == [
+        DataSetRow("DsMonthly01", "DS_M", "Monthly", "Monthly", "CcDefault01", 0, 10.0, True, True)
+    ]
+    assert found.data_set_org_units == [
         ("DsMonthly01", "OuFacility1"),
         ("DsMonthly01", "OuFacility2"),
     ]

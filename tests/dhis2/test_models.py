@@ -7,23 +7,15 @@ from opensrp_dhis2.errors import ConfigurationError
 
 
 @pytest.mark.parametrize(
-    ("text", "is_grouped", "has_password_grant"),
+    ("text", "engine"),
     [
-        ("2.40.12", False, True),
-        ("2.41.9.1", False, True),
-        ("2.42.5.2", False, False),
-        ("2.43", True, False),
-        ("2.43.0", True, False),
-        ("2.44-SNAPSHOT", True, False),
+        ("2.40.12", "row"), ("2.41.9.1", "row"), ("2.42.5.2", "row"), ("2.43", "atomic"), ("2.43.0", "atomic"),
+        ("2.44-SNAPSHOT", "atomic"),
     ],
-)
-def test_a_version_says_which_engine_it_has(text: str, is_grouped: bool, has_password_grant: bool) -> None:
+)  # fmt: skip
+def test_a_version_says_which_engine_it_has(text: str, engine: str) -> None:
     version = ServerVersion.parse(text)
-    assert (version.has_group_import, version.has_password_grant, str(version)) == (
-        is_grouped,
-        has_password_grant,
-        text,
-    )
+    assert (version.import_engine, str(version)) == (engine, text)
 
 
 def test_versions_are_in_order() -> None:

@@ -1,9 +1,12 @@
 """Calling an upstream through a route of DHIS2: what it spoils, hides and fails at, as recorded."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
+from opensrp_dhis2.cli import main
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.routes import run_route
 from opensrp_dhis2.errors import Dhis2Error
@@ -116,3 +119,27 @@ def test_a_run_hands_through_method_query_body_and_bytes(server: CannedDhis2, cl
     (asked,) = server.asked
     assert (asked.params, asked.body, asked.headers["content-type"]) == ({"a": ["1", "2"]}, b"<x/>", "text/xml")
     assert (reply.status, reply.body, reply.headers["content-type"]) == (201, b"\x00\xff", "image/png")
+
+
+def run_command(server: CannedDhis2, *arguments: str) -> Result:
+    environment = {"DHIS2_BASE_URL": server.url, "DHIS2_AUTH": "basic"}
+    return CliRunner().invoke(main, ["routes", "run", "fhir", *arguments], env=environment)
+
+
+def test_the_command_prints_what_the_upstream_answers(server: CannedDhis2, tmp_path: Path) -> None:
+    (tmp_path / "search").write_text("name=x y")
+    server.on("POST", "/api/routes/fhir/run/Patient/_search", Answer(200, b"\x00\xff", {"Content-Type": "image/png"}))
+    sent = ("--method", "post", "--path", "Patient/_search", "--body", str(tmp_path / "search"))
+    result = run_command(server, *sent, "--content-type", "application/x-www-form-urlencoded", "--param", "_count=1")
+    (asked,) = server.asked
+    assert (asked.body, asked.params) == (b"name=x y", {"_count": ["1"]})
+    assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert (result.exit_code, result.stdout_bytes) == (0, b"\x00\xff")
+    assert "the upstream answered 200 image/png" in result.stderr
+
+
+def test_the_command_fails_by_an_error_and_says_whose_it_is(server: CannedDhis2) -> None:
+    server.on("GET", "/api/routes/fhir/run", recorded("2.43.1", "58i-run-unknown"))
+    result = run_command(server)
+    assert (result.exit_code, "DHIS2 itself answered 404" in result.stderr) == (1, True)
+    assert run_command(server, "--param", "x").exit_code == 2

@@ -9,7 +9,7 @@ from opensrp_dhis2_sandbox.server import running
 
 from opensrp_dhis2.dhis2.auth import make_auth, read_auth
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.zero_rule import is_droppable_zero, zero_fate
+from opensrp_dhis2.dhis2.imports.row_engine import is_droppable_zero
 from tests.support.dhis2_metadata import metadata
 from tests.support.dhis2_site import NOW, VERSIONS
 
@@ -67,10 +67,9 @@ def test_every_zero_ends_as_foretold_in_an_empty_cell_and_over_a_value(version: 
     stored = [
         uid
         for uid, (aggregation, keeps) in CELLS.items()
-        if zero_fate(
-            aggregation_type=aggregation, is_zero_significant=keeps, has_group_import=version == "2.43"
-        ) == "stored"
-    ]  # fmt: skip
+        if version == "2.43"
+        or not is_droppable_zero("0", value_type="NUMBER", aggregation_type=aggregation, is_zero_significant=keeps)
+    ]
     assert there == {(unit, uid): "0" for unit in ("OuFacility1", "OuFacility2") for uid in stored}
 
 

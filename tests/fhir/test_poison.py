@@ -164,7 +164,7 @@ def test_a_next_link_that_loops_is_read_around_by_smaller_windows() -> None:
             here.faults.begin(Plan(seed=seed, shares={"loop": 0.1}))
             pages = here.read()
             assert (ids(pages), rejected(pages)) == (all_but(200), [])
-            noticed += bool(here.faults.struck)
+            noticed += bool(here.faults.applied)
     assert noticed > 2
 
 

@@ -20,7 +20,7 @@ from opensrp_dhis2.dhis2.metadata import CategoryOption, read_metadata
 from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.lookup.calendar import fill_periods
 from opensrp_dhis2.lookup.metadata import replace_metadata
-from opensrp_dhis2.outbox.known_data_set import is_open, known_data_set
+from opensrp_dhis2.outbox.data_entry_window import DataEntryWindow
 from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.outbox.request import STRICT
 from opensrp_dhis2.views.data_sets import DataSet
@@ -102,7 +102,7 @@ class Site:
                         for row in ledger
                     ],
                 )
-            open_now = is_open(parse_period(period), known_data_set(connection, CODES[data_set]), NOW.date())
+            open_now = DataEntryWindow.cached(connection, CODES[data_set], NOW.date()).is_open(parse_period(period))
         self.judge(data_set, period, is_period_open=open_now)
         found = rows(
             self.warehouse,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from opensrp_dhis2.errors import Dhis2UnavailableError
-from opensrp_dhis2.outbox.completion import Completed, DueUnit, Policy, Settled, decide
+from opensrp_dhis2.outbox.completion import Completed, DueUnit, Policy, RegistrationState, decide
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.completions import DEFAULT, FUNDED, CompletionSite, State, completion_site
 from tests.support.dhis2_metadata import FACILITIES
@@ -67,7 +67,7 @@ def test_a_deletion_that_dhis2_does_not_allow_keeps_no_unit_from_being_complete(
     assert (done.registered, done.waiting, dhis2.units()) == (1, 0, [ONE])
     dhis2.values({ONE: ("pending", None), TWO: ("pending", None)})
     done = dhis2.complete("in_step")
-    assert (done.taken_back, dhis2.units()) == (1, [])
+    assert (done.deleted, dhis2.units()) == (1, [])
     assert "| waiting | values are not all delivered yet | 2 |" in done.markdown()
 
 
@@ -87,7 +87,7 @@ def test_each_attribute_option_combo_is_complete_by_itself(dhis2: CompletionSite
     dhis2.complete("in_step")
     assert set(dhis2.there()) == {(ONE, DEFAULT), (ONE, FUNDED)}
     dhis2.values({ONE: "refused"}, combo=FUNDED)
-    assert dhis2.complete("in_step").taken_back == 1
+    assert dhis2.complete("in_step").deleted == 1
     assert list(dhis2.there()) == [(ONE, DEFAULT)]
 
 
@@ -96,9 +96,9 @@ def test_what_somebody_else_registered_is_neither_overwritten_nor_taken_back(dhi
     dhis2.register_by_hand(ONE)
     dhis2.values({ONE: "delivered", TWO: "delivered"})
     done = dhis2.complete("in_step")
-    assert (done.registered, done.found) == (1, 1)
+    assert (done.registered, done.registered_by_other) == (1, 1)
     dhis2.values({ONE: "refused", TWO: "refused"})
-    assert dhis2.complete("in_step").taken_back == 1
+    assert dhis2.complete("in_step").deleted == 1
     assert dhis2.there() == {(ONE, DEFAULT): "admin"}
 
 
@@ -108,7 +108,7 @@ def test_a_completion_that_somebody_made_his_own_is_not_taken_back(dhis2: Comple
     dhis2.register_by_hand(ONE)
     dhis2.values({ONE: "refused"})
     done = dhis2.complete("in_step")
-    assert (done.taken_back, done.found) == (0, 1)
+    assert (done.deleted, done.registered_by_other) == (0, 1)
     assert dhis2.there() == {(ONE, DEFAULT): "admin"}
 
 
@@ -124,14 +124,14 @@ def test_in_step_follows_the_values_there_and_back(dhis2: CompletionSite) -> Non
     for state, units, count in (("delivered", [ONE], 1), ("pending", [], 1), ("delivered", [ONE], 1)):
         dhis2.values({ONE: state})
         done = dhis2.complete("in_step")
-        assert (dhis2.units(), done.registered + done.taken_back) == (units, count)
+        assert (dhis2.units(), done.registered + done.deleted) == (units, count)
 
 
 def test_a_unit_of_which_nothing_is_left_is_taken_back_in_step(dhis2: CompletionSite) -> None:
     dhis2.values({ONE: "delivered"})
     dhis2.complete("in_step")
     dhis2.values({ONE: "withdrawn"})
-    assert dhis2.complete("in_step") == Completed(taken_back=1)
+    assert dhis2.complete("in_step") == Completed(deleted=1)
     assert dhis2.units() == []
 
 
@@ -186,7 +186,7 @@ def test_a_locked_data_set_keeps_its_completion_and_is_not_forced(
             dhis2.approve(ONE)
         dhis2.values({ONE: ("refused", "E8032")})
         done = dhis2.complete("in_step")
-        assert (done.taken_back, done.refused, dhis2.units()) == (0, 1, [ONE])
+        assert (done.deleted, done.refused, dhis2.units()) == (0, 1, [ONE])
         assert "Locked Data set(s)" in done.markdown()
         assert dhis2.asked_by(lambda: dhis2.complete("in_step")) == []
         dhis2.values({ONE: "delivered"})
@@ -229,9 +229,9 @@ def test_a_registration_of_which_we_never_heard_is_known_as_ours(dhis2: Completi
     assert dhis2.units() == [ONE, TWO]
     dhis2.door.lost, dhis2.door.lose_after = {}, None
     dhis2.values({ONE: "refused"})
-    assert dhis2.complete(policy).taken_back == (1 if policy == "in_step" else 0)
+    assert dhis2.complete(policy).deleted == (1 if policy == "in_step" else 0)
     assert dhis2.units() == ([TWO] if policy == "in_step" else [ONE, TWO])
-    assert dhis2.ledger()[ONE][0] == ("taken_back" if policy == "in_step" else "registered")
+    assert dhis2.ledger()[ONE][0] == ("deleted" if policy == "in_step" else "registered")
 
 
 def test_a_deletion_of_which_we_never_heard_is_made_good_when_the_unit_is_complete_again(dhis2: CompletionSite) -> None:
@@ -254,12 +254,12 @@ def test_a_deletion_of_which_we_never_heard_is_made_good_when_the_unit_is_comple
     [
         (True, False, None, False, None),
         (True, True, None, True, None),
-        (True, False, "nurse", True, "found"),
-        (True, False, "pusher", True, "found"),  # by our account, but not by this ledger
-        (True, True, "nurse", True, "found"),
+        (True, False, "nurse", True, "registered_by_other"),
+        (True, False, "pusher", True, "registered_by_other"),  # by our account, but not by this ledger
+        (True, True, "nurse", True, "registered_by_other"),
         (True, True, "pusher", True, "registered"),
-        (False, True, None, True, "taken_back"),
-        (False, True, "nurse", True, "found"),
+        (False, True, None, True, "deleted"),
+        (False, True, "nurse", True, "registered_by_other"),
         (False, True, "pusher", True, None),
         (False, True, "pusher", False, "registered"),
     ],
@@ -268,4 +268,4 @@ def test_what_stands_in_dhis2_decides_whether_it_is_asked(
     is_wanted: bool, is_ours: bool, stored_by: str | None, is_in_step: bool, state: str | None
 ) -> None:
     settled = decide(DueUnit(ONE, DEFAULT, is_wanted, is_ours), stored_by, "pusher", is_in_step=is_in_step)
-    assert settled == (None if state is None else Settled(ONE, DEFAULT, state, is_ours=state == "registered"))
+    assert settled == (None if state is None else RegistrationState(ONE, DEFAULT, state, is_ours=state == "registered"))

@@ -73,15 +73,15 @@ def test_a_unit_whose_value_reconcile_did_not_find_is_taken_back_and_comes_again
     here = Site(dhis2, "in_step")
     assert here.report().completed == Completed(registered=2)
     here.lose(ONE)
-    assert here.reconcile()["silent_drop"] == 1
+    assert here.reconcile()["missing_in_dhis2"] == 1
     assert here.is_due()  # for the completion alone: no value waits
     done = here.report().completed
-    assert (done.taken_back, done.waiting, dhis2.units()) == (1, 1, [TWO])
+    assert (done.deleted, done.waiting, dhis2.units()) == (1, 1, [TWO])
     assert dhis2.ledger()[ONE] == ("withheld", "value_missing")
     assert f"did not find it there: the unit is not called complete. {VISITS} | 1 |" in done.markdown()
     assert "saisie n’est pas déclarée close" in done.markdown("fr")
     assert not here.is_due()
-    assert here.report().completed.taken_back == 0
+    assert here.report().completed.deleted == 0
     here.reconcile("overwrite")
     assert here.report().completed == Completed(registered=1)
     assert (dhis2.units(), dhis2.ledger()[ONE]) == ([ONE, TWO], ("registered", None))
@@ -117,7 +117,7 @@ def test_a_value_that_was_sent_again_since_is_missing_no_longer(dhis2: Completio
     set_totals(BOTH | {("visits", ONE): 6})
     assert (here.report().completed, dhis2.units()) == (Completed(), [ONE, TWO])
     found = rows(dhis2.warehouse, "select kind, resolution from outbox.discrepancy")
-    assert found == [("silent_drop", "gone")]
+    assert found == [("missing_in_dhis2", "gone")]
 
 
 def test_a_value_that_went_back_and_forth_unsent_is_missing_still(dhis2: CompletionSite, set_totals: SetTotals) -> None:
@@ -129,7 +129,7 @@ def test_a_value_that_went_back_and_forth_unsent_is_missing_still(dhis2: Complet
     for total in (6, 5):
         set_totals(BOTH | {("visits", ONE): total})
         here.reporting.reporter("plans", here.rules).plan(SEPTEMBER)
-    assert here.report().completed.taken_back == 1
+    assert here.report().completed.deleted == 1
     assert dhis2.units() == [TWO]
 
 
@@ -140,7 +140,7 @@ def test_what_somebody_changed_or_entered_besides_is_no_gap(dhis2: CompletionSit
     here.write(ONE, "77")
     here.write(TWO, "1", SIGNED)
     found = here.reconcile()
-    assert (found["foreign_edit"], found["stranger"]) == (1, 1)
+    assert (found["foreign_edit"], found["unknown_value"]) == (1, 1)
     assert not here.is_due()
     assert (here.report().completed, dhis2.units()) == (Completed(), [ONE, TWO])
 
@@ -166,7 +166,7 @@ def test_a_unit_without_a_compulsory_value_is_not_complete_whoever_should_enter_
         here.write(ONE, "4", SIGNED)
         assert (here.report().completed, dhis2.units()) == (Completed(registered=1), [ONE, TWO])
         here.lose(ONE, SIGNED)
-        assert (here.report().completed.taken_back, dhis2.units()) == (1, [TWO])
+        assert (here.report().completed.deleted, dhis2.units()) == (1, [TWO])
 
 
 def test_a_zero_that_dhis2_drops_fills_no_compulsory_field(

@@ -1,4 +1,4 @@
-"""The forecast of a slice: each value's fate before the push, held to what the sandbox DHIS2 then does."""
+"""The forecast of a slice: each value's outcome before the push, held to what the sandbox DHIS2 then does."""
 
 import json
 from dataclasses import replace
@@ -13,8 +13,8 @@ from opensrp_dhis2.audit.forecast import Forecast, examples, forecast_period
 from opensrp_dhis2.cli.forecast import outbox_forecast
 from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.errors import Dhis2UnavailableError, MetadataNotFoundError
-from opensrp_dhis2.outbox.ledger import Slice
-from opensrp_dhis2.outbox.score import Outcome, Score, score
+from opensrp_dhis2.outbox.ledger import DataSetPeriod
+from opensrp_dhis2.outbox.score import ForecastResult, Score, score
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.dhis2_metadata import FACILITIES, READ_ONLY, metadata, named
 from tests.support.dhis2_site import ADMIN, AWAY, NOW, REPORTED, SEPTEMBER, Dhis2Site, site, totals_of
@@ -24,8 +24,8 @@ from tests.support.surroundings import SetTotals
 NEW, CHANGED, KEPT, GONE, ZERO, THERE, OTHER, WITHHELD, CLOSED = FACILITIES[:9]
 
 
-def of(here: Dhis2Site) -> Slice:
-    return Slice(here.client.base_url, "DsMonthly01", "202509")
+def of(here: Dhis2Site) -> DataSetPeriod:
+    return DataSetPeriod(here.client.base_url, "DsMonthly01", "202509")
 
 
 def plan(here: Dhis2Site, run_id: str) -> None:
@@ -54,17 +54,17 @@ def edit(here: Dhis2Site, unit: str, value: str | None) -> None:
     assert here.client.post_data_value_set(json.dumps(body).encode(), params=params).status == 200
 
 
-def fates(here: Dhis2Site) -> dict[str, tuple[str, str | None]]:
+def outcomes(here: Dhis2Site) -> dict[str, tuple[str, str | None]]:
     found = rows(
         here.warehouse,
-        "select v.org_unit_id, f.fate, f.code from outbox.forecast f join outbox.value v using (value_id)",
+        "select v.org_unit_id, f.predicted_outcome, f.code from outbox.forecast f join outbox.value v using (value_id)",
     )
-    return {unit: (fate, code) for unit, fate, code in found}
+    return {unit: (outcome, code) for unit, outcome, code in found}
 
 
 @pytest.fixture
 def mixed(dhis2: Dhis2Site, set_totals: SetTotals) -> Dhis2Site:
-    """September with a value of every fate, one of them stopped only by what DHIS2 changed since it was read."""
+    """September with a value of every outcome, one of them stopped only by what DHIS2 changed since it was read."""
     set_totals({("visits", unit): 5 for unit in (CHANGED, KEPT, GONE, OTHER)})
     assert dhis2.report().accepted == 4
     edit(dhis2, THERE, "8")
@@ -79,10 +79,10 @@ def mixed(dhis2: Dhis2Site, set_totals: SetTotals) -> Dhis2Site:
     return dhis2
 
 
-def test_every_fate_is_foreseen_and_the_push_bears_the_forecast_out(mixed: Dhis2Site) -> None:
+def test_every_fate_is_predicted_and_the_push_bears_the_forecast_out(mixed: Dhis2Site) -> None:
     found = forecast_period(mixed.warehouse, mixed.client, "DS_M", "202509", run_id="run-2")
-    is_new = mixed.client.system_info().version.has_group_import
-    assert fates(mixed) == {
+    is_new = mixed.client.system_info().version.import_engine == "atomic"
+    assert outcomes(mixed) == {
         NEW: ("create", None),
         CHANGED: ("change", None),
         KEPT: ("same", None),
@@ -104,7 +104,7 @@ def test_every_fate_is_foreseen_and_the_push_bears_the_forecast_out(mixed: Dhis2
     assert (result.right, result.wrong, result.open, result.share) == (10, 0, 0, 1.0)
     [row] = rows(
         mixed.warehouse,
-        "select run_id, right_count, wrong_count, share, by_fate -> 'refused' from outbox.forecast_score",
+        "select run_id, right_count, wrong_count, share, by_predicted_outcome -> 'refused' from outbox.forecast_score",
     )
     assert row == ("run-2", 10, 0, 1.0, {"right": 2, "wrong": 0})
 
@@ -134,12 +134,12 @@ def test_metadata_that_changed_behind_our_back_shows_in_the_score(dhis2: Dhis2Si
     result = scored(dhis2)
     assert (result.right, result.wrong, result.share) == (1, 1, 0.5)
     [miss] = result.misses
-    assert (miss.fate, miss.state, miss.value_count) == ("create", "refused", 1)
+    assert (miss.predicted_outcome, miss.state, miss.value_count) == ("create", "refused", 1)
     assert miss.code == "E8122"
     assert f"| create | refused {miss.code} | 1 |" in result.markdown()
 
 
-def test_a_closed_period_is_foreseen_for_what_changed_and_for_nothing_else(
+def test_a_closed_period_is_predicted_for_what_changed_and_for_nothing_else(
     warehouse: Warehouse, set_totals: SetTotals, version: str
 ) -> None:
     document, clock = metadata(), [datetime(2025, 10, 3, tzinfo=UTC)]
@@ -150,7 +150,7 @@ def test_a_closed_period_is_foreseen_for_what_changed_and_for_nothing_else(
         clock[0] = NOW
         set_totals({("visits", CHANGED): 9, ("visits", KEPT): 2})
         found = made(dhis2)
-        assert {fate: count for fate, count in found.counts.items() if count} == {"same": 1, "closed": 1}
+        assert {outcome: count for outcome, count in found.counts.items() if count} == {"same": 1, "closed": 1}
         dhis2.reporter("run-2").deliver(SEPTEMBER)
         assert scored(dhis2).share == 1.0
 
@@ -163,7 +163,7 @@ def test_a_zero_over_a_deleted_value_is_stored_by_old_servers_too(warehouse: War
         edit(here, ZERO, None)
         set_totals({("visits", KEPT): 1, ("visits", ZERO): 0})
         made(here)
-        assert fates(here)[ZERO] == ("create", None)
+        assert outcomes(here)[ZERO] == ("create", None)
         here.reporter("run-2").deliver(SEPTEMBER)
         assert here.stored()["DeVisits001", ZERO] == "0"
         assert scored(here).share == 1.0
@@ -180,20 +180,22 @@ def test_a_deletion_of_what_is_gone_already_is_the_same(dhis2: Dhis2Site, set_to
     assert scored(dhis2).share == 1.0
 
 
-def test_units_outside_the_account_and_a_data_set_it_may_not_write_are_foreseen(
+def test_units_outside_the_account_and_a_data_set_it_may_not_write_are_predicted(
     warehouse: Warehouse, set_totals: SetTotals
 ) -> None:
     set_totals(totals_of([KEPT, NEW]))
     with site(warehouse, "2.43", metadata(sharing=READ_ONLY)) as here:
         execute(here.warehouse, "update lookup.data_set set can_write = true")
         found = made(here)
-        assert [(s.fate, s.code, s.value_count, s.drifted_count) for s in found.shares] == [("refused", "E8010", 2, 2)]
+        assert [(s.predicted_outcome, s.code, s.value_count, s.drifted_count) for s in found.shares] == [
+            ("refused", "E8010", 2, 2)
+        ]
     with site(warehouse, "2.43") as here:
         execute(here.warehouse, f"update lookup.org_unit set path = '/{NEW}' where org_unit_id = '{NEW}'")
         made(here)
         codes = rows(
             warehouse,
-            "select v.org_unit_id, f.fate, f.code from outbox.forecast f join outbox.value v using (value_id)"
+            "select v.org_unit_id, f.predicted_outcome, f.code from outbox.forecast f join outbox.value v using (value_id)"
             " where f.target = %s",
             here.client.base_url,
         )
@@ -209,7 +211,7 @@ def test_units_outside_the_account_and_a_data_set_it_may_not_write_are_foreseen(
         ("202612", date(2027, 1, 2), "F_EDIT_EXPIRED", {"2.41": "E8030", "2.43": None}),
     ],
 )
-def test_a_period_that_dhis2_closed_since_the_plan_is_foreseen(
+def test_a_period_that_dhis2_closed_since_the_plan_is_predicted(
     warehouse: Warehouse,
     set_totals: SetTotals,
     version: str,
@@ -236,13 +238,13 @@ def test_a_period_that_dhis2_closed_since_the_plan_is_foreseen(
         code = codes[version]
         is_reopened = code is None or (period, version) == ("202509", "2.41")
         reopened = ("create", None) if is_reopened else ("refused", code)
-        assert fates(here) == {NEW: ("refused", code) if code else ("create", None), KEPT: reopened}
+        assert outcomes(here) == {NEW: ("refused", code) if code else ("create", None), KEPT: reopened}
         assert found.drifted == found.counts["refused"]
         assert reporter.deliver(parse_period(period)).score.share == 1.0
 
 
 @pytest.mark.parametrize("other", [None, "Monthly", "Quarterly"])
-def test_an_element_that_left_the_data_set_is_foreseen(
+def test_an_element_that_left_the_data_set_is_predicted(
     warehouse: Warehouse, set_totals: SetTotals, other: str | None, version: str
 ) -> None:
     """The old engine blames the period where no data set of its type has the element: one word for both."""
@@ -261,7 +263,7 @@ def test_an_element_that_left_the_data_set_is_foreseen(
             " false, 'bjDvmb4bfuf', null) on conflict do nothing",
         )
         made(here)
-        assert fates(here) == {NEW: ("refused", "E8020")}
+        assert outcomes(here) == {NEW: ("refused", "E8020")}
         here.reporter("run-2").deliver(SEPTEMBER)
         assert scored(here).share == 1.0
 
@@ -280,7 +282,7 @@ def test_what_an_interrupted_push_left_pending_is_scored_by_the_run_that_sends_i
     assert "100 not sent yet" in half.markdown()
     dhis2.reporter("run-3").deliver(SEPTEMBER)
     assert scored(dhis2, "run-3").right == 150
-    assert scored(dhis2, "run-4").outcomes == ()
+    assert scored(dhis2, "run-4").results == ()
     with dhis2.warehouse.connect() as connection:
         found = connection.execute("select run_id, right_count, open_count from outbox.forecast_score order by 1")
         assert found.fetchall() == [("run-2", 50, 100), ("run-3", 150, 0)]
@@ -308,7 +310,7 @@ def test_a_second_forecast_replaces_the_first(dhis2: Dhis2Site, set_totals: SetT
     made(dhis2, "run-1")
     dhis2.reporter("run-1").deliver(SEPTEMBER)
     made(dhis2, "run-2")
-    assert rows(dhis2.warehouse, "select fate, run_id from outbox.forecast") == [("same", "run-2")]
+    assert rows(dhis2.warehouse, "select predicted_outcome, run_id from outbox.forecast") == [("same", "run-2")]
 
 
 def test_a_forecast_that_cannot_read_dhis2_leaves_the_last_one_as_it_was(
@@ -331,7 +333,7 @@ def test_examples_name_the_unit_and_the_element_of_what_is_stopped(mixed: Dhis2S
     found = forecast_period(mixed.warehouse, mixed.client, "DS_M", "202509", run_id="run-2")
     with mixed.warehouse.connect() as connection:
         shown = examples(connection, of(mixed), 1)
-    assert {(one.fate, one.org_unit, one.data_element, one.wanted) for one in shown} == {
+    assert {(one.predicted_outcome, one.org_unit, one.data_element, one.wanted) for one in shown} == {
         ("refused", WITHHELD, "DeVisits001", "-1"),
         ("refused", "OuFacility3", "DeVisits001", "4"),
         ("closed", CLOSED, "DeVisits001", "9"),
@@ -376,6 +378,6 @@ def test_the_command_shows_the_reasons_in_plain_words(environment: Dhis2Site) ->
 
 
 def test_a_score_is_never_rounded_up_to_all_of_them() -> None:
-    right = Outcome("same", None, "delivered", None, True, 99_999)
+    right = ForecastResult("same", None, "delivered", None, True, 99_999)
     said = Score((right, replace(right, is_right=False, value_count=1))).markdown()
     assert said.startswith("99,999 of 100,000 values as forecast (99.9\u202f%)")

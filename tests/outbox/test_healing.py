@@ -8,7 +8,7 @@ import pytest
 from opensrp_dhis2.errors import Dhis2UnavailableError
 from opensrp_dhis2.messages.codes import MOST_TRIES, codes
 from opensrp_dhis2.outbox import ledger
-from opensrp_dhis2.outbox.retry import MOST_IN_VAIN
+from opensrp_dhis2.outbox.delivery import MOST_IN_VAIN
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.dhis2_metadata import FACILITIES, named
 from tests.support.dhis2_site import VERSIONS, totals_of
@@ -240,6 +240,6 @@ def test_many_places_of_one_cause_are_tried_in_turn_and_make_no_storm(
 
 
 def test_old_and_new_words_are_the_same_in_sql_and_python(warehouse: Warehouse) -> None:
-    found = rows(warehouse, "select c, outbox.word(c) from unnest(%s::text[]) c", list(codes()))
+    found = rows(warehouse, "select c, outbox.unified_code(c) from unnest(%s::text[]) c", list(codes()))
     assert dict(found) == {name: code.word or name for name, code in codes().items()}
     assert {code.word for code in codes().values() if code.word and codes()[code.word].word} == set()

@@ -6,13 +6,13 @@ import pytest
 
 from opensrp_dhis2.errors import WarehouseError
 from opensrp_dhis2.outbox import ledger
-from opensrp_dhis2.outbox.ledger import RowVerdict, Slice
+from opensrp_dhis2.outbox.ledger import DataSetPeriod, ValueVerdict
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.dhis2_site import ledger_rows
 from tests.support.sql import execute, rows
 from tests.support.surroundings import SetTotals
 
-OF = Slice("http://dhis2", "DsMonthly01", "202509")
+OF = DataSetPeriod("http://dhis2", "DsMonthly01", "202509")
 
 
 def plan(
@@ -48,7 +48,7 @@ def send(warehouse: Warehouse, verdict: str, code: str | None = None) -> list[di
         batch = ledger.cut_batch(connection, OF, 1000, "run-1")
         assert batch is not None
         carried = json.loads(ledger.payload(connection, batch))["dataValues"]
-        verdicts = [RowVerdict(row.row_index, verdict, code) for row in ledger.sent_rows(connection, batch)]
+        verdicts = [ValueVerdict(row.row_index, verdict, code) for row in ledger.sent_rows(connection, batch)]
         ledger.settle(connection, batch, verdicts, http_status=200, note="", run_id="run-1")
     return list(carried)
 
@@ -82,7 +82,7 @@ def test_a_value_that_vanished_is_deleted_where_dhis2_has_it(warehouse: Warehous
         batch = ledger.cut_batch(connection, OF, 1000, "run-2")
         assert batch is not None
         assert batch.import_strategy == "DELETE"
-        ledger.settle(connection, batch, [RowVerdict(0, "deleted")], http_status=200, note="", run_id="run-1")
+        ledger.settle(connection, batch, [ValueVerdict(0, "deleted")], http_status=200, note="", run_id="run-1")
     assert plan(warehouse) == {"withdrawn": 1}
 
 

@@ -1,4 +1,4 @@
-"""The search for guilty values and the size of requests, played against a server made of one rule."""
+"""The search for rejected values and the size of requests, played against a server made of one rule."""
 
 from math import log2
 
@@ -6,58 +6,58 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensrp_dhis2.outbox.pacing import MAX_SILENT_IN_A_ROW, Outcome, Pace, even_share
+from opensrp_dhis2.outbox.pacing import MAX_SILENT_IN_A_ROW, Pace, RequestOutcome, even_share
 
 
 def play(
-    values: list[int], guilty: set[int], pace: Pace, *, cause: str | None = None
+    values: list[int], rejected: set[int], pace: Pace, *, cause: str | None = None
 ) -> tuple[int, set[int], set[int]]:
-    """Send values until none is pending, to a server that takes a request only when no guilty value is in it."""
+    """Send values until none is pending, to a server that takes a request only when no rejected value is in it."""
     pending, accepted, refused, requests = list(values), set[int](), set[int](), 0
-    while pending and not pace.is_hopeless:
+    while pending and not pace.gave_up:
         size, skip = pace.next_cut(len(pending))
         sent = pending[skip : skip + size]
         assert sent
         requests += 1
-        if not guilty & {*sent}:
+        if not rejected & {*sent}:
             accepted |= {*sent}
-            pace.heard(Outcome.TAKEN, len(sent), accepted=len(sent))
+            pace.record(RequestOutcome.TAKEN, len(sent), accepted=len(sent))
         elif len(sent) == 1:
             refused |= {*sent}
-            pace.heard(Outcome.TAKEN, 1)
+            pace.record(RequestOutcome.TAKEN, 1)
         else:
-            pace.heard(Outcome.NAMELESS, len(sent), cause=cause)
+            pace.record(RequestOutcome.NAMELESS, len(sent), cause=cause)
             continue
         pending = [value for value in pending if value not in accepted | refused]
     return requests, accepted, refused
 
 
 @given(st.integers(2, 2000), st.data())
-def test_one_guilty_value_costs_at_most_2_log2_n_plus_4_further_requests(n: int, data: st.DataObject) -> None:
-    guilty = data.draw(st.integers(0, n - 1))
+def test_one_rejected_value_costs_at_most_2_log2_n_plus_4_further_requests(n: int, data: st.DataObject) -> None:
+    rejected = data.draw(st.integers(0, n - 1))
     for cause in (None, "E9999"):
-        requests, accepted, refused = play(list(range(n)), {guilty}, Pace(n), cause=cause)
-        assert (accepted, refused) == ({*range(n)} - {guilty}, {guilty})
+        requests, accepted, refused = play(list(range(n)), {rejected}, Pace(n), cause=cause)
+        assert (accepted, refused) == ({*range(n)} - {rejected}, {rejected})
         assert requests - 1 <= 2 * log2(n) + 4
 
 
 @given(st.integers(50, 600), st.data())
-def test_every_good_value_gets_in_beside_many_guilty_ones_without_a_code(n: int, data: st.DataObject) -> None:
-    guilty = data.draw(st.sets(st.integers(0, n - 2), max_size=20))
-    _, accepted, refused = play(list(range(n)), guilty, Pace(100))
-    assert (accepted, refused) == ({*range(n)} - guilty, guilty)
+def test_every_good_value_gets_in_beside_many_rejected_ones_without_a_code(n: int, data: st.DataObject) -> None:
+    rejected = data.draw(st.sets(st.integers(0, n - 2), max_size=20))
+    _, accepted, refused = play(list(range(n)), rejected, Pace(100))
+    assert (accepted, refused) == ({*range(n)} - rejected, rejected)
 
 
 def test_a_code_that_both_halves_share_is_reported_after_three_requests() -> None:
     pace = Pace(1000)
     requests, accepted, refused = play(list(range(1000)), {*range(1000)}, pace, cause="E8012")
-    assert (requests, accepted, refused, pace.is_hopeless) == (3, set(), set(), True)
+    assert (requests, accepted, refused, pace.gave_up) == (3, set(), set(), True)
 
 
 def test_a_server_that_takes_nothing_is_given_up() -> None:
     pace = Pace(1000)
     requests, accepted, refused = play(list(range(5000)), {*range(5000)}, pace)
-    assert pace.is_hopeless
+    assert pace.gave_up
     assert not accepted
     assert requests < 50
     assert len(refused) == 4
@@ -65,14 +65,20 @@ def test_a_server_that_takes_nothing_is_given_up() -> None:
 
 def test_silence_halves_the_size_and_success_doubles_it_again() -> None:
     pace, sizes = Pace(1000), []
-    for outcome in (Outcome.SILENT, Outcome.SILENT, Outcome.TAKEN, Outcome.TAKEN, Outcome.TAKEN):
+    for outcome in (
+        RequestOutcome.SILENT,
+        RequestOutcome.SILENT,
+        RequestOutcome.TAKEN,
+        RequestOutcome.TAKEN,
+        RequestOutcome.TAKEN,
+    ):
         size, _ = pace.next_cut(100_000)
         sizes.append(size)
-        pace.heard(outcome, size, accepted=size if outcome is Outcome.TAKEN else 0)
+        pace.record(outcome, size, accepted=size if outcome is RequestOutcome.TAKEN else 0)
     assert sizes == [1000, 500, 250, 500, 1000]
     for _ in range(MAX_SILENT_IN_A_ROW):
         assert not pace.is_dead
-        pace.heard(Outcome.SILENT, 1000)
+        pace.record(RequestOutcome.SILENT, 1000)
     assert pace.is_dead
 
 

@@ -132,7 +132,7 @@ def test_the_forecast_score_is_on_the_page_where_there_is_one(ledger: Warehouse,
     with ledger.connect() as connection:
         connection.execute(
             "insert into outbox.forecast_score (run_id, target, data_set_id, period, right_count, wrong_count,"
-            " open_count, by_fate, made_at) values (%s, %s, 'DsMonthly01', '202509', 1999, 1, 0, '{}', now())",
+            " open_count, by_predicted_outcome, made_at) values (%s, %s, 'DsMonthly01', '202509', 1999, 1, 0, '{}', now())",
             (RUN, TARGET),
         )
     assert "202509 1,999 1 99.9" in Page(page_of(ledger, tmp_path)).text  # not 100: one was wrong
@@ -191,7 +191,7 @@ def test_the_csv_says_what_dhis2_holds_now_and_calls_a_deletion_one(ledger: Ware
             "update outbox.value set wanted = null, acknowledged = '4' where state = 'refused';"
             "update outbox.value set acknowledged = '2' where org_unit_id = 'OuFacility3' and state = 'withheld';"
             "insert into outbox.discrepancy (target, data_set_id, period, org_unit_id, data_element_id,"
-            " category_option_combo_id, attribute_option_combo_id, kind, wanted, acknowledged, there, is_deleted, run_id)"
+            " category_option_combo_id, attribute_option_combo_id, kind, wanted, acknowledged, stored, is_deleted, run_id)"
             " select target, data_set_id, period, org_unit_id, data_element_id, category_option_combo_id,"
             " attribute_option_combo_id, 'foreign_edit', wanted, acknowledged, '77', false, 'r' from outbox.value"
             " where org_unit_id = 'OuFacility3' and state = 'withheld'"
@@ -259,7 +259,7 @@ def test_what_reconcile_found_is_on_the_page(warehouse: Warehouse, tmp_path: Pat
         seed(connection)
         connection.execute(
             "insert into outbox.discrepancy (target, data_set_id, period, org_unit_id, data_element_id,"
-            " category_option_combo_id, attribute_option_combo_id, kind, wanted, acknowledged, there, is_deleted, run_id)"
+            " category_option_combo_id, attribute_option_combo_id, kind, wanted, acknowledged, stored, is_deleted, run_id)"
             " select target, data_set_id, period, org_unit_id, data_element_id, category_option_combo_id,"
             " attribute_option_combo_id, 'foreign_edit', wanted, acknowledged, '77', false, 'r' from outbox.value"
             " where state = 'delivered' limit 2"

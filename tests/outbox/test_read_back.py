@@ -8,7 +8,7 @@ import pytest
 from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2UnavailableError
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.lease import take_lease
-from opensrp_dhis2.outbox.ledger import Slice
+from opensrp_dhis2.outbox.ledger import DataSetPeriod
 from opensrp_dhis2.outbox.settle import settle_unfinished
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.between import between
@@ -156,7 +156,7 @@ def test_a_job_that_is_called_running_for_more_than_a_day_is_read_back(
         with warehouse.connect() as connection:
             reporter = dhis2.reporter("run-1")
             reporter.plan(SEPTEMBER)
-            of = Slice(dhis2.client.base_url, "DsMonthly01", "202509")
+            of = DataSetPeriod(dhis2.client.base_url, "DsMonthly01", "202509")
             batch = ledger.cut_batch(connection, of, 1, "run-1")
             assert batch
             ledger.keep_job(connection, batch, "JobOfBefore")

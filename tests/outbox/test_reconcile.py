@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from opensrp_dhis2.audit.discrepancy import KINDS, RESOLUTIONS, Reconciliation, explain_kind
-from opensrp_dhis2.audit.reconcile import accept_strangers, count_standing, reconcile_period
+from opensrp_dhis2.audit.reconcile import accept_unknown_values, count_discrepancies, reconcile_period
 from opensrp_dhis2.errors import Dhis2UnavailableError, MetadataNotFoundError
 from opensrp_dhis2.messages.catalogue import languages
 from opensrp_dhis2.messages.codes import Owner
@@ -63,8 +63,8 @@ def test_what_was_mended_is_closed_and_what_became_of_another_kind_is_a_new_find
     post(here, {mended: before[mended]})
     post(here, {worse: "777"}, is_delete=True)
     second = reconcile(here, run_id="look-2")
-    assert (second.resolutions["gone"], second.counts["foreign_edit"], second.counts["silent_drop"]) == (2, 0, 1)
-    assert found(here) == {worse: "silent_drop"}
+    assert (second.resolutions["gone"], second.counts["foreign_edit"], second.counts["missing_in_dhis2"]) == (2, 0, 1)
+    assert found(here) == {worse: "missing_in_dhis2"}
     closed = found(here, "resolution = 'gone' and run_id = 'look-2' and resolved_at is not null")
     assert closed == {mended: "foreign_edit", worse: "foreign_edit"}
 
@@ -73,10 +73,10 @@ def test_overwriting_lets_the_next_delivery_put_back_what_is_wanted(here: Countr
     planted = plant(here, 5)
     made = reconcile(here, "overwrite")
     kinds = Counter(planted.values())
-    ours = kinds["foreign_edit"] + kinds["silent_drop"] + kinds["orphan"]
+    ours = kinds["foreign_edit"] + kinds["missing_in_dhis2"] + kinds["stale_value"]
     assert made.resolutions["overwritten"] == ours
-    assert made.resolutions["settled"] == kinds["behind"]
-    assert found(here) == {cell: kind for cell, kind in planted.items() if kind in ("stranger", "default_combo")}
+    assert made.resolutions["settled"] == kinds["ledger_outdated"]
+    assert found(here) == {cell: kind for cell, kind in planted.items() if kind in ("unknown_value", "default_combo")}
     who = rows(here.warehouse, "select count(*) from outbox.history where run_id = 'look-1' and state_to = 'pending'")
     assert who == [(ours,)]
     waiting = 10 + 3  # planned before, and not yet sent
@@ -86,11 +86,11 @@ def test_overwriting_lets_the_next_delivery_put_back_what_is_wanted(here: Countr
         here.warehouse, "select data_element_id, org_unit_id, category_option_combo_id, wanted from outbox.value"
     )
     there = here.stored()
-    strangers = set(found(here, "resolved_at is null and kind = 'stranger'"))
+    strangers = set(found(here, "resolved_at is null and kind = 'unknown_value'"))
     differing = [cell for *cell, value in wanted if not same(there.get((cell[0], cell[1], cell[2])), value)]
     assert {tuple(cell) for cell in differing} <= strangers  # typed where we had withdrawn ours
     assert here.report("run-5").sent == 0
-    assert set(reconcile(here, "overwrite", "look-2").counts.items()) >= {("foreign_edit", 0), ("silent_drop", 0)}
+    assert set(reconcile(here, "overwrite", "look-2").counts.items()) >= {("foreign_edit", 0), ("missing_in_dhis2", 0)}
 
 
 def same(one: str | None, other: str | None) -> bool:
@@ -102,12 +102,12 @@ def test_what_is_accepted_is_not_sent_again_until_the_indicator_says_something_n
     here.report("run-4")  # what waited goes, so that only the policy can send anything
     made = reconcile(here, "accept")
     kinds = Counter(planted.values())
-    assert made.counts["behind"] == 0
+    assert made.counts["ledger_outdated"] == 0
     deleted = made.resolutions["accepted"] - made.counts["foreign_edit"]
-    assert 0 < deleted < kinds["silent_drop"]  # the others were lost without a trace, and are still shown
+    assert 0 < deleted < kinds["missing_in_dhis2"]  # the others were lost without a trace, and are still shown
     assert Counter(found(here).values()) == {
-        "silent_drop": kinds["silent_drop"] - deleted,
-        **{kind: kinds[kind] for kind in ("default_combo", "orphan", "stranger")},
+        "missing_in_dhis2": kinds["missing_in_dhis2"] - deleted,
+        **{kind: kinds[kind] for kind in ("default_combo", "stale_value", "unknown_value")},
     }
     there = here.stored()
     assert [here.report(run).sent for run in ("run-5", "run-6")] == [0, 0]
@@ -130,7 +130,7 @@ def test_a_number_typed_into_a_cell_that_we_left_is_a_strangers_and_stays(here: 
     here.report("run-2")
     post(here, {cell: "42"})
     made = reconcile(here, policy)
-    assert (made.counts["stranger"], made.resolutions["standing"]) == (1, 1)
+    assert (made.counts["unknown_value"], made.resolutions["standing"]) == (1, 1)
     assert here.report("run-3").sent == 0
     assert here.stored() == {cell: "42"}
     assert rows(here.warehouse, "select wanted, acknowledged, state from outbox.value") == [(None, None, "withdrawn")]
@@ -152,7 +152,7 @@ def test_a_deletion_that_dhis2_refused_is_an_orphan(here: Country) -> None:
     here.count((ELEMENTS[0], OURS[0], COMBOS[0]), 5)
     here.report()
     here.pretend("update outbox.value set state = 'refused', code = 'E8033', wanted = null")
-    assert reconcile(here, "overwrite").counts["orphan"] == 1
+    assert reconcile(here, "overwrite").counts["stale_value"] == 1
     assert rows(here.warehouse, "select state from outbox.value") == [("refused",)]
 
 
@@ -245,10 +245,10 @@ def test_a_zero_that_an_old_server_drops_is_no_discrepancy_also_after_its_upgrad
         foreign = Foreign(old)
         foreign.lose(("DeSigned001", "OuFacility1", DEFAULT), "202509")
         foreign.done()
-        assert look(old).counts["silent_drop"] == 1  # a zero that means something is missed
+        assert look(old).counts["missing_in_dhis2"] == 1  # a zero that means something is missed
     with site(warehouse, "2.43", store=tmp_path / "dhis2.sqlite", port=old.port) as new:
         made = look(new)
-        assert {kind: count for kind, count in made.counts.items() if count} == {"silent_drop": 1}
+        assert {kind: count for kind, count in made.counts.items() if count} == {"missing_in_dhis2": 1}
         assert [row.data_element for row in made.rows] == ["DeSigned001"]
 
 
@@ -259,7 +259,7 @@ def test_a_zero_that_a_new_server_stored_is_missed_when_it_is_gone(warehouse: Wa
         foreign = Foreign(new)
         foreign.lose(("DeVisits001", "OuFacility1", DEFAULT), "202509")
         foreign.done()
-        assert look(new).counts["silent_drop"] == 1
+        assert look(new).counts["missing_in_dhis2"] == 1
 
 
 def test_a_value_of_another_data_set_s_default_element_is_no_default_combo(
@@ -271,7 +271,7 @@ def test_a_value_of_another_data_set_s_default_element_is_no_default_combo(
     foreign = Foreign(dhis2)
     foreign.put(("DeVisits001", "OuFacility2", DEFAULT), "4", period=SEPTEMBER.id)
     foreign.done()
-    assert {kind for kind, count in look(dhis2).counts.items() if count} == {"stranger"}
+    assert {kind for kind, count in look(dhis2).counts.items() if count} == {"unknown_value"}
 
 
 def test_every_kind_is_explained_in_every_language() -> None:
@@ -300,7 +300,7 @@ def test_the_markdown_names_kinds_values_and_what_to_do(here: Country) -> None:
 
 def count_of(here: Country) -> dict[tuple[str, str], int]:
     with here.warehouse.connect() as connection:
-        return count_standing(connection, here.client.base_url, "PERF")
+        return count_discrepancies(connection, here.client.base_url, "PERF")
 
 
 def test_the_rows_shown_are_capped_and_the_rest_is_counted(here: Country) -> None:
@@ -320,17 +320,17 @@ def test_strangers_are_let_stand_by_a_persons_word_until_they_change(here: Count
     here.report()
     one, other = (ELEMENTS[0], THEIRS[0], COMBOS[0]), (ELEMENTS[0], THEIRS[1], COMBOS[0])
     post(here, {one: "4", other: "4"})
-    assert reconcile(here).counts["stranger"] == 2
+    assert reconcile(here).counts["unknown_value"] == 2
     accept = (here.warehouse, here.client.base_url, "PERF", MARCH.id)
-    assert accept_strangers(*accept, org_unit=THEIRS[0], run_id="me") == 1
-    assert found(here) == {other: "stranger"}
+    assert accept_unknown_values(*accept, org_unit=THEIRS[0], run_id="me") == 1
+    assert found(here) == {other: "unknown_value"}
     made = reconcile(here)
-    assert (made.counts["stranger"], found(here)) == (1, {other: "stranger"})
-    assert accept_strangers(*accept, org_unit=None, run_id="me") == 1
+    assert (made.counts["unknown_value"], found(here)) == (1, {other: "unknown_value"})
+    assert accept_unknown_values(*accept, org_unit=None, run_id="me") == 1
     assert (reconcile(here).findings, found(here, "resolution = 'accepted' and run_id = 'me'").keys()) == (
         (),
         {one, other},
     )
     post(here, {one: "5"})
-    assert (reconcile(here).counts["stranger"], found(here)) == (1, {one: "stranger"})
+    assert (reconcile(here).counts["unknown_value"], found(here)) == (1, {one: "unknown_value"})
     assert here.stored()[one] == "5"  # and nothing of it was touched

@@ -1,6 +1,6 @@
 """FINDINGS of the recordings, sections 2 and 7: what the push as a whole makes of them, by recording.
 
-What a single reply means is tests/dhis2's; tests/dhis2/test_surprises.py is the index of both.
+What a single reply means is tests/dhis2's.
 """
 
 from collections.abc import Iterator

@@ -2,16 +2,26 @@
 
 import pytest
 
+from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.errors import Dhis2UnavailableError
+from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.dhis2_metadata import metadata, moved_out
-from tests.support.dhis2_site import SEPTEMBER, Dhis2Site, ledger_rows, site
+from tests.support.dhis2_site import MONTHLY, SEPTEMBER, Dhis2Site, ledger_rows, site
 from tests.support.sql import execute, rows
 from tests.support.surroundings import SetTotals
 
 OCTOBER = parse_period("202510")
 FIRST, SECOND = ("visits", "OuFacility1"), ("visits", "OuFacility2")
+
+
+def test_a_reporter_asks_nobody_anything_before_it_plans_or_delivers() -> None:
+    nowhere = Warehouse("postgresql://nobody@127.0.0.1:9/none")
+    with Dhis2Client("http://127.0.0.1:9") as client:
+        reporter = Reporter(nowhere, client, "DS_M", MONTHLY, run_id="run-1", batch_size=100)
+        assert reporter.target == "http://127.0.0.1:9"
+    nowhere.close()
 
 
 def pretend_all_inside(warehouse: Warehouse) -> None:

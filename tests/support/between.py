@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
-from opensrp_dhis2_sandbox.dhis2.faults import read_body
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opensrp_dhis2.warehouse.database import Warehouse
@@ -66,7 +66,7 @@ class Between:
         if noted and scope["method"] == "GET":
             await _send(Answer.of(200, noted[0], content_type="application/json"), send)
         elif self.handler and scope["type"] == "http" and scope["path"] == VALUES:
-            await self._handle(self.handler, scope, await read_body(receive), send)
+            await self._handle(self.handler, scope, await Request(scope, receive).body(), send)
         else:
             await self.app(scope, receive, send)
 

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opensrp_dhis2.outbox.completion import Completed, Policy, complete_units
 from opensrp_dhis2.outbox.lease import take_lease
-from opensrp_dhis2.outbox.ledger import Slice
+from opensrp_dhis2.outbox.ledger import DataSetPeriod
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.dhis2_metadata import COUNTRY, metadata, named
 from tests.support.dhis2_site import ADMIN, DEFAULT, NOW, open_client
@@ -56,7 +56,7 @@ class CompletionSite:
     """A sandbox DHIS2 and a ledger whose states a test sets."""
 
     def __init__(self, url: str, warehouse: Warehouse, door: Door) -> None:
-        self.url, self.warehouse, self.of = url, warehouse, Slice(url, "DsMonthly01", "202509")
+        self.url, self.warehouse, self.of = url, warehouse, DataSetPeriod(url, "DsMonthly01", "202509")
         self.door = door
         self.client = open_client(url)
 

@@ -1,8 +1,6 @@
 """Recorded exchanges as tests want them: what was sent, what was answered, and what stood in DHIS2 afterwards."""
 
-import gzip
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from opensrp_dhis2.dhis2.imports.verdict import RowVerdict, Verdict
-from opensrp_dhis2.dhis2.models import DataValue, Reply, SentValue, ServerVersion, ValueKey
+from opensrp_dhis2.dhis2.imports.row_engine import is_droppable_zero
+from opensrp_dhis2.dhis2.models import DataValue, Reply, SentValue, ServerVersion, ValueKey, ValueVerdict, Verdict
 from opensrp_dhis2.dhis2.periods import is_period, parse_period
-from opensrp_dhis2.dhis2.zero_rule import is_droppable_zero
 from tests.conftest import ROOT
 
 Json = dict[str, Any]
@@ -33,7 +30,6 @@ class Exchange:
     version: ServerVersion
     sent: list[SentValue]
     reply: Reply
-    asked: dict[str, str]
     after: State
     seen: frozenset[tuple[str, str, str]]  # (data set, org unit, period) that were read back
 
@@ -70,7 +66,7 @@ def import_names() -> list[tuple[str, str]]:
             request = json.loads(path.read_text()).get("request", {})
             is_import = request.get("method") == "POST" and request.get("path", "").endswith("/dataValueSets")
             rows = request["body"].get("dataValues", []) if is_import and isinstance(request["body"], dict) else []
-            if is_import and rows and _is_our_form(path.stem, request):
+            if is_import and rows and _is_our_form(request):
                 found.append((version, path.stem))
     return found
 
@@ -85,14 +81,15 @@ def import_replies(version: str) -> list[tuple[str, Reply]]:
     ]
 
 
-def _is_our_form(name: str, request: Json) -> bool:
-    """Leave out what our client never sends and a reply cannot show: codes for ids, option maps, deletion scopes."""
+def _is_our_form(request: Json) -> bool:
+    """Leave out what our client never sends and a reply cannot show: trials, codes for ids, maps, deletion scopes."""
     body = request["body"]
     members = {*request["query"], *body}
     rows = body["dataValues"]
     return (
         not any(member.lower().endswith("idscheme") for member in members)
-        and not members & {"attributeCategoryOptions", "deletion"}
+        and not members & {"attributeCategoryOptions", "deletion", "dryRun"}
+        and request["query"].get("importStrategy", "DELETE") in ("CREATE_AND_UPDATE", "DELETE")
         and request["query"].get("async") != "true"
         and all(isinstance(row, dict) for row in rows)
         and not any(isinstance(value, dict) for one in (body, *rows) for value in one.values())
@@ -110,7 +107,6 @@ def exchange(version: str, name: str) -> Exchange:
         version=server,
         sent=sent_values(request["body"], request["query"], server),
         reply=reply_of(recording),
-        asked=request["query"] | ({"dryRun": "true"} if request["body"].get("dryRun") else {}),
         after=after,
         seen=seen,
     )
@@ -133,28 +129,12 @@ def _state_after(recording: Json) -> tuple[State, frozenset[tuple[str, str, str]
     return after, frozenset(seen)
 
 
-def random_cases(version: str) -> Iterator[Json]:
-    """Go through the random imports of a server."""
-    path = FOLDER / f"random-{version}.jsonl.gz"
-    if not path.is_file():
-        pytest.skip(f"needs {path.name} in ../shared, which is not here")
-    with gzip.open(path, "rt") as lines:
-        next(lines)
-        for line in lines:
-            yield json.loads(line)
-
-
-def cells(state: list[list[Any]]) -> State:
-    """Give the live cells of a random case's state."""
-    return {ValueKey(*row[:5]): row[5] for row in state if not row[8]}
-
-
 def sent_values(body: Json, query: Json, version: ServerVersion) -> list[SentValue]:
     """Give the rows of a payload as our client sends them: everything on the row, every value a text."""
     elements = _elements()
     sent = []
     for row in body["dataValues"]:
-        key = key_of(row, body, is_old=not version.has_group_import)
+        key = key_of(row, body, is_old=version.import_engine == "row")
         value = _text(row.get("value"))
         is_deleted = bool(row.get("deleted")) or query.get("importStrategy") == "DELETE"
         element = elements.get(key.data_element)
@@ -185,7 +165,7 @@ def key_of(row: Json, header: Json, *, is_old: bool) -> ValueKey:
     )
 
 
-def is_true(row: RowVerdict, sent: SentValue, before: State | None, after: State) -> bool:
+def is_true(row: ValueVerdict, sent: SentValue, before: State | None, after: State) -> bool:
     """Tell whether a verdict agrees with what stands in DHIS2; without a state before, as far as can be told."""
     key, value = sent.data_value.key, sent.data_value.value
     there = key in after and _normal(key, after[key]) == _normal(key, value)

@@ -60,7 +60,7 @@ def plant(here: Country, seed: int) -> dict[Cell, str]:
     random.shuffle(ours)
     random.shuffle(free)
     counts = Counter(KINDS) + Counter(random.choices(KINDS, k=100 - len(KINDS)))
-    cells = {kind: [(free if kind == "stranger" else ours).pop() for _ in range(n)] for kind, n in counts.items()}
+    cells = {kind: [(free if kind == "unknown_value" else ours).pop() for _ in range(n)] for kind, n in counts.items()}
     here.pretend(f"delete from lookup.target where data_element_id = '{NOT_OURS}'")
     never_sent = [free.pop() for _ in range(3)]
     here.fill(units=OURS)
@@ -68,15 +68,15 @@ def plant(here: Country, seed: int) -> dict[Cell, str]:
     again = withdrawn[0]  # wanted anew, but what came back is what once was there
     assert here.report("run-1").refused == 0
     sent = here.stored()
-    here.forget([*cells["orphan"], *withdrawn, *other])
-    assert here.report("run-2").accepted == len(cells["orphan"]) + 10
+    here.forget([*cells["stale_value"], *withdrawn, *other])
+    assert here.report("run-2").accepted == len(cells["stale_value"]) + 10
     known = [ours.pop() for _ in range(10)]  # changed since, and not yet sent
-    for cell in (*cells["behind"], *known, *never_sent, again):
+    for cell in (*cells["ledger_outdated"], *known, *never_sent, again):
         here.count(cell, 5000)
     here.reporter("run-3").plan(MARCH)
 
     edited, there = cells["foreign_edit"], here.stored()
-    deleted = cells["silent_drop"][::2]
+    deleted = cells["missing_in_dhis2"][::2]
     post(here, {cell: "777" for cell in edited})
     post(here, {cell: there[cell] for cell in deleted}, is_delete=True)
     defaults = {(element, unit): (element, unit, DEFAULT) for element, unit, _ in cells["default_combo"]}
@@ -85,15 +85,19 @@ def plant(here: Country, seed: int) -> dict[Cell, str]:
             defaults.setdefault((element, unit), (element, unit, DEFAULT))
     post(here, {cell: "3" for cell in defaults.values()}, has_combo=False)
     foreign = Foreign(here)
-    for cell in cells["silent_drop"][1::2]:
+    for cell in cells["missing_in_dhis2"][1::2]:
         foreign.lose(cell)
-    typed = dict.fromkeys(other, "888") | dict.fromkeys(cells["behind"], "5000") | dict.fromkeys(cells["stranger"], "4")
-    for cell, value in ({one: sent[one] for one in (*cells["orphan"], again)} | typed).items():
+    typed = (
+        dict.fromkeys(other, "888")
+        | dict.fromkeys(cells["ledger_outdated"], "5000")
+        | dict.fromkeys(cells["unknown_value"], "4")
+    )
+    for cell, value in ({one: sent[one] for one in (*cells["stale_value"], again)} | typed).items():
         foreign.put(cell, value)
     _plant_decoys(foreign, ours, free, sent)
     foreign.done()
     expected = {cell: kind for kind in KINDS if kind != "default_combo" for cell in cells[kind]}
-    left = dict.fromkeys(other, "stranger") | {again: "foreign_edit"}
+    left = dict.fromkeys(other, "unknown_value") | {again: "foreign_edit"}
     return expected | dict.fromkeys(defaults.values(), "default_combo") | left
 
 

@@ -182,6 +182,43 @@ def test_an_earlier_warehouse_is_carried_over(empty: Warehouse, warehouse: Wareh
         assert connection.execute("select method from raw.delete_search").fetchall() == [("history",)]
 
 
+OLD_WORDS = """
+insert into outbox.discrepancy (target, data_set_id, period, org_unit_id, data_element_id, category_option_combo_id,
+  attribute_option_combo_id, kind, there, is_deleted, run_id)
+select 't', 's', '202401', 'u', kind, 'c', 'a', kind, '5', false, 'r'
+from unnest(array['foreign_edit', 'silent_drop', 'default_combo', 'orphan', 'stranger', 'behind']) kind;
+insert into outbox.completion (target, data_set_id, period, org_unit_id, attribute_option_combo_id, state, basis, run_id)
+select 't', 's', '202401', state, 'a', state, '', 'r'
+from unnest(array['wanted', 'registered', 'found', 'unwanted', 'taken_back', 'refused']) state;
+insert into outbox.forecast (target, data_set_id, period, value_id, fate, run_id)
+values ('t', 's', '202401', 1, 'same', 'r');
+"""
+
+
+@pytest.mark.parametrize("old", OLD_SCHEMAS, ids=lambda path: path.name.split(".")[0])
+def test_the_words_of_earlier_rows_are_carried_over(empty: Warehouse, old: Path) -> None:
+    with empty.connect() as connection:
+        connection.execute(gzip.decompress(old.read_bytes()))
+        connection.execute(OLD_WORDS)
+    migrate(empty, Project().sql_dir)
+    with empty.connect() as connection:
+        kinds = connection.execute("select data_element_id, kind, stored from outbox.discrepancy").fetchall()
+        states = connection.execute("select org_unit_id, state from outbox.completion").fetchall()
+        outcomes = connection.execute("select predicted_outcome from outbox.forecast").fetchall()
+    kept = {"foreign_edit": "foreign_edit", "default_combo": "default_combo"}
+    assert {old: kind for old, kind, _ in kinds} == kept | {
+        "silent_drop": "missing_in_dhis2", "orphan": "stale_value", "stranger": "unknown_value",
+        "behind": "ledger_outdated",
+    }  # fmt: skip
+    assert {stored for _, _, stored in kinds} == {"5"}
+    assert dict(states) == {"wanted": "wanted", "registered": "registered", "refused": "refused"} | {
+        "found": "registered_by_other",
+        "unwanted": "to_delete",
+        "taken_back": "deleted",
+    }
+    assert outcomes == [("same",)]
+
+
 def test_a_warehouse_of_an_unknown_checkout_is_refused_in_words(empty: Warehouse) -> None:
     with empty.connect() as connection:
         connection.execute(gzip.decompress(OLD_SCHEMAS[0].read_bytes()))

@@ -11,10 +11,9 @@ from types import MappingProxyType
 from typing import Any
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.dhis2.imports.failed_reply import foreign_answer
-from opensrp_dhis2.dhis2.imports.reply_check import check_readable
-from opensrp_dhis2.dhis2.imports.summary import read_envelope
+from opensrp_dhis2.dhis2.imports.interpret import foreign_answer
 from opensrp_dhis2.dhis2.models import Reply
+from opensrp_dhis2.dhis2.reply import check_readable, read_envelope
 from opensrp_dhis2.errors import Dhis2TimeoutError, Dhis2UnavailableError
 
 JOB_TYPE = "DATAVALUE_IMPORT"
@@ -69,7 +68,7 @@ def poll(client: Dhis2Client, job_id: str) -> Reply | JobStage:
     messages: Any = json.loads(reply.body)
     if not isinstance(messages, list) or not messages:
         return JobStage.SILENT
-    is_done = any(isinstance(one, dict) and one.get("completed") is True for one in messages)
+    is_done = any(isinstance(message, dict) and message.get("completed") is True for message in messages)
     return _summary(client, job_id) if is_done else JobStage.RUNNING
 
 

@@ -1,16 +1,14 @@
-"""The envelope and the import summary that DHIS2 writes, read leniently: what is absent or odd is None.
+"""The import summary that DHIS2 writes, read leniently: what is absent or odd is None.
 
 It knows the members of both import engines; it refuses to judge them.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from opensrp_dhis2.dhis2.models import Reply
-
-Json = dict[str, Any]
+from opensrp_dhis2.dhis2.reply import Json, read_json_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,41 +43,6 @@ class ImportSummary:
     conflicts: tuple[Conflict, ...]
     rejected_indexes: tuple[int, ...]
     description: str | None
-    is_dry_run: bool
-    strategy: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """The message around every answer of DHIS2 itself; an upstream's answer through a route has none."""
-
-    status: str
-    message: str
-    error_code: str | None
-    response: Json
-
-
-def read_json_object(reply: Reply) -> Json | None:
-    """Read the body as one JSON object; None for anything else, truncated bodies included."""
-    try:
-        found = json.loads(reply.body)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def read_envelope(reply: Reply) -> Envelope | None:
-    """Read DHIS2's message; None when the answer is not one."""
-    body = read_json_object(reply)
-    if body is None or not {"httpStatus", "httpStatusCode", "status"} <= body.keys():
-        return None
-    response = body.get("response")
-    return Envelope(
-        status=str(body["status"]),
-        message=str(body.get("message") or ""),
-        error_code=_text(body.get("errorCode")),
-        response=response if isinstance(response, dict) else {},
-    )
 
 
 def read_summary(reply: Reply) -> ImportSummary | None:
@@ -88,16 +51,12 @@ def read_summary(reply: Reply) -> ImportSummary | None:
     summary = body.get("response") if "httpStatus" in body else body
     if not isinstance(summary, dict) or "importCount" not in summary:
         return None
-    given = summary.get("importOptions")
-    options = given if isinstance(given, dict) else {}
     return ImportSummary(
         status=str(summary.get("status")),
         counts=_counts(summary["importCount"]),
-        conflicts=tuple(_conflict(one) for one in _list(summary.get("conflicts")) if isinstance(one, dict)),
+        conflicts=tuple(_conflict(row) for row in _list(summary.get("conflicts")) if isinstance(row, dict)),
         rejected_indexes=_indexes(summary.get("rejectedIndexes")),
         description=_text(summary.get("description")),
-        is_dry_run=options.get("dryRun") is True,
-        strategy=_text(options.get("importStrategy")),
     )
 
 

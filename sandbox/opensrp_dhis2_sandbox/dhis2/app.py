@@ -1,6 +1,6 @@
-"""The sandbox DHIS2 server as an application: which path leads to which room, who is let in, what faults strike.
+"""The sandbox DHIS2 server as an application: which path leads to which handler, and who is let in.
 
-It knows paths; the answers are made in the rooms.
+It knows paths; the answers are made by the handlers.
 """
 
 import re
@@ -13,6 +13,8 @@ from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
@@ -20,7 +22,8 @@ from opensrp_dhis2.clock import Clock
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2_sandbox.dated import Dated
 from opensrp_dhis2_sandbox.dhis2 import auth, completions, objects, routes, values
-from opensrp_dhis2_sandbox.dhis2.faults import Faults, header_map, read_body, sandbox_doors, send_faulty, send_reply
+from opensrp_dhis2_sandbox.dhis2.admin_routes import admin_routes
+from opensrp_dhis2_sandbox.dhis2.faults import LOST_WRITE, QueuedFaults
 from opensrp_dhis2_sandbox.dhis2.http import VERSIONS, Call, Dhis2, Reply, envelope_reply
 from opensrp_dhis2_sandbox.dhis2.imports import Json, RefusedRequest
 from opensrp_dhis2_sandbox.dhis2.metadata import DATA_WRITE, Metadata, User
@@ -61,27 +64,22 @@ def _instant(told: datetime) -> datetime:
 
 
 class _Application:
-    """The ASGI side: reads the request, lets faults strike, sends the reply."""
+    """The ASGI side: reads the request and sends the reply, through the queue of faults."""
 
     def __init__(self, server: Dhis2) -> None:
-        self._server, self._faults = server, Faults()
+        self._server, self._faults = server, QueuedFaults(self._answer)
         self._catalog = objects.Catalog(server.metadata)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await read_body(receive)
-        fault = self._faults.strike(scope["method"], scope["path"])
-        if fault and fault.kind in {"hang_up_before", "status"}:
-            await send_faulty(fault, Reply(), receive, send)
-            return
-        is_write_lost = fault is not None and fault.kind == "lost_write"
-        reply = await run_in_threadpool(self._reply, scope, body, is_write_lost)
-        if fault:
-            await send_faulty(fault, reply, receive, send)
-        else:
-            await send_reply(reply, send)
+        await self._faults(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await Request(scope, receive).body()
+        reply = await run_in_threadpool(self._reply, scope, body, scope.get(LOST_WRITE, False))
+        await reply.response()(scope, receive, send)
 
     def _reply(self, scope: Scope, body: bytes, is_write_lost: bool) -> Reply:
-        headers, method, path = header_map(scope), scope["method"], scope["path"]
+        headers, method, path = dict(Headers(scope=scope)), scope["method"], scope["path"]
         base_url = f"http://{headers.get('host', 'localhost')}"
         if path == "/api/ping":
             return Reply(b"", 200)
@@ -102,21 +100,21 @@ class _Application:
 
     def _dispatch(self, call: Call) -> Reply:
         if call.path.startswith("/sandbox/"):
-            return sandbox_doors(self._server, self._faults, call)
+            return admin_routes(self._server, self._faults, call)
         parts = call.path.strip("/").split("/")
         if parts[0] != "api":
             return Reply(b"", 404)
         parts = parts[2:] if len(parts) > 1 and parts[1].isdigit() else parts[1:]
         name = re.sub(r"\.(json|csv)$", "", parts[0]) if parts else ""
-        rooms: dict[str, Callable[[Call, list[str]], Reply]] = {
+        own: dict[str, Callable[[Call, list[str]], Reply]] = {
             "me": self._me,
             "system": self._system,
             "routes": self._routes,
             "apiToken": self._tokens,
             "metadata": self._import,
         }
-        if name in rooms:
-            return rooms[name](call, parts[1:])
+        if name in own:
+            return own[name](call, parts[1:])
         handlers = PLAIN.get(name)
         if handlers:
             return handlers[call.method](self._server, call) if call.method in handlers else self._no_method(call)
@@ -124,7 +122,7 @@ class _Application:
         return self._metadata(call, name, found, parts[1:]) if found is not None else Reply(b"", 404)
 
     def _no_method(self, call: Call) -> Reply:
-        verb = "is not supported" if self._server.is_new else "not supported"
+        verb = "is not supported" if self._server.is_atomic else "not supported"
         return envelope_reply(405, f"Request method '{call.method}' {verb}")
 
     def _metadata(self, call: Call, name: str, found: dict[str, Json], rest: list[str]) -> Reply:
@@ -160,7 +158,7 @@ class _Application:
             return run_route(server, call, rest[0], "/".join(rest[2:]))
         if call.method != "GET":
             return routes.change_route(server, call, rest[0])
-        if server.is_new and not UID_SHAPE.fullmatch(rest[0]):
+        if server.is_atomic and not UID_SHAPE.fullmatch(rest[0]):
             return self._no_method(call)
         route = server.store.documents("route").get(rest[0])
         visible = routes.shown(route, call.base_url) if route else None
@@ -208,7 +206,7 @@ def system_info(server: Dhis2, call: Call) -> Json:
         "serverDate": now,
         "serverTimeZoneId": "Etc/UTC" if server.zone is UTC else str(server.zone),
         "serverTimeZoneDisplayName": "Coordinated Universal Time" if server.zone is UTC else str(server.zone),
-        **({"sessionTimeout": 3600} if server.is_new else {}),
+        **({"sessionTimeout": 3600} if server.is_atomic else {}),
         "databaseInfo": {"spatialSupport": True, "time": now},
         "version": version,
         "revision": revision,

@@ -26,7 +26,7 @@ def authenticate(server: Dhis2, method: str, headers: Mapping[str, str], base_ur
         return _basic(server, credentials)
     if scheme == "ApiToken":
         return _token(server, credentials, method, headers.get("x-forwarded-for", peer))
-    if scheme == "Bearer" and not server.is_new:
+    if scheme == "Bearer" and not server.is_atomic:
         error = {"error": "invalid_token", "error_description": "Invalid access token"}
         challenge = 'Bearer realm="oauth", error="invalid_token", error_description="Invalid access token"'
         return Reply(error, 401, {"www-authenticate": challenge})
@@ -35,7 +35,7 @@ def authenticate(server: Dhis2, method: str, headers: Mapping[str, str], base_ur
         return user
     if headers.get("x-requested-with") == "XMLHttpRequest":
         return envelope_reply(401, "Unauthorized")
-    return Reply(None, 302, {"location": base_url + ("/login/" if server.is_new else "/dhis-web-login")})
+    return Reply(None, 302, {"location": base_url + ("/login/" if server.is_atomic else "/dhis-web-login")})
 
 
 def _basic(server: Dhis2, credentials: str) -> User | Reply:
@@ -61,7 +61,7 @@ def session_cookie(server: Dhis2, user: User) -> str:
     name = hashlib.sha256(f"session of {user.id}".encode()).hexdigest()[:32].upper()
     if name not in server.store.documents("session"):
         server.store.put_document("session", name, {"username": user.username})
-    return f"JSESSIONID={name}; Path=/; HttpOnly" + ("; SameSite=Lax" if server.is_new else "")
+    return f"JSESSIONID={name}; Path=/; HttpOnly" + ("; SameSite=Lax" if server.is_atomic else "")
 
 
 def _token(server: Dhis2, key: str, method: str, address: str) -> User | Reply:
@@ -109,9 +109,9 @@ def post_token(server: Dhis2, call: Call) -> Reply:
     token = {"id": uid, "created": server.timestamp(), "username": call.user.username, "attributes": attributes}
     token["expire"] = sent.get("expire") or server.epoch_millis() + DAYS_30
     server.store.put_document("token", _digest(key), token)
-    kind = {"responseType": "ObjectReport" if server.is_new else "ApiTokenCreationResponse"}
+    kind = {"responseType": "ObjectReport" if server.is_atomic else "ApiTokenCreationResponse"}
     body = {"key": key, "uid": uid, "klass": TOKEN_CLASS, "errorReports": []}
-    response = body | kind if server.is_new else kind | body
+    response = body | kind if server.is_atomic else kind | body
     location = {"location": f"{call.base_url}/api/apiToken/{uid}"}
     return Reply(web_message(201, None) | {"response": response}, 201, location)
 
@@ -139,5 +139,5 @@ def delete_token(server: Dhis2, call: Call, uid: str) -> Reply | None:
             server.store.drop_document("token", name)
             body: Json = {"uid": uid, "klass": TOKEN_CLASS, "errorReports": []}
             kind = {"responseType": "ObjectReport"}
-            return Reply(web_message(200, None) | {"response": body | kind if server.is_new else kind | body})
+            return Reply(web_message(200, None) | {"response": body | kind if server.is_atomic else kind | body})
     return None

@@ -26,7 +26,7 @@ def post_completions(server: Dhis2, call: Call) -> Reply:
     summary = Summary(description="Import process complete.")
     rows = (call.json() or {}).get("completeDataSetRegistrations") or []
     new_periods = [row["period"] for row in rows if not server.store.has_period(row["period"])]
-    if server.is_new and new_periods:
+    if server.is_atomic and new_periods:
         # The first completion of a period the server never saw breaks on creating it, and works when repeated.
         server.store.see_periods(new_periods)
         summary = Summary("ERROR", "The import process failed: Failed to flush BatchHandler")
@@ -36,8 +36,8 @@ def post_completions(server: Dhis2, call: Call) -> Reply:
     if summary.ignored == len(rows):
         summary.status = "ERROR"
     result = ImportResult(summary, 409 if summary.status == "ERROR" else 200)
-    options = {"idSchemes": {}, **({"atomic": False} if server.is_new else {}), **FLAGS}
-    return Reply(summary_envelope(result, options, is_new=server.is_new), result.http_status)
+    options = {"idSchemes": {}, **({"atomic": False} if server.is_atomic else {}), **FLAGS}
+    return Reply(summary_envelope(result, options, is_atomic=server.is_atomic), result.http_status)
 
 
 def _register(server: Dhis2, call: Call, row: Json, summary: Summary) -> None:

@@ -1,6 +1,6 @@
-"""What the sandbox server's rooms hand each other: the server, one call, one reply.
+"""What the sandbox server's handlers hand each other: the server, one call, one reply.
 
-It knows shapes; which path leads to which room is the application's affair.
+It knows shapes; which path leads to which handler is the application's affair.
 """
 
 import json
@@ -11,6 +11,8 @@ from random import Random
 from string import ascii_letters, digits
 from typing import Any
 from urllib.parse import urlencode
+
+from starlette.responses import Response
 
 from opensrp_dhis2_sandbox.dhis2.imports import Json, RefusedRequest, web_message
 from opensrp_dhis2_sandbox.dhis2.metadata import Metadata, User
@@ -32,7 +34,7 @@ class Dhis2:
     random: Random = field(default_factory=Random)
 
     @property
-    def is_new(self) -> bool:
+    def is_atomic(self) -> bool:
         return self.version == "2.43"
 
     def timestamp(self) -> str:
@@ -98,9 +100,12 @@ class Reply:
             return self.body.encode()
         return json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode()
 
-    def all_headers(self) -> dict[str, str]:
+    def response(self) -> Response:
+        """Make the reply ready to be sent."""
         is_json = self.body is not None and not isinstance(self.body, bytes | str)
-        return ({"content-type": JSON_TYPE} if is_json else {}) | self.headers
+        headers = ({"content-type": JSON_TYPE} if is_json else {}) | self.headers
+        latin = {name: value.encode("latin-1", "replace").decode("latin-1") for name, value in headers.items()}
+        return Response(self.content(), self.status, latin)
 
 
 def envelope_reply(status: int, message: str | None, error_code: str | None = None) -> Reply:
@@ -108,9 +113,9 @@ def envelope_reply(status: int, message: str | None, error_code: str | None = No
     return Reply(web_message(status, message, error_code=error_code), status)
 
 
-def object_report(status: int, klass: str, uid: str, *, is_new: bool, errors: list[Json] | None = None) -> Reply:
+def object_report(status: int, klass: str, uid: str, *, is_atomic: bool, errors: list[Json] | None = None) -> Reply:
     """Reply with the envelope of a metadata change."""
     message = "One or more errors occurred, please see full details in import report." if errors else None
     body: Json = {"uid": uid, "klass": klass, "errorReports": errors or []}
     kind = {"responseType": "ObjectReport"}
-    return Reply(web_message(status, message) | {"response": body | kind if is_new else kind | body}, status)
+    return Reply(web_message(status, message) | {"response": body | kind if is_atomic else kind | body}, status)

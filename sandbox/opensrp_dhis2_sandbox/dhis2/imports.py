@@ -120,9 +120,9 @@ def web_message(status: int, message: str | None, *, word: str | None = None, er
     return envelope
 
 
-def summary_json(summary: Summary, options: Json | None, *, is_new: bool) -> Json:
-    """Write a summary as the wire has it; the new engine writes its type last."""
-    body: Json = {} if is_new else {"responseType": "ImportSummary"}
+def summary_json(summary: Summary, options: Json | None, *, is_atomic: bool) -> Json:
+    """Write a summary as the wire has it; the atomic engine writes its type last."""
+    body: Json = {} if is_atomic else {"responseType": "ImportSummary"}
     body["status"] = summary.status
     if options is not None:
         body["importOptions"] = options
@@ -135,24 +135,24 @@ def summary_json(summary: Summary, options: Json | None, *, is_new: bool) -> Jso
     }
     if summary.data_set_complete is not None:
         body["dataSetComplete"] = summary.data_set_complete
-    return body | {"responseType": "ImportSummary"} if is_new else body
+    return body | {"responseType": "ImportSummary"} if is_atomic else body
 
 
-def summary_envelope(result: ImportResult, options: Json | None, *, is_new: bool) -> Json:
+def summary_envelope(result: ImportResult, options: Json | None, *, is_atomic: bool) -> Json:
     """Wrap a summary in the envelope; WARNING reads differently in the two engines."""
     warning = (
         "Import completed with warnings, please check import summary."
-        if is_new
+        if is_atomic
         else "One more conflicts encountered, please check import summary."
     )
     word = {"SUCCESS": "OK"}.get(result.summary.status, result.summary.status)
     message = MESSAGES.get(result.summary.status, warning)
     envelope = web_message(result.http_status, message, word=word)
-    return envelope | {"response": summary_json(result.summary, options, is_new=is_new)}
+    return envelope | {"response": summary_json(result.summary, options, is_atomic=is_atomic)}
 
 
 def text_or_none(row: Mapping[str, Any], member: str) -> str | None:
-    """Read a member as the old engine's JSON reader does: numbers and booleans become texts."""
+    """Read a member as the row engine's JSON reader does: numbers and booleans become texts."""
     value = row.get(member)
     if isinstance(value, dict | list):
         return None

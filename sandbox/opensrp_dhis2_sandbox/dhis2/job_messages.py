@@ -16,14 +16,14 @@ def job_messages(server: Dhis2, job: str, payload: Json, options: ImportOptions,
     counts = (
         f"{summary.imported} created, {summary.updated} updated, {summary.deleted} deleted, {summary.ignored} ignored"
     )
-    course = _new_course(payload, summary) if server.is_new else ("Importing data...",)
+    course = _atomic_course(payload, summary) if server.is_atomic else ("Importing data...",)
     texts = (*BEGINNING, *course, f"Import complete with status {summary.status}, {counts}")
     messages = [_message(server, job, text, is_last=text is texts[-1]) for text in texts]
     messages[0] |= {"dataType": "PARAMETERS", "data": dict.fromkeys(UNSET) | options.echo}
     return messages[::-1]
 
 
-def _new_course(payload: Json, summary: Summary) -> tuple[str, ...]:
+def _atomic_course(payload: Json, summary: Summary) -> tuple[str, ...]:
     rows, written = len(payload.get("dataValues") or ()), summary.updated + summary.deleted
     group = f"group ds={payload.get('dataSet') or ''}"
     header = " ".join(

@@ -48,9 +48,9 @@ class ImportOptions:
         return self.schemes.get(name) or self.schemes.get("idScheme") or "UID"
 
 
-def read_options(query: Mapping[str, str], *, is_new: bool) -> ImportOptions:
+def read_options(query: Mapping[str, str], *, is_atomic: bool) -> ImportOptions:
     """Read the query; unknown names are passed over, bad values refused with 400."""
-    options = ImportOptions(echo={"idSchemes": {}, **({"atomic": False} if is_new else {}), **FLAGS})
+    options = ImportOptions(echo={"idSchemes": {}, **({"atomic": False} if is_atomic else {}), **FLAGS})
     for name, text in query.items():
         name = "importStrategy" if name == "strategy" else name
         if name in SCHEMES:

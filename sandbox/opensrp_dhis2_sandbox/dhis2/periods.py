@@ -1,6 +1,7 @@
 """Reads DHIS2 period names into days and finds the period that covers a day.
 
-It knows the ISO calendar only, and nothing of data sets.
+It knows the ISO calendar only, and nothing of data sets. It is an independent oracle: the product has a calendar of its
+own (opensrp_dhis2/dhis2/periods.py), and a fault in either shows as a value that the sandbox refuses.
 """
 
 import re

@@ -38,22 +38,24 @@ class Filter(NamedTuple):
 
 
 def get_data_value_set(server: Dhis2, call: Call) -> Reply:
-    """Read values; parameter errors are 409, refused access is 409 or, on the old engine, an empty 200."""
+    """Read values; parameter errors are 409, refused access is 409 or, on the row engine, an empty 200."""
     wanted = _filter(server, call)
     if refusal := _refusal(server, call, wanted):
-        # The old engine has opened its JSON answer before it looks at access, and leaves it empty.
+        # The row engine has opened its JSON answer before it looks at access, and leaves it empty.
         return (
             envelope_reply(409, refusal[1], refusal[0])
-            if server.is_new
+            if server.is_atomic
             else Reply(b"", 200, {"content-type": "application/json;charset=UTF-8"})
         )
     found = list(_found(server, call, wanted))
     limit = call.one("limit")
     rows = found[: int(limit)] if limit else found
-    is_csv = call.path.endswith(".csv") or (not server.is_new and "csv" in call.headers.get("accept", ""))
+    is_csv = call.path.endswith(".csv") or (not server.is_atomic and "csv" in call.headers.get("accept", ""))
     if is_csv:
-        return Reply(_csv(rows, is_new=server.is_new), 200, {"content-type": "application/csv;charset=UTF-8"})
-    return Reply(_new_json(server, call, wanted, rows) if server.is_new else _old_json(server, call, wanted, rows))
+        return Reply(_csv(rows, is_atomic=server.is_atomic), 200, {"content-type": "application/csv;charset=UTF-8"})
+    return Reply(
+        _atomic_json(server, call, wanted, rows) if server.is_atomic else _row_json(server, call, wanted, rows)
+    )
 
 
 def _filter(server: Dhis2, call: Call) -> Filter:
@@ -62,7 +64,7 @@ def _filter(server: Dhis2, call: Call) -> Filter:
     def ids(name: str, collection: str) -> list[str]:
         scheme = (call.one(f"input{name[0].upper()}{name[1:]}IdScheme") or call.one("inputIdScheme") or "UID").upper()
         found = [(key, metadata.find_id(collection, scheme, key)) for key in call.all(name)]
-        return [each or key for key, each in found if each or server.is_new]
+        return [each or key for key, each in found if each or server.is_atomic]
 
     data_sets, elements = ids("dataSet", "dataSets"), set(ids("dataElement", "dataElements"))
     for data_set_id in data_sets:
@@ -70,7 +72,7 @@ def _filter(server: Dhis2, call: Call) -> Filter:
     if not data_sets and not elements:
         raise _query_error(NO_ELEMENT)
     has_range = bool(call.one("startDate") and call.one("endDate"))
-    has_update = bool(call.one("lastUpdated") or call.one("lastUpdatedDuration")) and not server.is_new
+    has_update = bool(call.one("lastUpdated") or call.one("lastUpdatedDuration")) and not server.is_atomic
     periods = [period.iso for text in call.all("period") if (period := parse_period(text))]
     if periods and has_range:
         raise _query_error(("E2003", "Both periods and start/end date cannot be specified"))
@@ -98,7 +100,7 @@ def _refusal(server: Dhis2, call: Call, wanted: Filter) -> tuple[str, str] | Non
     ]
     if shut:
         return "E2010", f"User is not allowed to read data for data set(s): `[{', '.join(shut)}]`"
-    if user.is_superuser and server.is_new:
+    if user.is_superuser and server.is_atomic:
         return None
     units = [metadata.org_units[each] for each in wanted.org_units if each in metadata.org_units]
     outside = [unit.id for unit in units if user.view_unit_ids.isdisjoint(unit.path)]
@@ -145,7 +147,7 @@ def _shown(server: Dhis2, call: Call, member: str, uid: str) -> str:
     return shown
 
 
-def _old_json(server: Dhis2, call: Call, wanted: Filter, rows: Iterable[tuple[Key, DataValue]]) -> Json:
+def _row_json(server: Dhis2, call: Call, wanted: Filter, rows: Iterable[tuple[Key, DataValue]]) -> Json:
     body: Json = {}
     if len(wanted.data_sets) == len(wanted.periods) == len(wanted.org_units) == 1:
         data_set, period, unit = wanted.data_sets[0], wanted.periods[0], wanted.org_units[0]
@@ -157,7 +159,7 @@ def _old_json(server: Dhis2, call: Call, wanted: Filter, rows: Iterable[tuple[Ke
         body["dataSet"] = _shown(server, call, "dataSet", data_set)
         body["completeDate"] = f"{days[0]}T00:00:00.000+0000" if days else None
         body |= {"period": period, "orgUnit": _shown(server, call, "orgUnit", unit)}
-    return body | {"dataValues": [_old_row(server, call, key, stored) for key, stored in rows]}
+    return body | {"dataValues": [_row_engine_row(server, call, key, stored) for key, stored in rows]}
 
 
 def _cell(server: Dhis2, call: Call, key: Key) -> Json:
@@ -170,7 +172,7 @@ def _cell(server: Dhis2, call: Call, key: Key) -> Json:
     }
 
 
-def _old_row(server: Dhis2, call: Call, key: Key, stored: DataValue) -> Json:
+def _row_engine_row(server: Dhis2, call: Call, key: Key, stored: DataValue) -> Json:
     row = _cell(server, call, key) | {
         "value": stored.value,
         "storedBy": stored.stored_by,
@@ -182,7 +184,7 @@ def _old_row(server: Dhis2, call: Call, key: Key, stored: DataValue) -> Json:
     return row | ({"deleted": True} if stored.is_deleted else {})
 
 
-def _new_json(server: Dhis2, call: Call, wanted: Filter, rows: Iterable[tuple[Key, DataValue]]) -> Json:
+def _atomic_json(server: Dhis2, call: Call, wanted: Filter, rows: Iterable[tuple[Key, DataValue]]) -> Json:
     """Write the answer with what all rows share in the header, and only there."""
     header: Json = {}
     if len(wanted.data_sets) == 1:
@@ -205,10 +207,10 @@ def _new_json(server: Dhis2, call: Call, wanted: Filter, rows: Iterable[tuple[Ke
             "categoryOption",
         )
         schemes = {f"{name}IdScheme": scheme for name in names}
-    return header | schemes | {"dataValues": [_new_row(server, call, key, stored, header) for key, stored in rows]}
+    return header | schemes | {"dataValues": [_atomic_row(server, call, key, stored, header) for key, stored in rows]}
 
 
-def _new_row(server: Dhis2, call: Call, key: Key, stored: DataValue, header: Json) -> Json:
+def _atomic_row(server: Dhis2, call: Call, key: Key, stored: DataValue, header: Json) -> Json:
     row = _cell(server, call, key) | {
         "value": stored.value,
         "storedBy": stored.stored_by,
@@ -221,13 +223,13 @@ def _new_row(server: Dhis2, call: Call, key: Key, stored: DataValue, header: Jso
     return {name: value for name, value in row.items() if value is not None and header.get(name) != value}
 
 
-def _csv(rows: Iterable[tuple[Key, DataValue]], *, is_new: bool) -> str:
+def _csv(rows: Iterable[tuple[Key, DataValue]], *, is_atomic: bool) -> str:
     lines = [CSV_HEADER]
     for key, stored in rows:
         ids = (key.data_element, key.period, key.org_unit, key.category_option_combo, key.attribute_option_combo)
-        updated = f"{stored.last_updated_at}+0000" if is_new else f"{stored.last_updated_at[:19]}.000+0000"
-        follow_up = ("true" if stored.follow_up else "") if is_new else str(bool(stored.follow_up)).lower()
-        deleted = str(stored.is_deleted).lower() if is_new or stored.is_deleted else "null"
+        updated = f"{stored.last_updated_at}+0000" if is_atomic else f"{stored.last_updated_at[:19]}.000+0000"
+        follow_up = ("true" if stored.follow_up else "") if is_atomic else str(bool(stored.follow_up)).lower()
+        deleted = str(stored.is_deleted).lower() if is_atomic or stored.is_deleted else "null"
         lines.append(
             ",".join((*ids, stored.value or "", stored.stored_by, updated, stored.comment or "", follow_up, deleted))
         )

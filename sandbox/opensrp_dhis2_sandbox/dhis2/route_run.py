@@ -25,13 +25,13 @@ def run_route(server: Dhis2, call: Call, name: str, sub_path: str) -> Reply:
     """Send the caller's request on to the route's target and its answer back."""
     route = find_route(server, name)
     if route is None or route["disabled"]:
-        text = f"Route not found: '{name}'" if server.is_new else f"Route {name} not found"
+        text = f"Route not found: '{name}'" if server.is_atomic else f"Route {name} not found"
         return envelope_reply(404, text, "E1005")
     if not (call.user.may(route["sharing"], 0) or call.user.has(*route["authorities"])):
-        return envelope_reply(403, "User not authorized" + (" to execute route" if server.is_new else ""), "E1006")
+        return envelope_reply(403, "User not authorized" + (" to execute route" if server.is_atomic else ""), "E1006")
     if sub_path and not route["url"].endswith("/**"):
         text = f"Route '{route['id']}' does not allow sub-paths"
-        return envelope_reply(502, text) if server.is_new else envelope_reply(400, text, "E1003")
+        return envelope_reply(502, text) if server.is_atomic else envelope_reply(400, text, "E1003")
     url = _target(server, call, route, sub_path)
     headers = {key: call.headers[key] for key in FORWARDED if key in call.headers} | route["headers"]
     headers["X-Forwarded-User"] = call.user.username
@@ -49,7 +49,7 @@ def _target(server: Dhis2, call: Call, route: Json, sub_path: str) -> str:
     query = unquote_plus(call.raw_query)
     if not query:
         return url
-    if not server.is_new:
+    if not server.is_atomic:
         return f"{url}?{quote(query, safe='=&:/+?,;@!$()*~-._')}"
     # The new versions send the decoded query on as it is, and fail on what a URL may not hold.
     whole = f"{url}?{query}"
@@ -76,7 +76,7 @@ def _credentials(server: Dhis2, call: Call, route: Json) -> tuple[dict[str, str]
         if call.raw_query:
             raise (
                 RefusedRequest(502, "An error occurred during authentication")
-                if server.is_new
+                if server.is_atomic
                 else RefusedRequest(500, None)
             )
         return {}, auth["queryParams"]
@@ -100,7 +100,7 @@ def _oauth2_token(server: Dhis2, auth: Json) -> str:
 
 
 def _send(server: Dhis2, call: Call, url: str, headers: dict[str, str], timeout_seconds: int) -> Reply:
-    with httpx.Client(timeout=timeout_seconds, follow_redirects=not server.is_new) as client:
+    with httpx.Client(timeout=timeout_seconds, follow_redirects=not server.is_atomic) as client:
         answer = client.request(call.method, url, headers=headers, content=call.body)
     kept = {name: answer.headers[name] for name in RETURNED if name in answer.headers}
     return Reply(answer.content, answer.status_code, kept)
@@ -108,9 +108,9 @@ def _send(server: Dhis2, call: Call, url: str, headers: dict[str, str], timeout_
 
 def _broken(server: Dhis2, call: Call, url: str, error: httpx.TransportError) -> Reply:
     is_timeout = isinstance(error, httpx.TimeoutException)
-    if server.is_new and is_timeout:
+    if server.is_atomic and is_timeout:
         return Reply(None, 504)
-    if server.is_new:
+    if server.is_atomic:
         return envelope_reply(500, f"connect to {urlsplit(url).netloc} failed: {error}")
     reason = "Read timed out" if is_timeout else str(error)
     return envelope_reply(503, f'I/O error on {call.method} request for "{url}": {reason}')

@@ -10,7 +10,7 @@ from opensrp_dhis2_sandbox.dhis2.http import Call, Dhis2, Reply, envelope_reply,
 from opensrp_dhis2_sandbox.dhis2.imports import Json, RefusedRequest
 
 KLASS = "org.hisp.dhis.route.Route"
-OLD_AUTH = ("api-headers", "api-query-params", "api-token", "http-basic")
+AUTH_BEFORE_2_42 = ("api-headers", "api-query-params", "api-token", "http-basic")
 SECRETS = {"password", "token", "headers", "queryParams", "clientSecret"}
 AUTH_MEMBERS = SECRETS | {"type", "username", "clientId", "tokenUri"}
 KNOWN = {
@@ -53,9 +53,9 @@ def post_route(server: Dhis2, call: Call) -> Reply:
     _check_target(server, sent)
     route = new_route(server, call, sent, public="--------")
     if errors := _errors(server, route):
-        return object_report(409, KLASS, route["id"], is_new=server.is_new, errors=errors)
+        return object_report(409, KLASS, route["id"], is_atomic=server.is_atomic, errors=errors)
     server.store.put_document("route", route["id"], route)
-    reply = object_report(201, KLASS, route["id"], is_new=server.is_new)
+    reply = object_report(201, KLASS, route["id"], is_atomic=server.is_atomic)
     reply.headers["location"] = f"{call.base_url}/api/routes/{route['id']}"
     return reply
 
@@ -79,14 +79,14 @@ def new_route(server: Dhis2, call: Call, sent: Json, *, public: str) -> Json:
 
 def check_auth_type(server: Dhis2, sent: Json) -> None:
     """Refuse an auth type that the version does not know."""
-    known = [*OLD_AUTH, "oauth2-client-credentials"] if server.is_new else list(OLD_AUTH)
+    known = [*AUTH_BEFORE_2_42, "oauth2-client-credentials"] if server.is_atomic else list(AUTH_BEFORE_2_42)
     kind = (sent.get("auth") or {}).get("type", known[0])
     if kind not in known:
         text = (
             f"Could not resolve type id '{kind}' as a subtype of `org.hisp.dhis.common.auth.AuthScheme`: "
             f"known type ids = [{', '.join(known)}] (for POJO property 'auth')"
         )
-        raise RefusedRequest(409 if server.is_new else 500, text)
+        raise RefusedRequest(409 if server.is_atomic else 500, text)
 
 
 def _check_target(server: Dhis2, sent: Json) -> None:
@@ -96,7 +96,7 @@ def _check_target(server: Dhis2, sent: Json) -> None:
     if url.scheme not in {"http", "https"}:
         raise RefusedRequest(409, "Route URL scheme must be either http or https", "E1004")
     # As with route.remote_servers_allowed = http://127.0.0.1*,https://*
-    if server.is_new and url.scheme == "http" and not re.match(r"127\.0\.0\.1", url.netloc):
+    if server.is_atomic and url.scheme == "http" and not re.match(r"127\.0\.0\.1", url.netloc):
         raise RefusedRequest(409, "Route URL is not permitted", "E1004")
     if not 1 <= sent.get("responseTimeoutSeconds", 5) <= 60:
         raise RefusedRequest(409, TIMEOUT_TEXT, "E1004")
@@ -139,7 +139,7 @@ def change_route(server: Dhis2, call: Call, uid: str) -> Reply:
         )
     if call.method != "PATCH":
         forget_tokens(server)
-    return object_report(200, KLASS, uid, is_new=server.is_new)
+    return object_report(200, KLASS, uid, is_atomic=server.is_atomic)
 
 
 def patched(route: Json, operations: list[Json]) -> Json:
@@ -169,6 +169,6 @@ def import_routes(server: Dhis2, call: Call, routes: list[Json]) -> Reply:
     stats = {"created": len(routes), "updated": 0, "deleted": 0, "ignored": 0, "total": len(routes)}
     types = {"typeReports": [{"klass": KLASS, "stats": stats, "objectReports": []}]}
     kind, status = {"responseType": "ImportReport"}, {"status": "OK"}
-    report = status | types | {"stats": stats} | kind if server.is_new else kind | status | {"stats": stats} | types
+    report = status | types | {"stats": stats} | kind if server.is_atomic else kind | status | {"stats": stats} | types
     envelope = {"httpStatus": "OK", "httpStatusCode": 200, "status": "OK", "response": report}
     return Reply(envelope)

@@ -50,13 +50,13 @@ def is_approved(
 
 
 def overlaps(option_combo: OptionCombo, period: Period) -> bool:
-    """Return whether the options' dates touch the period (the old engine's rule)."""
+    """Return whether the options' dates touch the period (the row engine's rule)."""
     starts_in_time = option_combo.start_on is None or option_combo.start_on <= period.end_on
     return starts_in_time and (option_combo.end_on is None or option_combo.end_on >= period.start_on)
 
 
 def contains(option_combo: OptionCombo, period: Period) -> bool:
-    """Return whether the options' dates hold the whole period (the new engine's rule)."""
+    """Return whether the options' dates hold the whole period (the atomic engine's rule)."""
     starts_in_time = option_combo.start_on is None or option_combo.start_on <= period.start_on
     return starts_in_time and (option_combo.end_on is None or option_combo.end_on >= period.end_on)
 

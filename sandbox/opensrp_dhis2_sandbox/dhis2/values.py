@@ -6,7 +6,7 @@ It joins payload, engine and store; the rules are the engines'.
 from dataclasses import replace
 from urllib.parse import parse_qsl
 
-from opensrp_dhis2_sandbox.dhis2 import new_engine, old_engine
+from opensrp_dhis2_sandbox.dhis2 import atomic_engine, row_engine
 from opensrp_dhis2_sandbox.dhis2.http import Call, Dhis2, Reply, envelope_reply
 from opensrp_dhis2_sandbox.dhis2.imports import (
     Circumstances,
@@ -29,29 +29,29 @@ JOB = "DATAVALUE_IMPORT"
 def require_authority(server: Dhis2, call: Call, name: str) -> None:
     """Refuse with 403 a user without the authority."""
     if not call.user.has(name):
-        more = f", requires one Authority from [{name}]" if server.is_new else ""
+        more = f", requires one Authority from [{name}]" if server.is_atomic else ""
         raise RefusedRequest(403, f"Access is denied{more}")
 
 
 def post_data_value_set(server: Dhis2, call: Call) -> Reply:
     """Import a data value set, now or as a job."""
     require_authority(server, call, "F_DATAVALUE_ADD")
-    options = read_options(dict(call.query), is_new=server.is_new)
+    options = read_options(dict(call.query), is_atomic=server.is_atomic)
     try:
         payload = read_payload(
-            call.body, call.headers.get("content-type", ""), call.one("dataSet"), is_new=server.is_new
+            call.body, call.headers.get("content-type", ""), call.one("dataSet"), is_atomic=server.is_atomic
         )
     except UnreadableBody as error:
-        if server.is_new:
-            return envelope_reply(400, error.new_text)
-        result = old_engine.failed(error.old_text)
-        return Reply(summary_envelope(result, options.echo, is_new=False), result.http_status)
+        if server.is_atomic:
+            return envelope_reply(400, error.atomic_text)
+        result = row_engine.failed(error.row_text)
+        return Reply(summary_envelope(result, options.echo, is_atomic=False), result.http_status)
     if options["async"]:
         return _start_job(server, call, payload, options)
     result = run_import(server, call, payload, options)
     if _wants_bare_summary(server, call):
-        return Reply(summary_json(result.summary, options.echo, is_new=False), result.http_status)
-    envelope = summary_envelope(result, options.echo, is_new=server.is_new)
+        return Reply(summary_json(result.summary, options.echo, is_atomic=False), result.http_status)
+    envelope = summary_envelope(result, options.echo, is_atomic=server.is_atomic)
     if "xml" in call.headers.get("accept", ""):
         return Reply(_xml(envelope), result.http_status, {"content-type": "application/xml;charset=UTF-8"})
     return Reply(envelope, result.http_status)
@@ -59,10 +59,10 @@ def post_data_value_set(server: Dhis2, call: Call) -> Reply:
 
 def run_import(server: Dhis2, call: Call, payload: Json, options: ImportOptions) -> ImportResult:
     """Run the engine inside one transaction and write what it decided."""
-    import_values = new_engine.import_values if server.is_new else old_engine.import_values
+    import_values = atomic_engine.import_values if server.is_atomic else row_engine.import_values
     with server.store.transaction():
         result = import_values(payload, options, circumstances(server, call))
-        result = _lose_write(result, is_new=server.is_new) if call.is_write_lost else result
+        result = _lose_write(result, is_atomic=server.is_atomic) if call.is_write_lost else result
         server.store.put_values(result.writes)
         server.store.see_periods(key.period for key in result.writes)
         if result.completion:
@@ -71,13 +71,13 @@ def run_import(server: Dhis2, call: Call, payload: Json, options: ImportOptions)
     return result
 
 
-def _lose_write(result: ImportResult, *, is_new: bool) -> ImportResult:
+def _lose_write(result: ImportResult, *, is_atomic: bool) -> ImportResult:
     """Fail in the database: 2.43 says success and stores nothing, 2.41 says error and has stored a part."""
-    if is_new:
+    if is_atomic:
         summary = replace(result.summary, updated=0, deleted=0, ignored=result.summary.ignored + len(result.writes))
         return ImportResult(summary, result.http_status)
     kept = dict(list(result.writes.items())[: len(result.writes) // 2])
-    return ImportResult(old_engine.failed("Failed to flush BatchHandler").summary, 409, kept)
+    return ImportResult(row_engine.failed("Failed to flush BatchHandler").summary, 409, kept)
 
 
 def circumstances(server: Dhis2, call: Call) -> Circumstances:
@@ -98,7 +98,7 @@ def circumstances(server: Dhis2, call: Call) -> Circumstances:
 
 def _wants_bare_summary(server: Dhis2, call: Call) -> bool:
     version = call.path.split("/")[2]
-    return not server.is_new and version.isdigit() and int(version) < 38
+    return not server.is_atomic and version.isdigit() and int(version) < 38
 
 
 def _xml(envelope: Json) -> str:
@@ -126,7 +126,7 @@ def _start_job(server: Dhis2, call: Call, payload: Json, options: ImportOptions)
         "jobStatus": "NOT_STARTED",
     }
     response |= {"jobParameters": options.echo, "relativeNotifierEndpoint": f"/api/system/tasks/{JOB}/{job_id}"}
-    response |= {"responseType": "JobConfiguration"} if server.is_new else {}
+    response |= {"responseType": "JobConfiguration"} if server.is_atomic else {}
     location = {"location": f"{call.base_url}/api/system/tasks/{JOB}"}
     return Reply(web_message(200, f"Initiated {name}") | {"response": response}, 200, location)
 
@@ -149,10 +149,10 @@ def _advance(server: Dhis2, call: Call, job_id: str) -> Json | None:
         return job
     job["asked"] += 1
     if job["asked"] > 1:
-        options = read_options(dict(job["query"]), is_new=server.is_new)
+        options = read_options(dict(job["query"]), is_atomic=server.is_atomic)
         starter = Call(**{**vars(call), "user": server.metadata.users[job["user"]]})
         summary = run_import(server, starter, job["payload"], options).summary
-        job["summary"] = summary_json(summary, options.echo, is_new=server.is_new)
+        job["summary"] = summary_json(summary, options.echo, is_atomic=server.is_atomic)
         job["messages"] = job_messages(server, JOB, job["payload"], options, summary)
     server.store.put_document("job", job_id, job)
     return job
@@ -163,7 +163,7 @@ def get_single_value(server: Dhis2, call: Call) -> Reply:
     stored = server.store.value(_single_key(dict(call.query)))
     if stored is None or stored.is_deleted:
         text = "Data value does not exist"
-        return envelope_reply(404, text, "E1005") if server.is_new else envelope_reply(409, text)
+        return envelope_reply(404, text, "E1005") if server.is_atomic else envelope_reply(409, text)
     return Reply([stored.value])
 
 
@@ -174,12 +174,12 @@ def post_single_value(server: Dhis2, call: Call) -> Reply:
     key = _single_key(sent)
     row = {"dataElement": key.data_element, "period": key.period, "orgUnit": key.org_unit, "value": sent.get("value")}
     row |= {"categoryOptionCombo": key.category_option_combo, "attributeOptionCombo": key.attribute_option_combo}
-    options = read_options({}, is_new=server.is_new)
+    options = read_options({}, is_atomic=server.is_atomic)
     result = run_import(server, call, {"dataValues": [row]}, options)
     if not result.summary.conflicts:
         return Reply(None, 201)
     conflict = result.summary.conflicts[0]
-    if server.is_new:
+    if server.is_atomic:
         return envelope_reply(409, f"Failed to upsert data value: {conflict['value']}", "E1004")
     value_type = server.metadata.data_elements[key.data_element].value_type
     return envelope_reply(409, f"Data value must match data element value type: `{value_type}`", "E2030")
@@ -191,7 +191,7 @@ def delete_single_value(server: Dhis2, call: Call) -> Reply:
     with server.store.transaction():
         stored = server.store.value(key)
         if stored:
-            value = None if server.is_new else stored.value
+            value = None if server.is_atomic else stored.value
             tombstone = stored._replace(value=value, is_deleted=True, last_updated_at=server.timestamp())
             server.store.put_values({key: tombstone})
     return Reply(None, 204)

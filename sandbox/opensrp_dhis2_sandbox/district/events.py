@@ -199,7 +199,11 @@ def add_fevers(ledger: Ledger, households: list[Household]) -> None:
     for day in ledger.days():
         for residents in by_village.values():
             if ledger.chance(0.45):
-                alive = [(home, one) for home, one in residents if home.registered_on <= day and one.age_days(day) > 60]
+                alive = [
+                    (home, person)
+                    for home, person in residents
+                    if home.registered_on <= day and person.age_days(day) > 60
+                ]
                 weights = [3 if client.age_days(day) < 5 * 365 else 1 for _, client in alive]
                 household, client = ledger.rng.choices(alive, weights)[0]
                 _fever(ledger, household, client, day)

@@ -22,7 +22,7 @@ from opensrp_dhis2_sandbox.fhir import export, write
 from opensrp_dhis2_sandbox.fhir.auth import TOKEN_PATH, Auth, ClientCredentials, is_allowed, token_handler
 from opensrp_dhis2_sandbox.fhir.bundle import bundle, match_entry
 from opensrp_dhis2_sandbox.fhir.cursor import Cursor, Cursors
-from opensrp_dhis2_sandbox.fhir.faults import Faults, FaultyAnswers, faults_door
+from opensrp_dhis2_sandbox.fhir.faults import Faults, FaultyAnswers, faults_route
 from opensrp_dhis2_sandbox.fhir.history import instance_history, system_history, type_history
 from opensrp_dhis2_sandbox.fhir.instant import http_date, instant_text
 from opensrp_dhis2_sandbox.fhir.reply import (
@@ -66,7 +66,7 @@ def create_app(
         token = [Route(TOKEN_PATH, token_handler(auth, now), methods=["POST"])]
     middleware = [Middleware(Dated, now), Middleware(GZipMiddleware, minimum_size=0, compresslevel=1)]
     if faults is not None:
-        token.append(Route("/sandbox/faults", faults_door(faults), methods=["POST"]))
+        token.append(Route("/sandbox/faults", faults_route(faults), methods=["POST"]))
         middleware.append(Middleware(FaultyAnswers, faults))
     app = Starlette(routes=[*token, *_routes(auth)], exception_handlers={HTTPException: refused}, middleware=middleware)
     app.state.exports = exports

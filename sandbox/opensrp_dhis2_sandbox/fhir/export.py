@@ -91,11 +91,11 @@ class Exports:
 def _bodies(store: FhirStore, resource_type: str, job: Job) -> list[bytes]:
     until = to_ms(job.transaction_time)
     return [
-        one.body
-        for one in store.current(resource_type)
-        if one.body
-        and one.last_updated_ms >= (job.since_ms or 0)
-        and (one.last_updated_ms < until or store.versions(resource_type, one.id)[0].last_updated_ms < until)
+        version.body
+        for version in store.current(resource_type)
+        if version.body
+        and version.last_updated_ms >= (job.since_ms or 0)
+        and (version.last_updated_ms < until or store.versions(resource_type, version.id)[0].last_updated_ms < until)
     ]
 
 
@@ -118,11 +118,13 @@ async def kick_off(request: Request) -> Response:
     if "respond-async" not in request.headers.get("Prefer", ""):
         raise refuse("HAPI-0513: Must request async processing for $export")
     types = [name for name in given.get("_type", "").split(",") if name] or sorted(server.store.counts())
-    problems = [f"Resource type {one} is not a supported resource type!" for one in types if one not in RESOURCE_TYPES]
+    problems = [
+        f"Resource type {name} is not a supported resource type!" for name in types if name not in RESOURCE_TYPES
+    ]
     if given.get("_outputFormat", NDJSON) not in FORMATS:
         problems.append(f"The allowed formats for Bulk Export are {NDJSON}, application/ndjson and ndjson")
     if problems:
-        text = "".join(f"\n * {one}" for one in problems)
+        text = "".join(f"\n * {problem}" for problem in problems)
         raise refuse(f"HAPI-2039: Failed to validate parameters for job of type BULK_EXPORT: {text}")
     now, since = server.clock(), given.get("_since")
     base = links_of(request).base
@@ -139,9 +141,9 @@ async def _parameters(request: Request) -> dict[str, str]:
     given = dict(request.query_params)
     if request.method == "POST" and (body := await request.body()):
         given |= {
-            one["name"]: str(value)
-            for one in msgspec.json.decode(body)["parameter"]
-            for name, value in one.items()
+            parameter["name"]: str(value)
+            for parameter in msgspec.json.decode(body)["parameter"]
+            for name, value in parameter.items()
             if name.startswith("value")
         }
     return given

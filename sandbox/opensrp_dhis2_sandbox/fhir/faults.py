@@ -3,7 +3,6 @@
 It knows answers as Bundles and nothing of how they came about; a real server has no /sandbox/faults.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -12,13 +11,13 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from opensrp_dhis2_sandbox.faults import answer_of, hang_up, proxy_page
 from opensrp_dhis2_sandbox.fhir.reply import Server
 from opensrp_dhis2_sandbox.fhir.store import FhirStore
 
 Entries = list[msgspec.Raw]
-PROXY_PAGE = b"<html><body><h1>Bad gateway</h1></body></html>"
 REMARK = msgspec.Raw(
     b'{"resource":{"resourceType":"OperationOutcome","issue":[{"severity":"warning","code":"informational"}]},'
     b'"search":{"mode":"outcome"}}'
@@ -41,7 +40,7 @@ _entries = msgspec.json.Decoder(Entries).decode
 
 @dataclass(frozen=True)
 class Plan:
-    """How often each kind strikes a search, from 0 to 1; equal seeds and equal requests give equal faults.
+    """How often each kind meets a search, from 0 to 1; equal seeds and equal requests give equal faults.
 
     Args: a page with an id of `cannot_give` is an HTTP 500 (also one of ids alone, unless `gives_ids`); one of
         `malformed` makes its page no JSON; ids of `filtered` are kept out of pages, not of counts, by kind `filter`.
@@ -57,27 +56,29 @@ class Plan:
 
 @dataclass
 class Faults:
-    """A plan and how far it has come; `struck` lists the kinds that changed an answer."""
+    """A plan and how far it has come; `applied` lists the kinds that changed an answer."""
 
     plan: Plan = field(default_factory=Plan)
     request_count: int = 0
-    struck: list[str] = field(default_factory=list)
+    applied: list[str] = field(default_factory=list)
     last_entries: Entries = field(default_factory=list)
     past: FhirStore | None = None
-    meddle: Callable[[], None] = lambda: None
+    before_answer: Callable[[], None] = lambda: None
 
-    def begin(self, plan: Plan, *, past: FhirStore | None = None, meddle: Callable[[], None] = lambda: None) -> None:
+    def begin(
+        self, plan: Plan, *, past: FhirStore | None = None, before_answer: Callable[[], None] = lambda: None
+    ) -> None:
         """Begin anew with a plan. Raises: ValueError for a kind that does not exist.
 
-        Args: `past` is what `stale` answers from, without it from nothing; `meddle` is called before each answer.
+        Args: `past` is what `stale` answers from, without it from nothing; `before_answer` is called before each answer.
         """
         if unknown := plan.shares.keys() - KINDS:
             raise ValueError(f"no faults are of kind {', '.join(unknown)}: there are {', '.join(sorted(KINDS))}")
-        self.plan, self.request_count, self.struck = plan, 0, []
-        self.last_entries, self.past, self.meddle = [], past, meddle
+        self.plan, self.request_count, self.applied = plan, 0, []
+        self.last_entries, self.past, self.before_answer = [], past, before_answer
 
     def draw(self) -> tuple[str, Random]:
-        """Say what strikes the next request, if anything."""
+        """Return what is applied to the next request, if anything."""
         self.request_count += 1
         random = Random(f"{self.plan.seed} {self.request_count}")  # noqa: S311 - to be repeated, not a secret
         at = random.random()
@@ -89,7 +90,7 @@ class Faults:
 
 
 class FaultyAnswers:
-    """Middleware inside the compression: lets the server answer, then spoils what it said."""
+    """Middleware inside the compression: lets the server answer, then corrupts what it said."""
 
     def __init__(self, app: ASGIApp, faults: Faults) -> None:
         self._app, self._faults = app, faults
@@ -99,60 +100,53 @@ class FaultyAnswers:
             await self._app(scope, receive, send)
             return
         kind, random = self._faults.draw()
-        self._faults.meddle()
+        self._faults.before_answer()
         server: Server = scope["app"].state.server
         store = server.store
         if kind == "expire":
             server.cursors.forget_all()
         if kind == "stale":  # as a cache or a replica that lags
             server.store = self._faults.past or FhirStore()
-            self._faults.struck.append(kind)
+            self._faults.applied.append(kind)
         try:
-            status, body = await self._answer(scope, receive)
+            answer = await answer_of(self._app, scope, receive)
         finally:
             server.store = store
         if kind == "hang_up":
-            self._faults.struck.append(kind)
-            await _hang_up(receive)
+            self._faults.applied.append(kind)
+            await hang_up(receive)
             return
-        spoiled = (
-            self._spoil(scope["query_string"], kind, random, body)
-            if status == 200
-            else Response(body, status, _HEADERS)
+        corrupted = (
+            self._corrupt(scope["query_string"], kind, random, answer.body)
+            if answer.status == 200
+            else Response(answer.body, answer.status, _HEADERS)
         )
-        if spoiled.body != body or (kind == "expire" and status == 410):
-            self._faults.struck.append(kind or "poison")
-        await spoiled(scope, receive, send)
+        if corrupted.body != answer.body or (kind == "expire" and answer.status == 410):
+            self._faults.applied.append(kind or "poison")
+        await corrupted(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:
-        sent: list[Message] = []
-
-        async def keep(message: Message) -> None:
-            sent.append(message)
-
-        await self._app(scope, receive, keep)
-        return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
-
-    def _spoil(self, query: bytes, kind: str, random: Random, body: bytes) -> Response:
+    def _corrupt(self, query: bytes, kind: str, random: Random, body: bytes) -> Response:
         if kind.startswith("error_"):
-            return Response(PROXY_PAGE, int(kind[6:]), {"Retry-After": "0"}, "text/html")
+            return proxy_page(int(kind[6:]), {"Retry-After": "0"})
         if kind == "truncate":
             return Response(body[: random.randrange(1, len(body))].rstrip(b"}] \n"), 200, _HEADERS)
         if b"_summary" in query:
             return Response(body, 200, _HEADERS)
-        return self._spoil_page(b"_elements" in query, kind, random, body)
+        return self._corrupt_page(b"_elements" in query, kind, random, body)
 
-    def _spoil_page(self, has_ids_only: bool, kind: str, random: Random, body: bytes) -> Response:
+    def _corrupt_page(self, has_ids_only: bool, kind: str, random: Random, body: bytes) -> Response:
         plan, bundle = self._faults.plan, _members(body)
         entries = _entries(bundle.get("entry", b"[]"))
-        changed = _SPOILERS[kind](self._faults, random, entries) if kind in _SPOILERS else entries
+        changed = _CORRUPTIONS[kind](self._faults, random, entries) if kind in _CORRUPTIONS else entries
         if not has_ids_only:
             self._faults.last_entries = entries
         ids = [_id_in(entry).resource.id for entry in changed]
         if plan.cannot_give.intersection(ids) and not (has_ids_only and plan.gives_ids):
             return Response(b'{"resourceType":"OperationOutcome"}', 500, _HEADERS)
         if plan.malformed.intersection(ids) and not has_ids_only:
-            changed = [_garbled(one) if name in plan.malformed else one for one, name in zip(changed, ids, strict=True)]
+            changed = [
+                _garbled(entry) if name in plan.malformed else entry for entry, name in zip(changed, ids, strict=True)
+            ]
         if kind == "loop":
             bundle["link"] = msgspec.Raw(bytes(bundle.get("link", b"[]")).replace(b'"self"', b'"next"', 1))
         elif changed == entries:
@@ -165,9 +159,9 @@ class FaultyAnswers:
 def as_of(store: FhirStore, before_ms: int) -> FhirStore:
     """Copy a store as it was before an instant."""
     copy = FhirStore(store.clock)
-    for one in sorted(store.history(), key=lambda version: version.sequence):
-        if one.last_updated_ms < before_ms:
-            copy.keep(one.resource_type, one.id, one.version_id, one.last_updated_ms, one.body)
+    for version in sorted(store.history(), key=lambda version: version.sequence):
+        if version.last_updated_ms < before_ms:
+            copy.keep(version.resource_type, version.id, version.version_id, version.last_updated_ms, version.body)
     return copy
 
 
@@ -196,11 +190,11 @@ def _remark(faults: Faults, random: Random, entries: Entries) -> Entries:
     return [*entries, REMARK]
 
 
-_SPOILERS: dict[str, Callable[[Faults, Random, Entries], Entries]] = {
+_CORRUPTIONS: dict[str, Callable[[Faults, Random, Entries], Entries]] = {
     "drop": _drop, "repeat_page": _repeat_page, "twice": _twice, "reorder": _reorder, "filter": _filter,
     "remark": _remark,
 }  # fmt: skip
-KINDS = _SPOILERS.keys() | {"expire", "truncate", "hang_up", "stale", "loop", "error_500", "error_502", "error_503"}
+KINDS = _CORRUPTIONS.keys() | {"expire", "truncate", "hang_up", "stale", "loop", "error_500", "error_502", "error_503"}
 
 
 def _garbled(entry: msgspec.Raw) -> msgspec.Raw:
@@ -212,15 +206,7 @@ def _is_search(scope: Scope) -> bool:
     return scope["method"] == "GET" and scope["path"].startswith("/fhir") and path != "metadata" and "/" not in path
 
 
-async def _hang_up(receive: Receive) -> None:
-    """Close the connection: ASGI has no word for it, so uvicorn's transport is taken hold of."""
-    cycle: Any = receive.__self__  # type: ignore[attr-defined]
-    cycle.transport.close()
-    while not cycle.disconnected:
-        await asyncio.sleep(0)
-
-
-def faults_door(faults: Faults) -> Callable[[Request], Any]:
+def faults_route(faults: Faults) -> Callable[[Request], Any]:
     """Make the handler of POST /sandbox/faults: a plan as JSON, 204, or 400 with what a plan has."""
 
     async def begin(request: Request) -> Response:

@@ -18,10 +18,10 @@ from opensrp_dhis2_sandbox.dhis2.imports import (
     text_or_none,
 )
 from opensrp_dhis2_sandbox.dhis2.metadata import DATA_WRITE, DEFAULT_OPTION_COMBO_ID, OptionCombo
-from opensrp_dhis2_sandbox.dhis2.old_checks import Cell, Checks, Header
-from opensrp_dhis2_sandbox.dhis2.old_conflicts import Conflict, Refused
 from opensrp_dhis2_sandbox.dhis2.options import ImportOptions, with_payload_schemes
 from opensrp_dhis2_sandbox.dhis2.periods import parse_period
+from opensrp_dhis2_sandbox.dhis2.row_checks import Cell, Checks, Header
+from opensrp_dhis2_sandbox.dhis2.row_conflicts import Conflict, Refused
 from opensrp_dhis2_sandbox.dhis2.value_types import is_zero
 
 # Inserts wait until about this much SQL is together; a row without long texts takes about 98 characters of it.

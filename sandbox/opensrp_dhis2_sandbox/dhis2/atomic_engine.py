@@ -3,6 +3,14 @@
 It decides and counts; reading payloads, storing and HTTP are elsewhere.
 """
 
+from opensrp_dhis2_sandbox.dhis2.atomic_checks import (
+    RefusedGroup,
+    check_group,
+    detect_data_set,
+    normalise,
+    value_conflict,
+)
+from opensrp_dhis2_sandbox.dhis2.atomic_decode import Group, Row, Undecodable, apply_payload_options, decode
 from opensrp_dhis2_sandbox.dhis2.imports import (
     Circumstances,
     Completion,
@@ -13,14 +21,6 @@ from opensrp_dhis2_sandbox.dhis2.imports import (
     Summary,
 )
 from opensrp_dhis2_sandbox.dhis2.metadata import DEFAULT_OPTION_COMBO_ID
-from opensrp_dhis2_sandbox.dhis2.new_checks import (
-    RefusedGroup,
-    check_group,
-    detect_data_set,
-    normalise,
-    value_conflict,
-)
-from opensrp_dhis2_sandbox.dhis2.new_decode import Group, Row, Undecodable, apply_payload_options, decode
 from opensrp_dhis2_sandbox.dhis2.options import ImportOptions
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from opensrp_dhis2_sandbox.fhir.canned import Canned, create_canned_app
 from opensrp_dhis2_sandbox.server import running
+
+from bench.canned_fhir import Canned, create_canned_app
 
 COUNT = 1_234
 

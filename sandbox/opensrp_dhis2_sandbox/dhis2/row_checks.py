@@ -10,9 +10,9 @@ from typing import NamedTuple
 from opensrp_dhis2_sandbox.dhis2 import timeliness
 from opensrp_dhis2_sandbox.dhis2.imports import Circumstances, Json, Key, text_or_none
 from opensrp_dhis2_sandbox.dhis2.metadata import DEFAULT_OPTION_COMBO_ID, DataElement, DataSet, OptionCombo
-from opensrp_dhis2_sandbox.dhis2.old_conflicts import REASONS, Refused
 from opensrp_dhis2_sandbox.dhis2.options import ImportOptions
 from opensrp_dhis2_sandbox.dhis2.periods import Period, latest_open, parse_period
+from opensrp_dhis2_sandbox.dhis2.row_conflicts import REASONS, Refused
 from opensrp_dhis2_sandbox.dhis2.value_types import MAX_LENGTH, value_problem
 
 TRUE_WORDS, FALSE_WORDS = {"true", "True", "TRUE", "t", "T", "1"}, {"false", "False", "FALSE", "f", "F", "0"}

@@ -1,22 +1,26 @@
-"""The sending of one data set and period, one request after the other, until every value has a verdict.
+"""The delivery of one data set and period, one request after the other, until every value has a verdict.
 
-It knows when to stop; how large a request is stands in pace.py, what became of one in request.py.
+What DHIS2 refused before is tried again after all others, and with few requests. It knows when to stop; how large a
+request is stands in pacing.py, what became of one in request.py, when a refused value is due in
+sql/functions/outbox_refusal.sql.
 """
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
 
 from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2UnavailableError, ImportRejectedError
-from opensrp_dhis2.messages.codes import Reason, explain
+from opensrp_dhis2.messages.codes import Reason, explain, retry_rules
 from opensrp_dhis2.outbox import ledger
-from opensrp_dhis2.outbox.ledger import Slice
+from opensrp_dhis2.outbox.ledger import DataSetPeriod
 from opensrp_dhis2.outbox.pacing import Pace
-from opensrp_dhis2.outbox.proof import prove
 from opensrp_dhis2.outbox.request import ACCEPTED, Answer, Sender
+from opensrp_dhis2.outbox.settle import prove
 from opensrp_dhis2.warehouse.database import Connection
 
 FIRST_BATCH_SIZE = 100  # into a period that DHIS2 has never seen
+MOST_IN_VAIN = 20  # retries of which nothing was taken: 2.43 names some causes one org unit a request
 MAX_ROUNDS = 3  # of sending, while what DHIS2 holds contradicts what it answered
 
 
@@ -51,7 +55,7 @@ class Delivery:
 
 def push(
     sender: Sender,
-    of: Slice,
+    of: DataSetPeriod,
     pace: Pace,
     may_send: Callable[[], bool],
     progress: Callable[[Delivery], None] = lambda _: None,
@@ -88,18 +92,18 @@ def push(
 
 def _send_pending(
     sender: Sender,
-    of: Slice,
+    of: DataSetPeriod,
     pace: Pace,
     may_send: Callable[[], bool],
     delivery: Delivery,
     progress: Callable[[Delivery], None],
     most_in_vain: int | None,
 ) -> None:
-    found_guilty = list[int]()
+    rejected = list[int]()
     while most_in_vain is None or delivery.in_vain < most_in_vain:
         with sender.lease.connect() as connection:
             if not may_send():
-                delivery.waiting = _keep_waiting(connection, of, sender.run_id)
+                delivery.waiting = ledger.hold_pending(connection, of, Reason.OUTSIDE_SUBMISSION_HOURS, sender.run_id)
                 return
             size, skip = pace.next_cut(ledger.count_next(connection, of))
             batch = ledger.cut_batch(connection, of, size, sender.run_id, skip=skip, fence=sender.lease.fence)
@@ -108,30 +112,15 @@ def _send_pending(
         answer = sender.send(batch)
         delivery.add(answer.verdicts)
         progress(delivery)
-        pace.heard(answer.outcome, batch.value_count, cause=answer.cause, accepted=answer.accepted)
-        if pace.is_hopeless:
-            _acquit(sender, [*found_guilty, batch.batch_id])
-        found_guilty = [*found_guilty, batch.batch_id] if pace.guilty_in_a_row else []
-        _stop_if_hopeless(answer, pace, of)
-    return
+        pace.record(answer.outcome, batch.value_count, cause=answer.cause, accepted=answer.accepted)
+        if pace.gave_up:  # it has shown that the values are not to blame
+            with sender.lease.connect() as connection:
+                ledger.restore_pending(connection, [*rejected, batch.batch_id], sender.run_id)
+        rejected = [*rejected, batch.batch_id] if pace.rejected_singles else []
+        _stop_if_all_fail(answer, pace, of)
 
 
-def _keep_waiting(connection: Connection, of: Slice, run_id: str) -> int:
-    """Say of each value that is left why it waits, and give how many; the next plan takes the code away again."""
-    return connection.execute(
-        "update outbox.value set code = %s, reason = null, run_id = %s"
-        " where target = %s and data_set_id = %s and period = %s and state = 'pending'",
-        (Reason.OUTSIDE_SUBMISSION_HOURS, run_id, of.target, of.data_set_id, of.period),
-    ).rowcount
-
-
-def _acquit(sender: Sender, batch_ids: list[int]) -> None:
-    """Take back what was refused one by one before it showed that the values are not to blame."""
-    with sender.lease.connect() as connection:
-        ledger.acquit(connection, batch_ids, sender.run_id)
-
-
-def _stop_if_hopeless(answer: Answer, pace: Pace, of: Slice) -> None:
+def _stop_if_all_fail(answer: Answer, pace: Pace, of: DataSetPeriod) -> None:
     where = f"data set {of.data_set_id}, period {of.period}"
     why = f"{answer.cause}: {explain(answer.cause).sentence}" if answer.cause else "it stores nothing of what it takes"
     if answer.is_about_account:
@@ -140,7 +129,7 @@ def _stop_if_hopeless(answer: Answer, pace: Pace, of: Slice) -> None:
             "data write access to the data set, its org units and category options; the values stay pending",
             url=of.target,
         )
-    if pace.is_dead or (pace.is_hopeless and answer.cause == Reason.SERVER_ERROR):
+    if pace.is_dead or (pace.gave_up and answer.cause == Reason.SERVER_ERROR):
         came = f"; what came last was no answer of DHIS2: {answer.foreign}" if answer.foreign else ""
         raise Dhis2UnavailableError(
             f"DHIS2 gave no usable answer several times in a row for {where}{came}. What it holds shows that nothing was "
@@ -148,9 +137,49 @@ def _stop_if_hopeless(answer: Answer, pace: Pace, of: Slice) -> None:
             "next run",
             url=of.target,
         )
-    if answer.is_about_all or pace.is_hopeless:
+    if answer.is_about_all or pace.gave_up:
         raise ImportRejectedError(
             f"DHIS2 refuses {where} for one cause ({why}): mend that cause in DHIS2 or in the mapping; "
             "the values stay pending",
             url=of.target,
         )
+
+
+def plan_refusals(connection: Connection, of: DataSetPeriod, *, today: date, is_beyond: bool) -> None:
+    """Decide which refused values the next delivery tries again, and keep what this plan rests on."""
+    connection.execute(
+        "select outbox.plan_refusals(%s, %s, %s, %s, %s, %s, %s, %s)", (*of, today, is_beyond, *retry_rules())
+    )
+
+
+def end_retry(connection: Connection, of: DataSetPeriod, run_id: str) -> None:
+    """Close what a run tried again, also one that was killed over it."""
+    connection.execute("select outbox.end_release(%s, %s, %s, %s)", (*of, run_id))
+
+
+def retry(
+    sender: Sender, of: DataSetPeriod, pace: Pace, may_send: Callable[[], bool], progress: Callable[[Delivery], None]
+) -> Delivery:
+    """Send what is due once more, what was not tried for the longest time first.
+
+    What DHIS2 refuses again stays refused; what had no turn is due at the next delivery.
+    Raises: as `push`, but for ImportRejectedError: the values were refused before.
+    """
+    delivery = Delivery()
+    try:
+        while delivery.in_vain < MOST_IN_VAIN and _release(sender, of):
+            push(sender, of, pace, may_send, progress, into=delivery, most_in_vain=MOST_IN_VAIN)
+            if delivery.waiting:
+                break
+    except ImportRejectedError:
+        pass
+    finally:
+        with sender.lease.connect() as connection:
+            end_retry(connection, of, sender.run_id)
+    return delivery
+
+
+def _release(sender: Sender, of: DataSetPeriod) -> int:
+    with sender.lease.connect() as connection:
+        row = connection.execute("select outbox.release_refused(%s, %s, %s, %s)", (*of, sender.run_id)).fetchone()
+    return int(row[0]) if row else 0

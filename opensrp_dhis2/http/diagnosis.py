@@ -1,6 +1,7 @@
-"""Why a request got no answer, in words with the remedy: names, ports, proxies, certificates, time.
+"""Why a request got no answer, or one that the server we asked did not write, in words with the remedy.
 
-It knows the errors of httpx, sockets and TLS; it shows hosts and ports, never a path, a query or a password.
+It knows the errors of httpx, sockets and TLS, redirects, login pages, and ports that want TLS. Of an address it shows
+scheme, host and port only: the rest may carry a secret.
 """
 
 import errno
@@ -8,6 +9,7 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -21,6 +23,14 @@ _OLD_TLS = frozenset({"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"})
 _CLIENT_CERTIFICATE = frozenset({"TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_HANDSHAKE_FAILURE"})
 _TLS_RECORD = re.compile(r"bytearray\(b['\"]\\x1[56]\\x03")
 _NO_WAY = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH})
+_LOGIN_ADDRESS = re.compile(r"log-?in|sign-?in|auth|openid|sso\b|saml", re.IGNORECASE)
+_LOGIN_PAGE = re.compile(
+    rb"<input[^>]{1,500}type=[\"']?password|<title>[^<]{0,100}(?:log|sign)[ -]?(?:in|on)", re.IGNORECASE
+)
+_WANTS_TLS = re.compile(
+    rb"plain HTTP request was sent to HTTPS|requires TLS|plain HTTP to an SSL|HTTP request to an HTTPS server",
+    re.IGNORECASE,
+)  # nginx, Tomcat, Apache, Go
 
 
 def is_lasting(error: Exception) -> bool:
@@ -31,7 +41,7 @@ def is_lasting(error: Exception) -> bool:
         return True
     faults = [cause for cause in _causes(error) if isinstance(cause, ssl.SSLError)]
     lasting = _NO_TLS | _OLD_TLS | _CLIENT_CERTIFICATE
-    return any(isinstance(one, ssl.SSLCertVerificationError) or one.reason in lasting for one in faults)
+    return any(isinstance(fault, ssl.SSLCertVerificationError) or fault.reason in lasting for fault in faults)
 
 
 def why_unanswered(error: httpx.HTTPError, network: Network, setting: str) -> str:
@@ -139,3 +149,28 @@ def _of_connection(error: httpx.HTTPError, causes: list[BaseException], url: htt
         )
     hint = f"; if it speaks TLS, write https:// in {setting}" if url.scheme == "http" else ""
     return f"{place} hung up before the end of its answer ({type(error).__name__}): check that the server runs{hint}"
+
+
+def is_login_page(content_type: str, body: bytes) -> bool:
+    """Tell a page on which people log in from other pages: pure."""
+    return "html" in content_type and _LOGIN_PAGE.search(body) is not None
+
+
+def is_login_address(location: str) -> bool:
+    """Return whether a redirect goes to where people log in: pure."""
+    return _LOGIN_ADDRESS.search(urlsplit(location).path) is not None
+
+
+def wants_tls(status: int, body: bytes) -> bool:
+    """Tell the answer of a port that speaks TLS to a request without it: pure."""
+    return status == 400 and _WANTS_TLS.search(body[:5000]) is not None
+
+
+def redirect_words(location: str, base_url: str, setting: str) -> str:
+    """Say where a redirect goes that is none to a login page, and what to write into the setting: pure."""
+    base, target = urlsplit(base_url), urlsplit(location)
+    host = target.netloc.rpartition("@")[2] or base.netloc
+    place = f"{target.scheme or base.scheme}://{host}"
+    is_tls = (base.scheme, target.scheme) == ("http", "https") and base.hostname == target.hostname
+    remedy = f"write https:// in {setting}" if is_tls else f"set {setting} to where the server really is"
+    return f"it redirects to {place}: {remedy}"

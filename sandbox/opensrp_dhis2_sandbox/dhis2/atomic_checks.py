@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from opensrp_dhis2_sandbox.dhis2 import timeliness
+from opensrp_dhis2_sandbox.dhis2.atomic_decode import Row
 from opensrp_dhis2_sandbox.dhis2.imports import Circumstances
 from opensrp_dhis2_sandbox.dhis2.metadata import DATA_WRITE, DEFAULT_OPTION_COMBO_ID, DataElement, DataSet
-from opensrp_dhis2_sandbox.dhis2.new_decode import Row
 from opensrp_dhis2_sandbox.dhis2.options import ImportOptions
 from opensrp_dhis2_sandbox.dhis2.periods import Period
 from opensrp_dhis2_sandbox.dhis2.value_types import INTEGER_TYPES, value_problem

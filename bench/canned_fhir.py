@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
 import msgspec
+from opensrp_dhis2_sandbox.fhir.instant import instant_text, to_ms
+from opensrp_dhis2_sandbox.fhir.search import parse_window
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-
-from opensrp_dhis2_sandbox.fhir.instant import instant_text, to_ms
-from opensrp_dhis2_sandbox.fhir.search import parse_window
 
 FIRST_MS = to_ms(datetime(2020, 1, 1, tzinfo=UTC))
 LAST_MS = to_ms(datetime(2020, 12, 31, tzinfo=UTC))
