@@ -18,7 +18,10 @@ from opensrp_dhis2.project import Project
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.embedded import start_embedded_postgres
 from opensrp_dhis2.warehouse.migrations import migrate
-from tests.clock import START
+from tests.support.clock import START
+from tests.support.export_site import Site, export_site
+from tests.support.fhir_proxy import Proxy, fhir_proxy
+from tests.support.fhir_server import FhirServer, fhir_server
 
 # CI tries the same examples every time; a developer's machine looks for new ones
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
@@ -97,6 +100,27 @@ def warehouse(database_url: str, now: datetime) -> Iterator[Warehouse]:
     opened = Warehouse(database_url, report_timezone=REPORT_TIMEZONE, report_now=now)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def server() -> Iterator[FhirServer]:
+    """An empty FHIR sandbox; a file that wants it filled gives another of the name."""
+    with fhir_server() as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(server: FhirServer) -> Iterator[Proxy]:
+    """A proxy before the FHIR sandbox, which may change what it says."""
+    with fhir_proxy(server.url) as running:
+        yield running
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """An empty FHIR sandbox that exports; a file for a gateway gives another of the name."""
+    with export_site() as running:
+        yield running
 
 
 def _url(server_url: str, database: str) -> str:

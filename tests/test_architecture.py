@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.golden_part import part
 
 PACKAGE = ROOT / "opensrp_dhis2"
 ALLOWED = {
@@ -77,6 +78,12 @@ def test_only_resources_and_cli_read_the_environment() -> None:
     assert {name.split("/")[0] if name.startswith("cli") else name for name in guilty} == {"cli", "defs/resources.py"}
 
 
+def test_no_test_module_imports_another() -> None:
+    """What several of them need stands in tests/support."""
+    another = re.compile(r"^from (tests|\.)[\w.]* import .*\btest_|^from (tests\.|\.)[\w.]*\btest_", re.MULTILINE)
+    assert [path.name for path in (ROOT / "tests").rglob("*.py") if another.search(path.read_text())] == []
+
+
 def test_only_one_module_asks_the_machine_what_time_it_is() -> None:
     """Of the tests too, but for those of a real server, which has the machine's clock."""
     asks = re.compile(r"datetime\.(now|utcnow|today)\(|date\.today\(|\btime\.(time|time_ns|localtime|gmtime)\(")
@@ -107,3 +114,38 @@ def texts_of_several_lines(path: Path) -> list[str]:
 def test_no_sql_of_more_than_one_line_stands_in_python() -> None:
     guilty = [path for path in modules() if any(SQL.match(text) for text in texts_of_several_lines(path))]
     assert {path.relative_to(PACKAGE).as_posix() for path in guilty} == SQL_LEFT
+
+
+def summary(name: str) -> str:
+    """Return the first line of a room's docstring."""
+    path = PACKAGE / f"{name}.py"
+    text = ast.get_docstring(ast.parse((path if path.is_file() else PACKAGE / name / "__init__.py").read_text()))
+    assert text, name
+    return text.splitlines()[0]
+
+
+def rooms() -> str:
+    found = ["| room | what it is | may import |", "|---|---|---|"]
+    for name, allowed in ALLOWED.items():
+        names = (
+            ", ".join(f"`{other}`" for other in sorted(allowed)) or "nothing" if allowed is not None else "all below it"
+        )
+        found.append(f"| `{name}` | {summary(name)} | {names} |")
+    return "\n".join(found) + "\n"
+
+
+def test_the_golden_table_of_rooms_is_the_one_that_imports_are_held_to() -> None:
+    assert part(ROOT / "docs" / "architecture.md", "rooms", rooms()) == rooms()
+
+
+def test_every_room_stands_in_the_table() -> None:
+    there = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    assert set(ALLOWED) == there
+
+
+def test_what_a_room_may_import_is_there() -> None:
+    named = {name for allowed in ALLOWED.values() if allowed for name in allowed}
+    paths = {name: PACKAGE / name.replace(".", "/") for name in named}
+    assert {
+        name for name, path in paths.items() if not path.is_dir() and not path.with_suffix(".py").is_file()
+    } == set()

@@ -9,8 +9,9 @@ from click.testing import CliRunner, Result
 from opensrp_dhis2.cli import main
 from opensrp_dhis2.messages.codes import codes
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.messages.english import english_left
-from tests.outbox.people import HOSTILE, TARGET, seed
+from tests.support.english import english_left
+from tests.support.report_ledger import HOSTILE, TARGET, seed
+from tests.support.sql import execute
 
 
 class CommandLine:
@@ -50,9 +51,9 @@ def test_status_counts_every_value_and_says_who_can_mend_it(outbox: CommandLine)
 
 
 def test_status_as_json_has_a_reason_in_each_row(outbox: CommandLine) -> None:
-    rows = outbox.rows("status")
-    assert sum(row["value_count"] for row in rows) == 10
-    [closed] = [row for row in rows if row["state"] == "closed"]
+    found = outbox.rows("status")
+    assert sum(row["value_count"] for row in found) == 10
+    [closed] = [row for row in found if row["state"] == "closed"]
     assert (closed["data_set"], closed["period"], closed["owner"]) == ("DS_M", "202510", "data owner")
     assert closed["sentence"]
     assert closed["remedy"]
@@ -101,15 +102,17 @@ def test_a_piped_list_has_one_whole_line_a_value(outbox: CommandLine) -> None:
 
 
 def test_show_tells_the_history_of_a_value_and_its_requests(outbox: CommandLine) -> None:
-    with outbox.warehouse.connect() as connection:
-        connection.execute(
-            "with b as (insert into outbox.batch (target, data_set_id, period, import_strategy, value_count, run_id,"
-            " http_status, note) values (%s, 'DsMonthly01', '202509', 'CREATE_AND_UPDATE', 1, 'run-8', 409, 'E8122')"
-            " returning batch_id) update outbox.value set state = 'sending', batch_id = b.batch_id, row_index = 0,"
-            " run_id = 'run-8' from b where state = 'refused'",
-            (TARGET,),
-        )
-        connection.execute("update outbox.value set state = 'delivered', acknowledged = wanted where run_id = 'run-8'")
+    execute(
+        outbox.warehouse,
+        "with b as (insert into outbox.batch (target, data_set_id, period, import_strategy, value_count, run_id,"
+        " http_status, note) values (%s, 'DsMonthly01', '202509', 'CREATE_AND_UPDATE', 1, 'run-8', 409, 'E8122')"
+        " returning batch_id) update outbox.value set state = 'sending', batch_id = b.batch_id, row_index = 0,"
+        " run_id = 'run-8' from b where state = 'refused'",
+        TARGET,
+    )
+    execute(
+        outbox.warehouse, "update outbox.value set state = 'delivered', acknowledged = wanted where run_id = 'run-8'"
+    )
     [value] = outbox.rows("show", "--org-unit", "F2", "--data-element", "VISITS")
     assert [(change["state_from"], change["state_to"], change["run_id"]) for change in value["history"]] == [
         (None, "refused", "run-7"),
@@ -212,8 +215,8 @@ def test_requeue_asks_for_refused_completions_again(completed: CommandLine) -> N
 
 
 def test_completions_are_counted_with_the_reason_and_who_can_mend_it(completed: CommandLine) -> None:
-    rows = completed.rows("completions", "--period", "202510")
-    assert [(row["state"], row["code"], row["reason"], row["unit_count"]) for row in rows] == [
+    found = completed.rows("completions", "--period", "202510")
+    assert [(row["state"], row["code"], row["reason"], row["unit_count"]) for row in found] == [
         ("refused", "completion_refused", "Locked", 1),
         ("withheld", "E7605", "First visits", 1),
     ]
@@ -230,8 +233,7 @@ def test_completions_are_counted_with_the_reason_and_who_can_mend_it(completed: 
 
 
 def test_a_deletion_that_dhis2_refused_is_called_one(outbox: CommandLine) -> None:
-    with outbox.warehouse.connect() as connection:
-        connection.execute("update outbox.value set wanted = null, acknowledged = '4' where state = 'refused'")
+    execute(outbox.warehouse, "update outbox.value set wanted = null, acknowledged = '4' where state = 'refused'")
     [line] = [line for line in outbox.say("list", "--state", "refused").splitlines() if "E8122" in line]
     assert "(to be deleted)" in line
 

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from opensrp_dhis2.cli.forecast import outbox_forecast
 from opensrp_dhis2.cli.reconcile import outbox_reconcile
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.messages.english import english_left
-from tests.outbox.country import COMBOS, ELEMENTS, MARCH, Country, country
-from tests.outbox.foreign import OURS, THEIRS, post
+from tests.support.country import COMBOS, ELEMENTS, MARCH, Country, country
+from tests.support.english import english_left
+from tests.support.foreign import OURS, THEIRS, post
 
 
 @pytest.fixture

@@ -25,19 +25,14 @@ from opensrp_dhis2.http.deadline import DEADLINE, DeadlineError, DeadlineTranspo
 from opensrp_dhis2.http.network import DIRECT
 from tests.dhis2.conftest import Answer as Dhis2Answer
 from tests.dhis2.conftest import CannedDhis2
-from tests.fhir.keycloak import ALWAYS
-from tests.fhir.script import Answer, bundle, scripted
-from tests.slow_server import HEAD, slow_server
+from tests.support.fhir_script import Answer, bundle, scripted
+from tests.support.keycloak import ALWAYS
+from tests.support.slow_server import SLOWNESS, slow_server
 
 SHORT = Limits(seconds=0.3)
 SMALL = Limits(most_bytes=1 << 20)
 BOMB = gzip.compress(b" " * (64 << 20))
 PACKED = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
-SLOWNESS = {
-    "silent": (b"", b""),
-    "headers in drops": (b"HTTP/1.1 200 OK\r\nX: ", b"x"),
-    "body in drops": (HEAD, b"1\r\n \r\n"),
-}
 
 
 @pytest.mark.parametrize("how", SLOWNESS)

@@ -1,6 +1,5 @@
 """Deletions at the source reach raw, whether its history tells them or only the silence of its ids."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,11 @@ from opensrp_dhis2.views.build import build_indicator, build_staging
 from opensrp_dhis2.views.catalog import Catalog, load_catalog
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.load import Load
-from tests.fhir_server import FhirServer, fhir_server
+from tests.support.fhir_server import FhirServer
+from tests.support.raw import landed
+from tests.support.sql import execute, rows
 
 HOUR_MS = 3_600_000
-
-
-@pytest.fixture
-def server() -> Iterator[FhirServer]:
-    with fhir_server() as running:
-        yield running
 
 
 def loaded(server: FhirServer, warehouse: Warehouse, count: int) -> None:
@@ -57,15 +52,6 @@ def delete(server: FhirServer, *numbers: int) -> None:
         server.store.delete("Flag", f"f{number:05}", stamp_ms=server.now_ms)
 
 
-def rows(warehouse: Warehouse, query: str) -> list[Any]:
-    with warehouse.connect() as connection:
-        return connection.execute(query).fetchall()
-
-
-def alive(warehouse: Warehouse) -> dict[str, int]:
-    return dict(rows(warehouse, "select id, version_id from raw.flag where not is_deleted"))
-
-
 def refuse(path_end: str, status: int) -> Any:
     def watch(request: Request, number: int) -> Response | None:
         is_meant = request.url.path.endswith(path_end)
@@ -85,7 +71,7 @@ def test_history_finds_what_was_deleted_as_in_10d(server: FhirServer, warehouse:
     second = search(server, warehouse)
     assert (second.told, second.deleted, second.reason, second.sweep) == (2, 2, None, None)
     assert len(server.queries) == 1
-    assert alive(warehouse) == server.truth()
+    assert landed(warehouse) == server.truth()
     assert rows(warehouse, "select id, resource ->> 'status' from raw.superseded order by id") == [
         ("f00001", "active"), ("f00004", "active"),
     ]  # fmt: skip
@@ -107,7 +93,7 @@ def test_a_deleted_id_that_comes_back_is_alive_as_in_11h(server: FhirServer, war
     land(server, warehouse)
     result = search(server, warehouse)
     assert (result.told, result.deleted) == (1, 0)
-    assert alive(warehouse) == server.truth() == {"f00000": 4, "f00002": 1}
+    assert landed(warehouse) == server.truth() == {"f00000": 4, "f00002": 1}
 
 
 def test_what_was_read_again_after_the_deletion_is_not_marked(server: FhirServer, warehouse: Warehouse) -> None:
@@ -125,7 +111,7 @@ def test_what_was_read_again_after_the_deletion_is_not_marked(server: FhirServer
 
     server.watch = recreate_behind_the_history
     search(server, warehouse)
-    assert alive(warehouse) == server.truth() == {"f00000": 4, "f00001": 1}
+    assert landed(warehouse) == server.truth() == {"f00000": 4, "f00001": 1}
 
 
 def answer_with(server: FhirServer, versions: Any) -> Any:
@@ -150,7 +136,7 @@ def test_a_refused_history_falls_back_to_the_ids_and_says_so(
     delete(server, 3)
     server.watch = refuse("_history", status)
     result = search(server, warehouse)
-    assert (result.deleted, alive(warehouse)) == (1, server.truth())
+    assert (result.deleted, landed(warehouse)) == (1, server.truth())
     assert f"HTTP {status}" in str(result.reason)
     assert rows(warehouse, "select reason from raw.delete_search order by 1 limit 1") == [(result.reason,)]
 
@@ -158,7 +144,7 @@ def test_a_refused_history_falls_back_to_the_ids_and_says_so(
 def test_a_server_clock_that_jumped_back_is_answered_by_a_sweep(server: FhirServer, warehouse: Warehouse) -> None:
     loaded(server, warehouse, 2)
     search(server, warehouse)
-    rows(warehouse, "update raw.delete_watermark set read_to = read_to + interval '1 day' returning 1")
+    execute(warehouse, "update raw.delete_watermark set read_to = read_to + interval '1 day'")
     delete(server, 1)
     result = search(server, warehouse)
     assert (result.deleted, result.reason) == (1, "the server's clock was ahead at the last search")
@@ -176,7 +162,7 @@ def test_a_failed_search_leaves_the_watermark_and_the_next_one_finds_all(
     with pytest.raises(FhirUnavailableError):
         search(server, warehouse)
     assert rows(warehouse, "select read_to from raw.delete_watermark") == before
-    assert len(alive(warehouse)) == 2
+    assert len(landed(warehouse)) == 2
     server.watch = lambda *_: None
     assert search(server, warehouse).deleted == 1
 
@@ -189,17 +175,17 @@ def test_a_sweep_finds_what_was_expunged_as_in_11k_to_11o(server: FhirServer, wa
     assert search(server, warehouse).deleted == 0
     result = swept(server, warehouse)
     assert (result.source_count, result.deleted, result.loaded) == (9, 1, 0)
-    assert alive(warehouse) == server.truth()
+    assert landed(warehouse) == server.truth()
 
 
 def test_a_sweep_loads_what_is_missing_or_old_here(server: FhirServer, warehouse: Warehouse) -> None:
     loaded(server, warehouse, 10)
     server.put(2, stamp_ms=server.now_ms - 30 * HOUR_MS, status="inactive")  # behind the watermark: a late commit
     server.put(3, first=20, stamp_ms=server.now_ms - 30 * HOUR_MS)
-    rows(warehouse, "update raw.flag set is_deleted = true, resource = null where id = 'f00005' returning 1")
-    assert alive(warehouse) != server.truth()
+    execute(warehouse, "update raw.flag set is_deleted = true, resource = null where id = 'f00005'")
+    assert landed(warehouse) != server.truth()
     result = swept(server, warehouse)
-    assert (result.deleted, result.loaded, alive(warehouse)) == (0, 6, server.truth())
+    assert (result.deleted, result.loaded, landed(warehouse)) == (0, 6, server.truth())
     assert swept(server, warehouse).loaded == 0
 
 
@@ -210,7 +196,7 @@ def test_an_expunged_id_that_comes_back_with_version_1_is_taken_over(server: Fhi
     server.store.expunge("Flag", "f00000")
     server.put(1, stamp_ms=server.now_ms, status="entered-in-error")
     land(server, warehouse)
-    assert alive(warehouse) == {"f00000": 2, "f00001": 1}
+    assert landed(warehouse) == {"f00000": 2, "f00001": 1}
     assert swept(server, warehouse).loaded == 1
     assert rows(warehouse, "select version_id, resource ->> 'status' from raw.flag where id = 'f00000'") == [
         (1, "entered-in-error")
@@ -252,7 +238,7 @@ def test_what_arrives_during_a_sweep_is_asked_for_by_id_and_stays(server: FhirSe
     server.watch = write_meanwhile
     result = swept(server, warehouse)
     assert (result.source_count, result.deleted) == (3, 0)
-    assert alive(warehouse) == server.truth()
+    assert landed(warehouse) == server.truth()
     assert len(server.truth()) == 5
 
 
@@ -280,7 +266,7 @@ def test_a_source_that_shows_nothing_any_more_is_not_believed(
     server.watch = filtering
     with pytest.raises(IncompleteExtractError, match=rf"{count} of {count} Flag .* max_share 1"):
         swept(server, warehouse)
-    assert len(alive(warehouse)) == count
+    assert len(landed(warehouse)) == count
     assert rows(warehouse, "select count(*) from raw.delete_search") == [(1,)]
     assert swept(server, warehouse, max_share=1.0).deleted == count
 
@@ -289,7 +275,7 @@ def test_a_mass_deletion_that_the_history_tells_is_believed(server: FhirServer, 
     loaded(server, warehouse, 600)
     delete(server, *range(300))
     assert swept(server, warehouse).deleted == 300
-    assert alive(warehouse) == server.truth()
+    assert landed(warehouse) == server.truth()
 
 
 def test_a_sweep_begins_again_when_its_cursor_expires(server: FhirServer, warehouse: Warehouse) -> None:
@@ -351,7 +337,7 @@ def test_a_deletion_takes_its_staging_row_and_lowers_the_indicator(
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     loaded(server, warehouse, 5)
-    rows(warehouse, "insert into lookup.period values ('Monthly', '202401', '2024-01-01', '2024-01-31') returning 1")
+    execute(warehouse, "insert into lookup.period values ('Monthly', '202401', '2024-01-01', '2024-01-31')")
     catalog = load_catalog(Project(country_dir=tmp_path))
     build(warehouse, catalog)
     count = "select (select count(*) from staging.flag), (select flags from indicator.flags)"

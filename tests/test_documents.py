@@ -1,6 +1,5 @@
 """What the pages about the project say, held to the code, the SQL and the files that they name."""
 
-import ast
 import re
 from itertools import takewhile
 from pathlib import Path
@@ -10,8 +9,7 @@ import yaml
 
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.conftest import ROOT
-from tests.golden_part import part
-from tests.test_architecture import ALLOWED, PACKAGE
+from tests.support.sql import rows
 
 DOCS = ROOT / "docs"
 ARCHITECTURE = (DOCS / "architecture.md").read_text()
@@ -21,41 +19,8 @@ def table(text: str, heading: str) -> list[list[str]]:
     """Return the cells of the first table below a heading, without its head."""
     lines = text.partition(f"\n## {heading}")[2].partition("\n## ")[0].splitlines()
     first = next(number for number, line in enumerate(lines) if line.startswith("|---"))
-    rows = takewhile(lambda line: line.startswith("|"), lines[first + 1 :])
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
-
-
-def summary(room: str) -> str:
-    """Return the first line of a room's docstring."""
-    path = PACKAGE / f"{room}.py"
-    text = ast.get_docstring(ast.parse((path if path.is_file() else PACKAGE / room / "__init__.py").read_text()))
-    assert text, room
-    return text.splitlines()[0]
-
-
-def rooms() -> str:
-    rows = ["| room | what it is | may import |", "|---|---|---|"]
-    for name, allowed in ALLOWED.items():
-        names = ", ".join(f"`{one}`" for one in sorted(allowed)) or "nothing" if allowed is not None else "all below it"
-        rows.append(f"| `{name}` | {summary(name)} | {names} |")
-    return "\n".join(rows) + "\n"
-
-
-def test_the_golden_table_of_rooms_is_the_one_that_imports_are_held_to() -> None:
-    assert part(DOCS / "architecture.md", "rooms", rooms()) == rooms()
-
-
-def test_every_room_stands_in_the_table() -> None:
-    there = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
-    assert set(ALLOWED) == there
-
-
-def test_what_a_room_may_import_is_there() -> None:
-    named = {name for allowed in ALLOWED.values() if allowed for name in allowed}
-    paths = {name: PACKAGE / name.replace(".", "/") for name in named}
-    assert {
-        name for name, path in paths.items() if not path.is_dir() and not path.with_suffix(".py").is_file()
-    } == set()
+    found = takewhile(lambda line: line.startswith("|"), lines[first + 1 :])
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in found]
 
 
 def test_each_question_is_answered_by_a_file_that_has_the_word() -> None:
@@ -66,10 +31,9 @@ def test_each_question_is_answered_by_a_file_that_has_the_word() -> None:
 
 
 def test_the_states_of_a_value_are_those_of_the_ledger(warehouse: Warehouse) -> None:
-    with warehouse.connect() as connection:
-        checks = connection.execute(
-            "select pg_get_constraintdef(oid) from pg_constraint where conrelid = 'outbox.value'::regclass"
-        ).fetchall()
+    checks = rows(
+        warehouse, "select pg_get_constraintdef(oid) from pg_constraint where conrelid = 'outbox.value'::regclass"
+    )
     [of_state] = [text for (text,) in checks if "pending" in text]
     assert {state.strip("`") for state, _ in table(ARCHITECTURE, "The life of one value")} == set(
         re.findall(r"'(\w+)'", of_state)
@@ -80,11 +44,11 @@ def test_what_the_pictures_name_in_the_warehouse_is_there(warehouse: Warehouse) 
     """`indicator` and `staging` are made by the build of the views, and looked for where that is tested."""
     named = set(re.findall(r"`((?:raw|lookup|outbox|warehouse)\.[a-z_]+)`", ARCHITECTURE))
     assert len(named) > 20
-    with warehouse.connect() as connection:
-        found = connection.execute(
-            "select n.nspname || '.' || p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace"
-            " union select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace"
-        ).fetchall()
+    found = rows(
+        warehouse,
+        "select n.nspname || '.' || p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace"
+        " union select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace",
+    )
     assert named - {name for (name,) in found} == set()
 
 
@@ -97,11 +61,11 @@ def test_every_page_and_file_that_a_page_names_is_there(page: Path) -> None:
 
 
 def test_the_glossary_is_in_the_order_of_the_alphabet_without_doubles() -> None:
-    rows = re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \|$", (DOCS / "glossary.md").read_text(), re.MULTILINE)[1:]
-    words = [word.lower() for word, _, _ in rows]
+    found = re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \|$", (DOCS / "glossary.md").read_text(), re.MULTILINE)[1:]
+    words = [word.lower() for word, _, _ in found]
     assert len(words) > 50
     assert words == sorted(set(words))
-    assert {source for _, _, source in rows} == {"DHIS2", "Dagster", "FHIR", "OpenSRP", "Postgres", "ours"}
+    assert {source for _, _, source in found} == {"DHIS2", "Dagster", "FHIR", "OpenSRP", "Postgres", "ours"}
 
 
 def test_decisions_are_numbered_without_gaps_and_each_has_its_status() -> None:

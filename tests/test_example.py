@@ -28,6 +28,7 @@ from opensrp_dhis2.views.catalog import load_catalog
 from opensrp_dhis2.views.data_tests import run_tests
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.conftest import ROOT
+from tests.support.sql import execute
 
 PROJECT = Project(ROOT / "examples" / "hapi-export")
 START_ON, TODAY = date(2024, 1, 1), date(2026, 11, 21)
@@ -154,14 +155,14 @@ def look_up(warehouse: Warehouse) -> int:
 
 def totals_of(warehouse: Warehouse, indicator: str, *measures: str) -> Totals:
     with warehouse.connect() as connection:
-        rows = connection.execute(
+        found = connection.execute(
             "select period, code, disaggregation, measure, value from indicator.value"
             " join lookup.org_unit using (org_unit_id)"
             " where indicator = %s and measure = any(%s) and value > 0"
             " and not (period_type = 'Quarterly' and period > '2026Q3')",
             (indicator, list(measures)),
         )
-        return Totals({(period, code, *cell, measure): int(value) for period, code, cell, measure, value in rows})
+        return Totals({(period, code, *cell, measure): int(value) for period, code, cell, measure, value in found})
 
 
 def test_totals_are_those_counted_straight_from_the_files(example: Warehouse, shared: Path) -> None:
@@ -192,7 +193,6 @@ def test_what_is_in_no_total_or_breaks_a_data_test_is_known(example: Warehouse) 
 
 
 def test_every_code_of_the_example_is_in_its_own_metadata(warehouse: Warehouse) -> None:
-    with warehouse.connect() as connection:
-        connection.execute("select raw.ensure_table('location')")
+    execute(warehouse, "select raw.ensure_table('location')")
     cells_without_and_with_groups = 11 + 3 * 2 + 5 * 6
     assert look_up(warehouse) == cells_without_and_with_groups

@@ -1,51 +1,31 @@
 """From a FHIR server over HTTP into raw tables, with everything that goes wrong on the way."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from opensrp_dhis2_sandbox.fhir.folder import load_folder as fill_store
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 
-from opensrp_dhis2.errors import FhirOutcomeError, IncompleteExtractError, WarehouseUnavailableError
+from opensrp_dhis2.errors import IncompleteExtractError, WarehouseUnavailableError
 from opensrp_dhis2.extract import Extraction, TypeResult, extract, load_folder
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder
 from opensrp_dhis2.warehouse import state
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.clock import AFTER_RECORDINGS, START
-from tests.fhir_server import FhirServer, fhir_server
+from tests.support.clock import AFTER_RECORDINGS, START
+from tests.support.fhir_server import FhirServer, fhir_server
+from tests.support.raw import landed, read_to
+from tests.support.sql import execute, rows
 
 HOW = Extraction(lag_seconds=600, overlap_seconds=3600, threads=4, validate_share=0)
 HOUR_MS = 3_600_000
 
 
-@pytest.fixture
-def server() -> Iterator[FhirServer]:
-    with fhir_server() as running:
-        yield running
-
-
 def run(server: FhirServer, warehouse: Warehouse, *, page_size: int = 100, how: Extraction = HOW) -> TypeResult:
     with FhirClient(server.url, page_size=page_size) as client:
         return extract(client, warehouse, "Flag", how)
-
-
-def rows(warehouse: Warehouse, query: str) -> list[Any]:
-    with warehouse.connect() as connection:
-        return connection.execute(query).fetchall()
-
-
-def landed(warehouse: Warehouse) -> dict[str, int]:
-    return dict(rows(warehouse, "select id, version_id from raw.flag where not is_deleted"))
-
-
-def read_to(server: FhirServer, warehouse: Warehouse) -> datetime | None:
-    with warehouse.connect() as connection:
-        return state.read_to(connection, server.url, "Flag")
 
 
 def test_first_run_reads_everything_once_and_the_second_changes_nothing(
@@ -58,7 +38,7 @@ def test_first_run_reads_everything_once_and_the_second_changes_nothing(
         first = extract(client, warehouse, "Flag", HOW, lambda done, planned: told.append((done, planned)))
     assert (first.read, first.inserted, first.updated, first.rejected, told) == (1000, 1000, 0, 0, [(1000, 1000)])
     assert landed(warehouse) == server.truth()
-    assert read_to(server, warehouse) == first.window_to
+    assert read_to(server.url, warehouse) == first.window_to
 
     second = run(server, warehouse)
     assert (second.read, second.inserted, second.updated, second.unchanged) == (100, 0, 0, 100)
@@ -68,7 +48,7 @@ def test_first_run_reads_everything_once_and_the_second_changes_nothing(
 
 def test_a_type_without_resources_moves_its_watermark(server: FhirServer, warehouse: Warehouse) -> None:
     result = run(server, warehouse)
-    assert (result.read, read_to(server, warehouse)) == (0, result.window_to)
+    assert (result.read, read_to(server.url, warehouse)) == (0, result.window_to)
 
 
 def test_a_changed_resource_arrives_and_its_old_version_is_kept(server: FhirServer, warehouse: Warehouse) -> None:
@@ -130,7 +110,7 @@ def test_04_a_cursor_that_always_dies_ends_the_run_and_leaves_the_watermark(
     server.watch = forget
     with pytest.raises(IncompleteExtractError, match="FHIR_PAGE_SIZE"):
         run(server, warehouse)
-    assert (landed(warehouse), read_to(server, warehouse)) == ({}, None)
+    assert (landed(warehouse), read_to(server.url, warehouse)) == ({}, None)
 
 
 def test_05_rows_written_while_paging_are_taken_or_left_to_the_next_run(
@@ -149,45 +129,19 @@ def test_05_rows_written_while_paging_are_taken_or_left_to_the_next_run(
     assert landed(warehouse) == server.truth()
 
 
-def test_a_window_that_fails_leaves_the_watermark_before_it_and_the_next_run_reads_on(
-    server: FhirServer, warehouse: Warehouse
-) -> None:
-    server.put(9000, stamp_ms=server.now_ms - 2000 * HOUR_MS, step_ms=600_000)
-    broken_from = f"ge{datetime.fromtimestamp((server.now_ms - 1000 * HOUR_MS) / 1000, UTC):%Y-%m}"
-
-    def refuse(request: Request, number: int) -> Response | None:
-        starts = request.query_params.getlist("_lastUpdated")
-        return JSONResponse({"resourceType": "OperationOutcome"}, 400) if starts and starts[0] >= broken_from else None
-
-    server.watch = refuse
-    with pytest.raises(FhirOutcomeError):
-        run(server, warehouse, page_size=1000)
-    stands = read_to(server, warehouse)
-    assert stands is not None
-    before = {v.id for v in server.store.current("Flag") if v.last_updated_ms < stands.timestamp() * 1000}
-    assert 0 < len(before) < 9000
-    assert before <= landed(warehouse).keys()
-
-    server.watch = lambda request, number: None
-    result = run(server, warehouse, page_size=1000)
-    assert result.window_from == stands  # the slices left unfinished, then the next window
-    assert landed(warehouse) == server.truth()
-
-
 def test_a_crash_between_the_last_row_and_the_watermark_loses_nothing(server: FhirServer, warehouse: Warehouse) -> None:
     server.put(300, stamp_ms=server.now_ms - 48 * HOUR_MS)
-    with warehouse.connect() as connection:
-        connection.execute(
-            "create function crash() returns trigger language plpgsql as"
-            " $$ begin perform pg_terminate_backend(pg_backend_pid()); return new; end $$"
-        )
-        connection.execute("create trigger crash before insert or update on raw.watermark execute function crash()")
+    execute(
+        warehouse,
+        "create function crash() returns trigger language plpgsql as"
+        " $$ begin perform pg_terminate_backend(pg_backend_pid()); return new; end $$",
+    )
+    execute(warehouse, "create trigger crash before insert or update on raw.watermark execute function crash()")
     with pytest.raises(WarehouseUnavailableError):
         run(server, warehouse)
-    assert (landed(warehouse), read_to(server, warehouse)) == ({}, None)
+    assert (landed(warehouse), read_to(server.url, warehouse)) == ({}, None)
 
-    with warehouse.connect() as connection:
-        connection.execute("drop trigger crash on raw.watermark")
+    execute(warehouse, "drop trigger crash on raw.watermark")
     assert run(server, warehouse).inserted == 300
     assert landed(warehouse) == server.truth()
 
@@ -197,20 +151,7 @@ def test_a_watermark_ahead_of_the_servers_clock_is_not_believed(server: FhirServ
     with warehouse.connect() as connection:
         state.move_watermark(connection, server.url, "Flag", START + timedelta(days=30))
     result = run(server, warehouse)
-    assert (result.inserted, read_to(server, warehouse)) == (10, result.window_to)
-
-
-def test_a_bad_resource_among_good_ones_is_a_row_with_a_reason(server: FhirServer, warehouse: Warehouse) -> None:
-    server.put(20, stamp_ms=server.now_ms - 48 * HOUR_MS)
-    server.put(1, first=20, stamp_ms=server.now_ms - 48 * HOUR_MS, note="nul \0 here")
-    subsetted = {"tag": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}]}
-    server.put(1, first=21, stamp_ms=server.now_ms - 48 * HOUR_MS, meta=subsetted)
-    result = run(server, warehouse)
-    assert (result.read, result.inserted, result.rejected) == (22, 20, 2)
-    found = dict(rows(warehouse, "select id, reason from raw.rejected"))
-    assert "SUBSETTED" in found["f00021"]
-    assert "UntranslatableCharacter" in found["f00020"]
-    assert read_to(server, warehouse) == result.window_to
+    assert (result.inserted, read_to(server.url, warehouse)) == (10, result.window_to)
 
 
 def test_a_sample_is_validated_and_reported_and_nothing_is_changed_for_it(
@@ -264,8 +205,7 @@ def test_files_and_the_server_that_serves_them_give_the_same_rows(
     for resource_type, table in (("Location", "location"), ("QuestionnaireResponse", "questionnaire_response")):
         from_files = load_folder(NdjsonFolder(folder), warehouse, resource_type, HOW)
         rows_of_files = rows(warehouse, every.format(table))
-        with warehouse.connect() as connection:
-            connection.execute(f"truncate raw.{table}")
+        execute(warehouse, f"truncate raw.{table}")
         with FhirClient(after_recordings.url) as client:
             from_server = extract(client, warehouse, resource_type, HOW)
         assert from_files.inserted == from_server.inserted == len(rows_of_files) > 100

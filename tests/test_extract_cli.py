@@ -12,8 +12,8 @@ from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.extract import Extraction, extract
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.fhir_proxy import Proxy, drop, fhir_proxy, is_count, is_listing
-from tests.fhir_server import FhirServer, fhir_server
+from tests.support.fhir_proxy import Proxy, drop, fhir_proxy, is_count, is_listing
+from tests.support.fhir_server import FhirServer, fhir_server
 
 HOUR_MS = 3_600_000
 

@@ -10,7 +10,7 @@ from opensrp_dhis2.extract import Extraction, extract
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.warehouse import state
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.fhir_server import FhirServer, fhir_server
+from tests.support.fhir_server import FhirServer, fhir_server
 
 CHILD = """
 import sys

@@ -16,8 +16,8 @@ from opensrp_dhis2.defs.resources import FhirResource
 from opensrp_dhis2.errors import ConfigurationError, FhirAuthenticationError
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
-from tests.fhir.script import R4, Answer, bundle, scripted
-from tests.gateway_site import SECRET, Site, gateway_site
+from tests.support.fhir_script import R4, Answer, bundle, scripted
+from tests.support.gateway_site import SECRET, Site, gateway_site
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The files of a first load: cut off, broken, expired, refused, deleted and error ones; none is lost in silence."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import msgspec
@@ -11,26 +10,9 @@ from starlette.responses import JSONResponse, Response
 from opensrp_dhis2.errors import FhirUnavailableError
 from opensrp_dhis2.warehouse import state
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.export_site import (
-    FILE,
-    KICK_OFF,
-    POLL,
-    Site,
-    export_site,
-    jobs,
-    landed,
-    left,
-    load,
-    on,
-    rows,
-    search,
-)
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with export_site() as running:
-        yield running
+from tests.support.export_site import FILE, KICK_OFF, POLL, Site, jobs, load, on, search
+from tests.support.raw import landed, left
+from tests.support.sql import rows
 
 
 def test_a_file_that_is_cut_off_is_read_again(site: Site, warehouse: Warehouse) -> None:

@@ -12,7 +12,8 @@ from opensrp_dhis2.extract import Extraction
 from opensrp_dhis2.extract.first_load import first_load
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.export_site import FILE, KICK_OFF, POLL, Site, export_site, left
+from tests.support.export_site import FILE, KICK_OFF, POLL, Site, export_site
+from tests.support.raw import left
 
 CHILD = """
 import sys

@@ -12,8 +12,10 @@ from opensrp_dhis2.extract.first_load import first_load
 from opensrp_dhis2.fhir.auth import BearerAuth
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests import gateway_site
-from tests.export_site import FILE, HOUR_MS, HOW, KICK_OFF, Site, export_site, landed, load, rows, search
+from tests.support import gateway_site
+from tests.support.export_site import FILE, HOUR_MS, HOW, KICK_OFF, Site, export_site, load, search
+from tests.support.raw import landed
+from tests.support.sql import rows
 
 BLOCK, BLOCKS = 1100, 5  # more than two of them are more than a slice
 

@@ -14,6 +14,8 @@ from opensrp_dhis2.extract import Extraction, TypeResult, load_folder
 from opensrp_dhis2.fhir.ndjson import Content, NdjsonFolder
 from opensrp_dhis2.warehouse import loaded_file
 from opensrp_dhis2.warehouse.database import Warehouse
+from tests.support.raw import landed
+from tests.support.sql import execute, rows
 
 HOW = Extraction(threads=4, validate_share=0)
 LINE = '{"resourceType":"Flag","id":"%s","meta":{"versionId":"%d","lastUpdated":"2026-01-01T00:00:00Z"}}\n'
@@ -25,15 +27,6 @@ def lines(*ids: str, version: int = 1) -> bytes:
 
 def run(folder: Path | str, warehouse: Warehouse) -> TypeResult:
     return load_folder(NdjsonFolder(folder), warehouse, "Flag", HOW)
-
-
-def rows(warehouse: Warehouse, query: str) -> list[Any]:
-    with warehouse.connect() as connection:
-        return connection.execute(query).fetchall()
-
-
-def landed(warehouse: Warehouse) -> dict[str, int]:
-    return dict(rows(warehouse, "select id, version_id from raw.flag"))
 
 
 def certificates(folder: Path | str, warehouse: Warehouse) -> dict[str, dict[str, Any]]:
@@ -111,8 +104,7 @@ def test_a_file_that_was_loaded_may_be_taken_away(tmp_path: Path, warehouse: War
 def test_a_table_that_was_emptied_is_filled_again(tmp_path: Path, warehouse: Warehouse, emptying: str) -> None:
     (tmp_path / "Flag.ndjson").write_bytes(lines("a", "b"))
     run(tmp_path, warehouse)
-    with warehouse.connect() as connection:
-        connection.execute(emptying)  # type: ignore[call-overload]
+    execute(warehouse, emptying)
     run(tmp_path, warehouse)
     assert landed(warehouse) == {"a": 1, "b": 1}
 

@@ -15,7 +15,8 @@ from opensrp_dhis2.extract import Extraction, TypeResult, extract
 from opensrp_dhis2.extract.deletes import DeleteResult, find_deletes
 from opensrp_dhis2.fhir.gateway import check_counts
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.gateway_site import READER, SECRET, Site, gateway_site
+from tests.support.gateway_site import READER, SECRET, Site, gateway_site
+from tests.support.sql import rows
 
 HOW = Extraction(lag_seconds=0, overlap_seconds=3600, threads=3, validate_share=0)
 
@@ -34,11 +35,6 @@ def read(site: Site, warehouse: Warehouse, judge: Callable[[str], None] | None =
 def deleted(site: Site, warehouse: Warehouse) -> DeleteResult:
     with site.client() as client:
         return find_deletes(client, warehouse, "Flag", lag_seconds=0)
-
-
-def rows(warehouse: Warehouse, query: str) -> list[Any]:
-    with warehouse.connect() as connection:
-        return connection.execute(query).fetchall()
 
 
 def alive(warehouse: Warehouse) -> set[str]:

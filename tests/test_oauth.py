@@ -10,9 +10,8 @@ from opensrp_dhis2.errors import Dhis2TimeoutError, FhirUnavailableError, HttpEr
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.export import BulkExport
 from opensrp_dhis2.http.oauth import Grant, TokenAuth
-from tests.fhir.keycloak import ALWAYS
-from tests.slow_server import slow_server
-from tests.test_deadline import SLOWNESS
+from tests.support.keycloak import ALWAYS
+from tests.support.slow_server import SLOWNESS, slow_server
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-import unicodedata
 
 import pytest
 from click.testing import CliRunner
@@ -19,18 +18,8 @@ from opensrp_dhis2.errors import HttpError
 from opensrp_dhis2.plain_text import json_line, markdown_table, one_line, plain_lines, spreadsheet_cell
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.conftest import ROOT
-from tests.outbox.people import TARGET, seed
-
-HARMFUL = [
-    "\x1b[2J\x1b[31mHealth\x07", "\x9b31mHealth", "Health\nCentre", "Health\r\nCentre\u2028x", "=1+1", " =1+1",
-    "\u00a0\u3000=1", "\uff1dcmd|x", "\u200b=1", "\u202eHealth", "\u2066x\u2069", "a\x01b\x7f",
-]  # fmt: skip
-
-
-def harmful_in(text: str) -> list[str]:
-    """Give the control characters, and those that turn the direction or are no text, in a text."""
-    turning = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
-    return [one for one in text if one in turning or unicodedata.category(one) in ("Cc", "Cs")]
+from tests.support.harmful import HARMFUL, harmful_in
+from tests.support.report_ledger import TARGET, seed
 
 
 @given(st.text())

@@ -22,7 +22,8 @@ from opensrp_dhis2.views.front_matter import FrontMatter, read_front_matter
 from opensrp_dhis2.views.yaml_document import read_yaml
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.conftest import ROOT
-from tests.golden_part import part
+from tests.support.golden_part import part
+from tests.support.sql import rows
 
 PAGE = ROOT / "docs" / "public-surface.md"
 OPEN = {"indicator", "lookup", "outbox"}
@@ -46,11 +47,11 @@ def verbs(command: click.Command, path: str) -> Iterator[tuple[str, click.Comman
 
 
 def commands() -> str:
-    rows = ["| command | options |", "|---|---|"]
+    found = ["| command | options |", "|---|---|"]
     for path, verb in verbs(main, "opensrp-dhis2"):
         options = ["/".join((*one.opts, *one.secondary_opts)) for one in verb.params if isinstance(one, click.Option)]
-        rows.append(f"| `{path}` | {' '.join(f'`{option}`' for option in options)} |")
-    return "\n".join(rows) + "\n"
+        found.append(f"| `{path}` | {' '.join(f'`{option}`' for option in options)} |")
+    return "\n".join(found) + "\n"
 
 
 def settings() -> str:
@@ -93,15 +94,15 @@ def test_the_jobs_and_the_sensor_are_those_that_dagster_loads() -> None:
 
 def test_the_reporting_role_reads_the_relations_that_stay_and_only_these_schemas(warehouse: Warehouse) -> None:
     build_all(warehouse, load_catalog(Project()))
-    with warehouse.connect() as connection:
-        rows = connection.execute(
-            "select n.nspname || '.' || c.relname, n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace"
-            " where c.relkind in ('r', 'v', 'm', 'p') and n.nspname !~ '^(pg_|information_schema)'"
-            " and has_schema_privilege('opensrp_reporting', n.oid, 'usage')"
-            " and has_table_privilege('opensrp_reporting', c.oid, 'select')"
-        ).fetchall()
-    readable = {name for name, _ in rows}
-    assert {schema for _, schema in rows} == OPEN
+    found = rows(
+        warehouse,
+        "select n.nspname || '.' || c.relname, n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+        " where c.relkind in ('r', 'v', 'm', 'p') and n.nspname !~ '^(pg_|information_schema)'"
+        " and has_schema_privilege('opensrp_reporting', n.oid, 'usage')"
+        " and has_table_privilege('opensrp_reporting', c.oid, 'select')",
+    )
+    readable = {name for name, _ in found}
+    assert {schema for _, schema in found} == OPEN
     assert len(named("Relations")) > 10
     assert set(named("Relations")) - readable == set()
     assert {f"indicator.{path.stem}" for path in (ROOT / "dbt_like_views" / "indicator").glob("*.sql")} <= readable
@@ -129,8 +130,8 @@ def test_every_key_of_a_file_is_in_the_reference_with_a_sentence(reference: Modu
 
 
 def test_every_setting_is_in_the_reference_with_a_sentence(reference: ModuleType) -> None:
-    rows = re.findall(r"^\| `([A-Z0-9_]+)` \| .+ \| .+ \| (.*) \|$", reference.settings_tables(), re.MULTILINE)
-    assert sorted(name for name, text in rows if text) == sorted(name.upper() for name in Settings.model_fields)
+    found = re.findall(r"^\| `([A-Z0-9_]+)` \| .+ \| .+ \| (.*) \|$", reference.settings_tables(), re.MULTILINE)
+    assert sorted(name for name, text in found if text) == sorted(name.upper() for name in Settings.model_fields)
 
 
 def test_every_command_is_in_the_reference(reference: ModuleType) -> None:

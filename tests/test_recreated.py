@@ -12,7 +12,8 @@ from opensrp_dhis2.extract.deletes import find_deletes, sweep
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.fhir_server import FhirServer, fhir_server
+from tests.support.fhir_server import FhirServer, fhir_server
+from tests.support.sql import execute
 
 HOW = Extraction(lag_seconds=0, overlap_seconds=3600, threads=1, validate_share=0)
 HOUR_MS = 3_600_000
@@ -58,8 +59,7 @@ def test_a_resource_that_was_expunged_and_made_again_is_read_and_its_deletion_be
     assert here(warehouse) == there(server)
     assert here(warehouse)["f00001"] == (1, "entered-in-error")
     assert verify(client, warehouse, "Flag").is_complete
-    with warehouse.connect() as connection:
-        connection.execute("update raw.flag set version_id = 9 where id = 'f00001'")
+    execute(warehouse, "update raw.flag set version_id = 9 where id = 'f00001'")
     server.store.delete("Flag", "f00001", stamp_ms=server.now_ms)
     assert find_deletes(client, warehouse, "Flag").deleted == 1
     assert here(warehouse) == there(server)

@@ -17,6 +17,7 @@ from opensrp_dhis2.views.relation import scalar
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 from opensrp_dhis2.warehouse.migrations import migrate
 from tests.conftest import _execute, _url
+from tests.support.sql import execute
 from tests.views.conftest import load
 
 PASSWORD = "reads-totals-only"
@@ -45,8 +46,7 @@ def account(server_url: str) -> Iterator[str]:
 @pytest.fixture
 def reader(account: str, warehouse: Warehouse) -> str:
     """A login that is a member of the reporting role."""
-    with warehouse.connect() as connection:
-        connection.execute(sql.SQL("grant opensrp_reporting to {}").format(sql.Identifier(account)))
+    execute(warehouse, sql.SQL("grant opensrp_reporting to {}").format(sql.Identifier(account)))
     return account
 
 

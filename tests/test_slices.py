@@ -1,6 +1,5 @@
 """Slices and their certificates: whatever the server does meanwhile, everything is here or is named as missing."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,48 +11,19 @@ from opensrp_dhis2.errors import FhirOutcomeError
 from opensrp_dhis2.extract import Extraction, TypeResult, extract, resweep, verify
 from opensrp_dhis2.extract.slice import count_late
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.warehouse import state
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.fhir_proxy import Proxy, Query, drop, fhir_proxy, is_count, is_listing, is_pages
-from tests.fhir_server import FhirServer, fhir_server
+from tests.support.fhir_proxy import Proxy, Query, drop, is_count, is_listing, is_pages
+from tests.support.fhir_server import FhirServer
+from tests.support.raw import landed, read_to, slice_states
+from tests.support.sql import execute, rows
 
 HOW = Extraction(lag_seconds=600, overlap_seconds=3600, threads=2, validate_share=0)
 HOUR_MS = 3_600_000
 
 
-@pytest.fixture
-def server() -> Iterator[FhirServer]:
-    with fhir_server() as running:
-        yield running
-
-
-@pytest.fixture
-def proxy(server: FhirServer) -> Iterator[Proxy]:
-    with fhir_proxy(server.url) as running:
-        yield running
-
-
 def run(at: FhirServer | Proxy, warehouse: Warehouse, *, page_size: int = 100, how: Extraction = HOW) -> TypeResult:
     with FhirClient(at.url, page_size=page_size) as client:
         return extract(client, warehouse, "Flag", how)
-
-
-def rows(warehouse: Warehouse, query: str) -> list[Any]:
-    with warehouse.connect() as connection:
-        return connection.execute(query).fetchall()
-
-
-def states(warehouse: Warehouse) -> list[str]:
-    return [one for (one,) in rows(warehouse, "select state from raw.slice order by slice_id")]
-
-
-def landed(warehouse: Warehouse) -> dict[str, int]:
-    return dict(rows(warehouse, "select id, version_id from raw.flag where not is_deleted"))
-
-
-def read_to(at: FhirServer | Proxy, warehouse: Warehouse) -> datetime | None:
-    with warehouse.connect() as connection:
-        return state.read_to(connection, at.url, "Flag")
 
 
 def test_a_certificate_holds_equal_counts_and_digests_of_both_sides(server: FhirServer, warehouse: Warehouse) -> None:
@@ -75,7 +45,7 @@ def test_07_all_of_a_transaction_has_one_stamp_and_arrives_across_pages_and_slic
     server.put(2500, first=5000, stamp_ms=server.now_ms - 47 * HOUR_MS)
     result = run(server, warehouse, page_size=70)
     assert (result.read, landed(warehouse)) == (7500, server.truth())
-    assert set(states(warehouse)) == {"certified"}
+    assert set(slice_states(warehouse)) == {"certified"}
 
 
 def test_26_what_commits_late_while_its_slice_is_read_is_fetched_and_told(
@@ -118,7 +88,7 @@ def test_what_a_page_leaves_out_is_read_by_id(server: FhirServer, proxy: Proxy, 
     result = run(proxy, warehouse)
     assert (result.incomplete, result.repaired, result.late, result.inserted) == (0, 2, 0, 300)
     assert landed(warehouse) == server.truth()
-    assert states(warehouse) == ["certified"]
+    assert slice_states(warehouse) == ["certified"]
 
 
 def test_03e_pages_that_end_early_are_filled_up_by_id(server: FhirServer, proxy: Proxy, warehouse: Warehouse) -> None:
@@ -143,7 +113,7 @@ def test_what_the_source_lists_and_does_not_give_is_named_and_holds_the_watermar
     proxy.change = lambda query, bundle: drop(bundle, hidden) if not is_listing(query) and not is_count(query) else None
     first = run(proxy, warehouse, page_size=1000)
     assert (first.incomplete, first.missing, first.missing_ids) == (1, 2, sorted(hidden))
-    stands = read_to(proxy, warehouse)
+    stands = read_to(proxy.url, warehouse)
     assert stands is not None
     short = rows(warehouse, "select window_from, missing_ids, source_count - loaded_count from raw.slice"
                  " where state = 'incomplete'")  # fmt: skip
@@ -151,13 +121,13 @@ def test_what_the_source_lists_and_does_not_give_is_named_and_holds_the_watermar
     assert landed(warehouse).keys() == server.truth().keys() - hidden
 
     again = run(proxy, warehouse, page_size=1000)  # reads on all the same, and asks again for what is missing
-    assert (again.incomplete, again.missing_ids, read_to(proxy, warehouse)) == (1, sorted(hidden), stands)
+    assert (again.incomplete, again.missing_ids, read_to(proxy.url, warehouse)) == (1, sorted(hidden), stands)
 
     proxy.change = lambda query, bundle: None
     healed = run(proxy, warehouse, page_size=1000)
     assert (healed.incomplete, healed.inserted, landed(warehouse)) == (0, 2, server.truth())
-    assert read_to(proxy, warehouse) == healed.window_to
-    assert set(states(warehouse)) == {"certified"}
+    assert read_to(proxy.url, warehouse) == healed.window_to
+    assert set(slice_states(warehouse)) == {"certified"}
 
 
 def test_what_the_source_counts_and_never_lists_is_found_to_the_millisecond(
@@ -170,7 +140,7 @@ def test_what_the_source_counts_and_never_lists_is_found_to_the_millisecond(
     assert (result.incomplete, result.missing, result.missing_ids) == (1, 1, [])
     at = datetime.fromtimestamp((stamp_ms + 20_000) / 1000, UTC)
     assert rows(warehouse, "select state, unlisted_count, unlisted_from from raw.slice") == [("incomplete", 1, at)]
-    assert read_to(proxy, warehouse) is None
+    assert read_to(proxy.url, warehouse) is None
 
 
 def test_an_empty_answer_from_a_cache_certifies_nothing(server: FhirServer, proxy: Proxy, warehouse: Warehouse) -> None:
@@ -198,11 +168,14 @@ def test_what_is_refused_has_landed_as_rejected_and_is_never_missing(server: Fhi
     subsetted = {"tag": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}]}
     server.put(1, first=21, stamp_ms=server.now_ms - 48 * HOUR_MS, meta=subsetted)
     result = run(server, warehouse)
-    assert (result.read, result.rejected, result.incomplete, result.missing) == (22, 2, 0, 0)
+    assert (result.read, result.inserted, result.rejected, result.incomplete, result.missing) == (22, 20, 2, 0, 0)
+    found = dict(rows(warehouse, "select id, reason from raw.rejected"))
+    assert "SUBSETTED" in found["f00021"]
+    assert "UntranslatableCharacter" in found["f00020"]
     assert rows(warehouse, "select state, source_count, loaded_count, rejected_count from raw.slice") == [
         ("certified", 22, 20, 2)
     ]
-    assert read_to(server, warehouse) == result.window_to
+    assert read_to(server.url, warehouse) == result.window_to
 
 
 def test_a_run_begins_with_the_slices_that_the_last_one_left(server: FhirServer, warehouse: Warehouse) -> None:
@@ -216,14 +189,18 @@ def test_a_run_begins_with_the_slices_that_the_last_one_left(server: FhirServer,
     server.watch = refuse
     with pytest.raises(FhirOutcomeError):
         run(server, warehouse, page_size=1000)
-    before = states(warehouse)
+    stands, before = read_to(server.url, warehouse), slice_states(warehouse)
+    assert stands is not None
     assert {"planned", "certified"} == set(before)
+    due = {v.id for v in server.store.current("Flag") if v.last_updated_ms < stands.timestamp() * 1000}
+    assert 0 < len(due) < 9000
+    assert due <= landed(warehouse).keys()
     server.watch = lambda request, number: None
     result = run(server, warehouse, page_size=1000)
-    assert result.slices == before.count("planned") + 1
+    assert (result.slices, result.window_from) == (before.count("planned") + 1, stands)
     assert landed(warehouse) == server.truth()
-    assert set(states(warehouse)) == {"certified"}
-    assert read_to(server, warehouse) == result.window_to
+    assert set(slice_states(warehouse)) == {"certified"}
+    assert read_to(server.url, warehouse) == result.window_to
 
 
 def test_a_watermark_that_was_taken_away_means_to_read_everything_anew(
@@ -231,8 +208,7 @@ def test_a_watermark_that_was_taken_away_means_to_read_everything_anew(
 ) -> None:
     server.put(10, stamp_ms=server.now_ms - 48 * HOUR_MS)
     run(server, warehouse)
-    with warehouse.connect() as connection:
-        connection.execute("delete from raw.watermark")
+    execute(warehouse, "delete from raw.watermark")
     assert run(server, warehouse).read == 10
 
 
@@ -246,7 +222,7 @@ def test_a_clock_that_went_back_behind_the_watermark_is_believed_and_everything_
     proxy.clock_ahead = timedelta()
     result = run(proxy, warehouse)
     assert (result.read, result.inserted, landed(warehouse)) == (15, 5, server.truth())
-    assert read_to(proxy, warehouse) == result.window_to
+    assert read_to(proxy.url, warehouse) == result.window_to
 
 
 def test_a_clock_that_went_back_some_hours_is_noticed_a_day_later_too(
@@ -255,9 +231,9 @@ def test_a_clock_that_went_back_some_hours_is_noticed_a_day_later_too(
     server.put(10, stamp_ms=server.now_ms - 480 * HOUR_MS)
     proxy.clock_ahead = timedelta(hours=6)
     run(proxy, warehouse)
-    with warehouse.connect() as connection:  # a day passes
-        connection.execute("update raw.watermark set read_to = read_to - interval '1 day'")
-        connection.execute("update raw.slice set window_to = window_to - interval '1 day'")
+    # a day passes
+    execute(warehouse, "update raw.watermark set read_to = read_to - interval '1 day'")
+    execute(warehouse, "update raw.slice set window_to = window_to - interval '1 day'")
     proxy.clock_ahead = timedelta()
     server.put(1, first=10, stamp_ms=server.now_ms - 23 * HOUR_MS)  # behind the watermark by five hours
     assert run(proxy, warehouse).inserted == 1
@@ -303,14 +279,14 @@ def test_24h_a_resweep_finds_late_rows_and_tags_that_changed_without_a_version(
         ("resweep", "certified")
     ]
     assert stands is not None
-    assert read_to(server, warehouse) >= stands
+    assert read_to(server.url, warehouse) >= stands
 
 
 def test_a_resweep_of_what_was_never_read_reads_nothing(server: FhirServer, warehouse: Warehouse) -> None:
     server.put(20, stamp_ms=server.now_ms - 48 * HOUR_MS)
     with FhirClient(server.url) as client:
         assert resweep(client, warehouse, "Flag", HOW).read == 0
-    assert states(warehouse) == []
+    assert slice_states(warehouse) == []
 
 
 def test_verify_tells_missing_stale_gone_and_not_due_apart_and_writes_nothing(

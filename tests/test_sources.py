@@ -16,8 +16,8 @@ from opensrp_dhis2.extract.source import Source, with_first_load
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.fhir_server import FhirServer, fhir_server
-from tests.test_airbyte import Airbyte
+from tests.support.airbyte import Airbyte
+from tests.support.fhir_server import FhirServer, fhir_server
 
 HOUR_MS = 3_600_000
 EVERY = "select id, version_id, last_updated, resource from raw.flag where not is_deleted order by id"

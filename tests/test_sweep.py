@@ -17,7 +17,8 @@ from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.page import Page
 from opensrp_dhis2.fhir.unreadable import CANNOT_GIVE
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.fhir_server import FhirServer, fhir_server
+from tests.support.fhir_server import FhirServer, fhir_server
+from tests.support.sql import rows
 
 HOW = Extraction(threads=1, validate_share=0)
 DAY_MS = 86_400_000
@@ -43,8 +44,7 @@ class Source:
         return sweep(self.client, self.warehouse, "Flag")
 
     def rows(self, query: str) -> list[Any]:
-        with self.warehouse.connect() as connection:
-            return connection.execute(query).fetchall()
+        return rows(self.warehouse, query)
 
     def alive(self) -> dict[str, int]:
         return dict(self.rows("select id, version_id from raw.flag where not is_deleted"))

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from opensrp_dhis2.http.oauth import NoToken, refusal_remedy
-from tests.dhis2.recordings import load
+from tests.support.dhis2_recordings import load
 
 
 def told(status: int, body: object, grant: str = "client_credentials", prefix: str = "FHIR") -> str:

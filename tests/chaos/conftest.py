@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from opensrp_dhis2.dhis2.auth import make_auth, read_auth
-from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.metadata import read_metadata
 from opensrp_dhis2.lookup.metadata import replace_metadata
 from opensrp_dhis2.project import Project
@@ -15,13 +13,20 @@ from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.migrations import migrate
 from tests.chaos.point import Arena
 from tests.chaos.process import Sandbox
-from tests.outbox.conftest import SURROUNDINGS
-from tests.outbox.test_push import metadata
+from tests.support.dhis2_metadata import metadata
+from tests.support.dhis2_site import open_client
+from tests.support.surroundings import SetTotals, set_up_ledger
 
 ZERO_IS_NOTHING = {"2.41": frozenset({"DeVisits001"}), "2.43": frozenset[str]()}
 OTHER_PERIODS = """
 insert into lookup.period values
   ('Monthly', '202507', '2025-07-01', '2025-07-31'), ('Monthly', '202508', '2025-08-01', '2025-08-31')"""
+
+
+@pytest.fixture
+def set_totals(warehouse: Warehouse) -> SetTotals:
+    """Give a function that replaces the totals of September 2025."""
+    return set_up_ledger(warehouse)
 
 
 @pytest.fixture
@@ -45,9 +50,8 @@ def _arena(version: str, database_url: str, folder: Path) -> Iterator[Arena]:
 def _surround(database_url: str, dhis2_url: str) -> None:
     warehouse = Warehouse(database_url)
     migrate(warehouse, Project().sql_dir)
-    auth = make_auth(read_auth("basic", {"username": "pusher", "password": "secret"}), dhis2_url)
-    with warehouse.connect() as connection, Dhis2Client(dhis2_url, auth=auth) as client:
-        connection.execute(SURROUNDINGS)
+    set_up_ledger(warehouse)
+    with warehouse.connect() as connection, open_client(dhis2_url) as client:
         connection.execute(OTHER_PERIODS)
         replace_metadata(connection, read_metadata(client, ["DS_M"]), client.base_url)
     warehouse.close()

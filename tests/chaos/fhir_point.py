@@ -16,7 +16,8 @@ from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.chaos.fhir_agreement import Evidence, read_evidence
 from tests.chaos.fhir_script import RUNS, STEP_MS, Play
-from tests.clock import TickingClock
+from tests.support.clock import TickingClock
+from tests.support.sql import execute
 
 MARGIN_MS = 5_000  # the server's clock has whole seconds
 FORGET = "do $$ begin execute (select string_agg(format('delete from raw.%I', table_name), ';') \
@@ -55,8 +56,7 @@ class FhirArena:
     def _begin(self, seed: int) -> Play:
         store = self.app.state.server.store = FhirStore(self.clock)
         self.app.state.server.cursors.forget_all()
-        with self.warehouse.connect() as connection:
-            connection.execute(FORGET)
+        execute(self.warehouse, FORGET)
         return Play(seed, store, self.clock.ms() - MARGIN_MS)
 
     def _run(self, play: Play, run: int) -> None:

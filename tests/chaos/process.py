@@ -7,7 +7,6 @@ import multiprocessing
 import socket
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -17,9 +16,7 @@ import httpx
 import uvicorn
 from opensrp_dhis2_sandbox.dhis2.app import create_app
 
-ADMIN = ("admin", "district")
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
+from tests.support.dhis2_site import ADMIN, NOW
 
 _one_at_a_time = threading.Lock()  # starting a process also looks after those of other threads
 

@@ -6,19 +6,18 @@ from random import Random
 import pytest
 
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox import test_foreign_answers, test_lease
-from tests.outbox.conftest import SetTotals, set_totals
-from tests.outbox.test_push import VERSIONS
+from tests.support import foreign_answers, lost_lock
+from tests.support.dhis2_site import VERSIONS
+from tests.support.surroundings import SetTotals
 
 POINTS = int(os.environ.get("CHAOS_POINTS", "0"))
-__all__ = ["set_totals"]
 
 
 @pytest.mark.parametrize("seed", range(100, 100 + POINTS))
 def test_foreign_answers_make_no_false_delivered_and_nothing_stuck(
     warehouse: Warehouse, set_totals: SetTotals, seed: int
 ) -> None:
-    test_foreign_answers.play(warehouse, set_totals, VERSIONS[seed % 2], seed)
+    foreign_answers.play(warehouse, set_totals, VERSIONS[seed % 2], seed)
 
 
 @pytest.mark.parametrize("seed", range(POINTS // 2))
@@ -26,5 +25,5 @@ def test_lost_locks_make_no_value_wrong_and_none_doubled(
     warehouse: Warehouse, set_totals: SetTotals, seed: int
 ) -> None:
     random = Random(seed)
-    moment = random.choice(list(test_lease.LIFE_SECONDS))
-    test_lease.play_and_judge(warehouse, set_totals, VERSIONS[seed % 2], moment, random.random() < 0.5)
+    moment = random.choice(list(lost_lock.LIFE_SECONDS))
+    lost_lock.play_and_judge(warehouse, set_totals, VERSIONS[seed % 2], moment, random.random() < 0.5)

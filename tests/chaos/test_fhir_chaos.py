@@ -18,7 +18,7 @@ from opensrp_dhis2.warehouse.database import Warehouse
 from tests.chaos.fhir_agreement import false_alarms, undetected
 from tests.chaos.fhir_point import FhirArena
 from tests.chaos.fhir_script import RUNS
-from tests.clock import TickingClock
+from tests.support.clock import TickingClock
 
 PLAYS = 50 * int(os.environ.get("CHAOS_POINTS", "4"))
 SEEDS = [int(os.environ["CHAOS_SEED"])] if "CHAOS_SEED" in os.environ else list(range(1, PLAYS + 1))

@@ -17,7 +17,8 @@ from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.warehouse import state
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.chaos.fhir_point import FORGET
-from tests.fhir_server import FhirServer, fhir_server
+from tests.support.fhir_server import FhirServer, fhir_server
+from tests.support.sql import execute
 
 POINTS = int(os.environ.get("CHAOS_POINTS", "10"))
 SEEDS = [int(os.environ["CHAOS_SEED"])] if "CHAOS_SEED" in os.environ else list(range(1, POINTS + 1))
@@ -64,11 +65,9 @@ def test_a_run_that_is_killed_anywhere_loses_nothing_and_the_next_one_ends_with_
     statuses = []
     with fhir_server() as server, FhirClient(server.url, page_size=200) as client:
         server.put(3000, stamp_ms=server.now_ms - 2000 * HOUR_MS, step_ms=600_000)
-        with warehouse.connect() as connection:
-            connection.execute("select raw.ensure_table('flag')")
+        execute(warehouse, "select raw.ensure_table('flag')")
         for seed in SEEDS:
-            with warehouse.connect() as connection:
-                connection.execute(FORGET)
+            execute(warehouse, FORGET)
             statuses.append(killed_at(server, database_url, Random(f"kill {seed}")))
             assert unread_before_the_watermark(server, warehouse) == set(), f"CHAOS_SEED={seed}"
             extract(client, warehouse, "Flag", HOW)

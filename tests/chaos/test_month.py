@@ -25,6 +25,7 @@ from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.migrations import migrate
 from tests.chaos.month import SHARES, TYPES, Month
 from tests.conftest import REPORT_TIMEZONE
+from tests.support.sql import rows
 
 MONTHS = max(1, int(os.environ.get("CHAOS_POINTS", "10")) // 10)
 SEEDS = [int(os.environ["CHAOS_SEED"])] if "CHAOS_SEED" in os.environ else list(range(1, MONTHS + 1))
@@ -67,8 +68,7 @@ class Deployment:
             build_staging(self.warehouse, self.catalog, f"staging.{name}")
 
     def rows(self, query: str) -> list[Any]:
-        with self.warehouse.connect() as connection:
-            return connection.execute(query).fetchall()
+        return rows(self.warehouse, query)
 
     def everything(self) -> dict[str, list[Any]]:
         """Give every row of raw and staging, without the numbers of loads."""

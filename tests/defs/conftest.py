@@ -24,8 +24,8 @@ from opensrp_dhis2_sandbox.start import DISTRICT_METADATA, read_sandbox_metadata
 from opensrp_dhis2.definitions import defs
 from opensrp_dhis2.dhis2.periods import period_of
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.clock import START, TickingClock
 from tests.conftest import REPORT_TIMEZONE
+from tests.support.clock import START, TickingClock
 
 NOW, ZONE = START, ZoneInfo(REPORT_TIMEZONE)
 TODAY = NOW.astimezone(ZONE).date()

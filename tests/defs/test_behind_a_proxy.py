@@ -7,7 +7,7 @@ import pytest
 import trustme
 
 from tests.defs.conftest import MONTHS, Chain
-from tests.network.servers import forward_proxy, tls_before
+from tests.support.network_servers import forward_proxy, tls_before
 
 
 def test_extract_and_report_through_a_proxy_and_a_private_authority(

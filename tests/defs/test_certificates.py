@@ -15,8 +15,9 @@ from opensrp_dhis2.extract import Extraction, TypeResult, extract
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.fhir_proxy import Proxy, drop, fhir_proxy, is_count, is_listing
-from tests.fhir_server import FhirServer, fhir_server
+from tests.support.fhir_proxy import Proxy, drop, is_count, is_listing
+from tests.support.fhir_server import FhirServer, fhir_server
+from tests.support.sql import execute
 
 HOUR_MS = 3_600_000
 SETTINGS = Settings(fhir_resource_types=["Flag"], report_timezone="Africa/Kampala")
@@ -26,12 +27,6 @@ SETTINGS = Settings(fhir_resource_types=["Flag"], report_timezone="Africa/Kampal
 def server() -> Iterator[FhirServer]:
     with fhir_server() as started:
         started.put(40, stamp_ms=started.now_ms - 48 * HOUR_MS)
-        yield started
-
-
-@pytest.fixture
-def proxy(server: FhirServer) -> Iterator[Proxy]:
-    with fhir_proxy(server.url) as started:
         yield started
 
 
@@ -74,8 +69,7 @@ def test_the_check_fails_with_the_count_of_what_the_source_lists_and_does_not_gi
 def test_a_slice_that_nobody_finished_fails_the_check(proxy: Proxy, warehouse: Warehouse) -> None:
     with FhirClient(proxy.url) as client:
         read(client, warehouse)
-        with warehouse.connect() as connection:
-            connection.execute("update raw.slice set state = 'planned'")
+        execute(warehouse, "update raw.slice set state = 'planned'")
         assert not check(warehouse, client).passed
 
 

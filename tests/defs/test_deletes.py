@@ -19,7 +19,7 @@ from opensrp_dhis2.extract.deletes import find_deletes
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.fhir_server import FhirServer, fhir_server
+from tests.support.fhir_server import FhirServer, fhir_server
 
 SETTINGS = Settings.from_mapping({"FHIR_RESOURCE_TYPES": "Flag,Location", "REPORT_TIMEZONE": "Africa/Kampala"})
 

@@ -1,21 +1,14 @@
 """Bad input to a job: the failed step says what, where and the remedy; the next good run goes on from the last one."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from opensrp_dhis2_sandbox.runs import Run, run_job
-from opensrp_dhis2_sandbox.server import running
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
 
 from tests.defs.conftest import MONTHS, Chain
-from tests.fhir.script import R4
-from tests.test_bad_input import overlay
+from tests.support.one_answer import answering
+from tests.support.overlay import overlay
 
 
 @pytest.fixture(autouse=True)
@@ -31,19 +24,6 @@ def failures(chain: Chain, job: str) -> list[str]:
     assert not run.is_success
     assert run.failures
     return run.failures
-
-
-@contextmanager
-def answering(body: str, status: int = 200, content_type: str = "text/html") -> Iterator[str]:
-    """Serve one answer to everything, but for /metadata, where it says that it is a FHIR server."""
-
-    async def answer(request: Request) -> Response:
-        if request.url.path.endswith("/metadata"):
-            return JSONResponse(R4)
-        return PlainTextResponse(body, status, media_type=content_type)
-
-    with running(Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])) as url:
-        yield url
 
 
 PAGE = '{"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Location", "id": "a"'

@@ -11,6 +11,7 @@ from opensrp_dhis2.defs.data_set import DataSetReport
 from opensrp_dhis2.defs.resources import Dhis2Resource, WarehouseResource, read_settings
 from opensrp_dhis2.views.catalog import load_catalog
 from tests.defs.conftest import MONTHS, Chain
+from tests.support.sql import execute
 
 CODE = "chw_m"
 
@@ -69,8 +70,7 @@ def test_the_forecast_is_made_before_the_delivery_for_each_period(extracted: Cha
 
 
 def test_a_failed_forecast_does_not_hold_up_the_delivery(extracted: Chain) -> None:
-    with extracted.warehouse.connect() as connection:
-        connection.execute("drop table outbox.forecast")
+    execute(extracted.warehouse, "drop table outbox.forecast")
     run = report(extracted, MONTHS[-1], MONTHS[-1])
     assert not run.result.success
     assert extracted.query("select count(*) > 0 from outbox.value where state = 'delivered'") == [(True,)]

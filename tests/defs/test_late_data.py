@@ -17,6 +17,7 @@ from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.settings import Settings
 from tests.conftest import REPORT_TIMEZONE
 from tests.defs.conftest import MONTHS, NOW, PARTITIONS, TODAY, ZONE, Chain, closed
+from tests.support.sql import execute
 
 PERIODS = [month[:7].replace("-", "") for month in MONTHS]
 VISIT = """
@@ -99,8 +100,7 @@ def test_a_period_whose_run_is_under_way_is_not_asked_for_again(chain: Chain) ->
 def test_values_left_by_a_failed_run_are_asked_for_again(chain: Chain) -> None:
     chain.run_all()
     chain.catch_up()
-    with chain.warehouse.connect() as connection:
-        connection.execute("update outbox.value set state = 'pending' where period = %s", (PERIODS[0],))
+    execute(chain.warehouse, "update outbox.value set state = 'pending' where period = %s", PERIODS[0])
     [request] = chain.tick().run_requests
     assert (request.partition_key, request.run_key) == (MONTHS[0], f"CHW_M:{PERIODS[0]}:{TODAY}")
     assert chain.run("report_chw_m", MONTHS[0]).success
@@ -114,8 +114,7 @@ def test_a_period_before_the_start_is_named_and_ends_no_tick(chain: Chain, monke
     monkeypatch.setenv("REPORT_START", MONTHS[1])
 
     def change(*periods: str) -> Any:
-        with chain.warehouse.connect() as connection:
-            connection.execute("update outbox.value set wanted = '999999' where period = any (%s)", (list(periods),))
+        execute(chain.warehouse, "update outbox.value set wanted = '999999' where period = any (%s)", list(periods))
         return chain.tick()
 
     said = change(PERIODS[0])

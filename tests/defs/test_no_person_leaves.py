@@ -24,7 +24,7 @@ from starlette.routing import Route
 from opensrp_dhis2.cli import main
 from opensrp_dhis2.cli.privacy_scan import privacy_scan
 from tests.defs.conftest import Chain
-from tests.defs.test_failed_runs import answering
+from tests.support.one_answer import answering
 
 HOUSE = {
     "resourceType": "Location", "id": "house-of-canary", "status": "active", "name": "House of Canary001 0772000111",

@@ -10,7 +10,7 @@ from opensrp_dhis2.defs.lookup import lookup_key
 from opensrp_dhis2.defs.resources import WarehouseResource, read_settings
 from opensrp_dhis2.project import Project
 from opensrp_dhis2.views.catalog import load_catalog
-from tests.postgres_gate import Gate, gate_before
+from tests.support.postgres_gate import Gate, gate_before
 
 STEP = "lookup__place_unmapped_places"
 

@@ -12,6 +12,7 @@ from opensrp_dhis2.dhis2.periods import period_of
 from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.conftest import REPORT_TIMEZONE
+from tests.support.sql import rows
 
 # 23:30 UTC of the last day of a quarter, month and year, 00:10 of the first, both Mondays of a week 53; and long ago
 INSTANTS = ["2026-03-31T23:30Z", "2026-11-30T23:30Z", "2026-12-31T23:30Z", "2027-01-01T00:10Z", "2026-12-28T08:00Z",
@@ -57,15 +58,13 @@ def test_the_day_is_the_countrys() -> None:
 def test_sql_takes_the_same_day(database_url: str, now: str, today: date) -> None:
     at = datetime.fromisoformat(now)
     warehouse = Warehouse(database_url, report_timezone=REPORT_TIMEZONE, report_now=at)
-    with warehouse.connect() as connection:
-        assert connection.execute("select fhir.today()").fetchone() == (today,)
+    assert rows(warehouse, "select fhir.today()") == [(today,)]
     warehouse.close()
 
 
 def test_without_a_day_of_its_own_sql_takes_the_servers(database_url: str) -> None:
     warehouse = Warehouse(database_url, report_timezone="UTC")
-    with warehouse.connect() as connection:
-        assert connection.execute("select fhir.today() = (now() at time zone 'UTC')::date").fetchone() == (True,)
+    assert rows(warehouse, "select fhir.today() = (now() at time zone 'UTC')::date") == [(True,)]
     warehouse.close()
 
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from opensrp_dhis2.cli import main
 from opensrp_dhis2.definitions import defs
 from tests.defs.conftest import Chain
-from tests.test_airbyte import TABLE, Airbyte
+from tests.support.airbyte import TABLE, Airbyte
 
 LINE = '{"resourceType":"Location","id":"l%d","meta":{"versionId":"1","lastUpdated":"2026-01-01T00:00:00Z"}}\n'
 KEY = dg.AssetKey(["raw", "location"])

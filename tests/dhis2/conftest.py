@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from opensrp_dhis2.dhis2.client import Dhis2Client
-from tests.dhis2 import recordings
+from tests.support import dhis2_recordings as recordings
 
 
 @dataclass(frozen=True)

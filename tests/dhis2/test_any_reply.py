@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from opensrp_dhis2.dhis2.imports.interpret import interpret
 from opensrp_dhis2.dhis2.models import Reply, SentValue, ServerVersion, Verdict
-from tests.dhis2.made_up import a_reply, a_value
+from tests.support.import_reply import a_reply, a_value
 
 OLD, NEW = ServerVersion.parse("2.41.9.1"), ServerVersion.parse("2.43.1")
 DONE = {Verdict.STORED, Verdict.UNCHANGED, Verdict.DELETED, Verdict.DROPPED}

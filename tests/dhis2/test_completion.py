@@ -23,7 +23,7 @@ from opensrp_dhis2.dhis2.registrations import (
 from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2Error, Dhis2UnavailableError
 from opensrp_dhis2.messages.codes import Reason
 from tests.dhis2.conftest import Answer, Asked, CannedDhis2, recorded, said
-from tests.dhis2.recordings import DEFAULT_COMBO, VERSIONS
+from tests.support.dhis2_recordings import DEFAULT_COMBO, VERSIONS
 
 PATH = "/api/completeDataSetRegistrations"
 LIST = "completeDataSetRegistrations"

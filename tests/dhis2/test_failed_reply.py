@@ -4,8 +4,8 @@ import pytest
 
 from opensrp_dhis2.dhis2.imports.interpret import interpret
 from opensrp_dhis2.dhis2.models import Reply, ServerVersion, Verdict
-from tests.dhis2 import recordings
-from tests.dhis2.made_up import a_value
+from tests.support import dhis2_recordings as recordings
+from tests.support.import_reply import a_value
 
 NEW = ServerVersion.parse("2.43.1")
 

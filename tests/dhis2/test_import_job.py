@@ -15,8 +15,8 @@ from opensrp_dhis2.dhis2.imports.job import FORGOTTEN_AFTER_SECONDS, JobStage, a
 from opensrp_dhis2.dhis2.models import DataValue, Reply, SentValue, ServerVersion, Verdict
 from opensrp_dhis2.errors import Dhis2AuthenticationError, Dhis2TimeoutError, Dhis2UnavailableError
 from tests.dhis2.conftest import Answer, Asked, CannedDhis2, recorded, said
-from tests.dhis2.recordings import DEFAULT_COMBO, VERSIONS, load
-from tests.outbox.test_push import metadata
+from tests.support.dhis2_metadata import metadata
+from tests.support.dhis2_recordings import DEFAULT_COMBO, VERSIONS, load
 
 VALUES = "/api/dataValueSets"
 TASK, SUMMARY = (f"/api/system/{name}/DATAVALUE_IMPORT/JobOfOurs01" for name in ("tasks", "taskSummaries"))

@@ -6,9 +6,9 @@ import pytest
 
 from opensrp_dhis2.dhis2.imports.interpret import interpret
 from opensrp_dhis2.dhis2.models import ServerVersion, Verdict
-from tests.dhis2 import recordings
-from tests.dhis2.made_up import a_reply, a_value
-from tests.dhis2.recordings import Exchange, exchange, import_names, is_true
+from tests.support import dhis2_recordings as recordings
+from tests.support.dhis2_recordings import Exchange, exchange, import_names, is_true
+from tests.support.import_reply import a_reply, a_value
 
 OLD, NEW = ServerVersion.parse("2.41.9.1"), ServerVersion.parse("2.43.1")
 DONE = {Verdict.STORED, Verdict.UNCHANGED, Verdict.DELETED}

@@ -15,7 +15,7 @@ from opensrp_dhis2.dhis2.metadata import (
 )
 from opensrp_dhis2.errors import MetadataNotFoundError
 from tests.dhis2.conftest import Answer, Asked, CannedDhis2, recorded, said
-from tests.dhis2.recordings import VERSIONS
+from tests.support.dhis2_recordings import VERSIONS
 
 COMBOS = {
     "CcDefault01": {

@@ -11,7 +11,7 @@ from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.routes import run_route
 from opensrp_dhis2.errors import Dhis2Error
 from tests.dhis2.conftest import Answer, CannedDhis2, recorded
-from tests.dhis2.recordings import VERSIONS, load
+from tests.support.dhis2_recordings import VERSIONS, load
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -9,7 +9,7 @@ from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.routes import Route, load_routes, register_routes
 from opensrp_dhis2.errors import ConfigurationError, Dhis2AuthenticationError, Dhis2Error
 from tests.dhis2.conftest import Answer, Asked, CannedDhis2, recorded, said
-from tests.dhis2.recordings import VERSIONS
+from tests.support.dhis2_recordings import VERSIONS
 
 Json = dict[str, Any]
 SECRETS = {"password", "token", "headers", "queryParams", "clientSecret"}

@@ -13,9 +13,9 @@ from opensrp_dhis2.dhis2.models import Reply, ServerVersion, Verdict
 from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.outbox.data_entry_window import DataEntryWindow
 from opensrp_dhis2.settings import Settings
-from tests.dhis2 import recordings
-from tests.dhis2.made_up import a_reply, a_value
-from tests.dhis2.recordings import VERSIONS, exchange, load
+from tests.support import dhis2_recordings as recordings
+from tests.support.dhis2_recordings import VERSIONS, exchange, load
+from tests.support.import_reply import a_reply, a_value
 
 Json = dict[str, Any]
 DONE = {Verdict.STORED, Verdict.UNCHANGED, Verdict.DELETED}

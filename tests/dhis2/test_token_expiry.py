@@ -9,7 +9,7 @@ from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.models import Reply
 from opensrp_dhis2.dhis2.token_expiry import read_token_expiry, token_expiry
 from tests.dhis2.conftest import Answer, CannedDhis2, recorded
-from tests.dhis2.recordings import VERSIONS, load, reply_of
+from tests.support.dhis2_recordings import VERSIONS, load, reply_of
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

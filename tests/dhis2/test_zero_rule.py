@@ -10,7 +10,8 @@ from opensrp_dhis2_sandbox.server import running
 from opensrp_dhis2.dhis2.auth import make_auth, read_auth
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.imports.row_engine import is_droppable_zero
-from tests.outbox.test_push import NOW, VERSIONS, metadata
+from tests.support.dhis2_metadata import metadata
+from tests.support.dhis2_site import NOW, VERSIONS
 
 CELLS = {
     f"DeZero{number:05d}": cell

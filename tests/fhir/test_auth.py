@@ -11,8 +11,8 @@ from opensrp_dhis2.fhir import auth as fhir_auth
 from opensrp_dhis2.fhir.auth import make_auth
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.http.deadline import DEADLINE
-from tests.fhir.keycloak import ALWAYS, SECRET, Clock, client_credentials, count, guarded, patient
-from tests.fhir.script import Answer, bundle, scripted
+from tests.support.fhir_script import Answer, bundle, scripted
+from tests.support.keycloak import ALWAYS, SECRET, Clock, client_credentials, count, guarded, patient
 
 
 def test_basic_and_bearer_open_the_server() -> None:

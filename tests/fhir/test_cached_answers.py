@@ -7,7 +7,7 @@ import pytest
 from opensrp_dhis2.errors import FhirOutcomeError
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.window import BEGINNING, Window
-from tests.fhir.script import Answer, bundle, flag, scripted
+from tests.support.fhir_script import Answer, bundle, flag, scripted
 
 WINDOW = Window(BEGINNING, datetime(2026, 11, 21, tzinfo=UTC))
 

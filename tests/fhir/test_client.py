@@ -24,7 +24,7 @@ from opensrp_dhis2.errors import (
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.window import Window
 from opensrp_dhis2.http.client import RetryingTransport
-from tests.fhir.script import R4, Answer, Script, bundle, flag, scripted
+from tests.support.fhir_script import R4, Answer, Script, bundle, flag, scripted
 
 WINDOW = Window(datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 21, 0, 0, 0, 5000, tzinfo=UTC))
 CURSOR = "9a2b8b0d-4270-4a25-b8b3-2f83644fd59d"

@@ -21,7 +21,7 @@ from opensrp_dhis2.fhir.auth import BearerAuth
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.export import BulkExport, deleted_ids, inflated, pause_seconds, split_lines
 from opensrp_dhis2.fhir.manifest import Manifest, file_url_of, read_manifest, sends_token, status_url_of
-from tests.fhir.script import Answer, Script, flag, scripted
+from tests.support.fhir_script import Answer, Script, flag, scripted
 
 BASE = "https://fhir.example.org/gateway/fhir"
 JOB = "$export-poll-status?_jobId=6ef05f94-e634-46b2-897a-2a7af62371d4"

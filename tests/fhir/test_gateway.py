@@ -22,7 +22,7 @@ from opensrp_dhis2.errors import (
 from opensrp_dhis2.fhir.auth import make_auth
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.gateway import Access, TypeProbe, check_counts, judge_token, probe, read_access, refusals
-from tests.fhir.script import R4, Answer, bundle, scripted
+from tests.support.fhir_script import R4, Answer, bundle, scripted
 
 SECRET, TEAM = "hush-hush", "https://smartregister.org/care-team-tag-id"
 READER = ("WEB_CLIENT", "GET_FLAG", "GET_PATIENT")

@@ -1,6 +1,5 @@
 """The history of a type, read for its deletions, as HAPI was recorded to answer."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,18 +9,12 @@ import pytest
 from opensrp_dhis2.errors import FhirUnavailableError, HistoryRefusedError
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.history import Deleted, deletions
-from tests.fhir.script import Answer, scripted
-from tests.fhir_server import FhirServer, fhir_server
-from tests.sandbox.fhir_recording import read_recording
+from tests.support.fhir_recording import read_recording
+from tests.support.fhir_script import Answer, scripted
+from tests.support.fhir_server import FhirServer
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 AT_MS = round(datetime(2026, 6, 1, tzinfo=UTC).timestamp() * 1000)
-
-
-@pytest.fixture
-def server() -> Iterator[FhirServer]:
-    with fhir_server() as running:
-        yield running
 
 
 def found(url: str, since: datetime = SINCE) -> dict[str, int]:

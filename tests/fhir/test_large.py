@@ -19,7 +19,8 @@ from opensrp_dhis2.fhir.page import HEAD_BYTES, MOST_BYTES, TOO_LARGE, Page
 from opensrp_dhis2.fhir.unreadable import list_stamps, read_ids, read_window
 from opensrp_dhis2.http.deadline import Limits
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.fhir.keycloak import ALWAYS
+from tests.support.keycloak import ALWAYS
+from tests.support.sql import rows
 
 COUNT = 60
 TIGHT = Limits(most_bytes=150_000)
@@ -66,10 +67,7 @@ def test_a_line_that_is_too_long_is_a_rejected_and_counted_row(tmp_path: Path, w
     assert (content.line_count, content.digest) == (3, hashlib.sha256(LINES).hexdigest())
     result = load_folder(NdjsonFolder(tmp_path), warehouse, "Flag", Extraction())
     assert (result.read, result.inserted, result.rejected) == (3, 2, 1)
-    with warehouse.connect() as connection:
-        assert connection.execute("select reason, body from raw.rejected").fetchall() == [
-            (TOO_LARGE, LONG[:HEAD_BYTES])
-        ]
+    assert rows(warehouse, "select reason, body from raw.rejected") == [(TOO_LARGE, LONG[:HEAD_BYTES])]
 
 
 def test_a_line_of_an_export_too(tmp_path: Path) -> None:

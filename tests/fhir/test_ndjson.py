@@ -11,7 +11,7 @@ import pytest
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder, measure, shown_url
 from opensrp_dhis2.fhir.page import Page
-from tests.fhir.script import flag
+from tests.support.fhir_script import flag
 
 
 def lines(*ids: str) -> bytes:

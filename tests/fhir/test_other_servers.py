@@ -1,7 +1,6 @@
 """What FHIR_BASE_URL names may be no FHIR R4 server: each kind is refused in its own words, before anything is read."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -11,7 +10,8 @@ from opensrp_dhis2.extract.deletes import find_deletes, sweep
 from opensrp_dhis2.extract.first_load import first_load
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.fhir.script import R4, Answer, bundle, flag, scripted
+from tests.support.fhir_script import R4, Answer, bundle, flag, scripted
+from tests.support.sql import rows
 
 HOW = Extraction(lag_seconds=0, overlap_seconds=3600, threads=1, validate_share=0)
 HTML = {"Content-Type": "text/html;charset=UTF-8"}
@@ -59,11 +59,6 @@ def test_what_hapi_refuses_as_fhir_is_not_taken_for_a_wrong_base() -> None:
     with scripted(Answer(outcome, 404)) as script, FhirClient(script.url) as client, failing as caught:
         client.server_now()
     assert "must end in" not in str(caught.value)
-
-
-def rows(warehouse: Warehouse, query: str) -> list[Any]:
-    with warehouse.connect() as connection:
-        return connection.execute(query).fetchall()
 
 
 RUNS: dict[str, Callable[[FhirClient, Warehouse], object]] = {

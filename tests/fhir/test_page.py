@@ -9,7 +9,7 @@ import pytest
 
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder
 from opensrp_dhis2.fhir.page import Rejected, Resource, outcome_text, read_resource
-from tests.fhir.script import flag
+from tests.support.fhir_script import flag
 
 VALUES_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"  # as recorded: hapi/08a-elements
 

@@ -17,7 +17,7 @@ from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.page import Page, Rejected
 from opensrp_dhis2.fhir.unreadable import CANNOT_GIVE, MALFORMED, read_ids, read_window
 from opensrp_dhis2.fhir.window import BEGINNING, Window
-from tests.fhir.script import Answer, bundle, flag, scripted
+from tests.support.fhir_script import Answer, bundle, flag, scripted
 
 WINDOW = Window(BEGINNING, datetime(2026, 11, 21, tzinfo=UTC))
 FIRST_MS = 1_790_000_000_000

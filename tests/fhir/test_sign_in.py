@@ -8,7 +8,7 @@ from opensrp_dhis2_sandbox.fhir import auth as sandbox_auth
 
 from opensrp_dhis2.errors import FhirAuthenticationError
 from opensrp_dhis2.fhir.auth import BearerAuth, client_credentials, make_auth, sign_in_remedy
-from tests.fhir.keycloak import SECRET, count, guarded
+from tests.support.keycloak import SECRET, count, guarded
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 ENDED = sandbox_auth.unsigned_jwt({"exp": NOW.timestamp() - 60})

@@ -12,8 +12,8 @@ from opensrp_dhis2_sandbox.fhir import auth as sandbox_auth
 from opensrp_dhis2.errors import FhirAuthenticationError
 from opensrp_dhis2.fhir import auth as fhir_auth
 from opensrp_dhis2.fhir.client import FhirClient
-from tests.fhir.keycloak import ALWAYS, SECRET, Clock, client_credentials, count, eight_flags, guarded
-from tests.fhir.script import Answer, bundle, scripted
+from tests.support.fhir_script import Answer, bundle, scripted
+from tests.support.keycloak import ALWAYS, SECRET, Clock, client_credentials, count, eight_flags, guarded
 
 
 def test_one_token_serves_many_requests_and_is_renewed_before_it_expires() -> None:

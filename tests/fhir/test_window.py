@@ -1,11 +1,14 @@
 """The windows as arithmetic."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opensrp_dhis2.extract import Extraction
 from opensrp_dhis2.fhir.window import BEGINNING, Window, instant, joined, next_window
+from tests.support.fhir_recording import read_recording
 
 NOW = datetime(2026, 11, 21, 2, 0, 0, 123_456, tzinfo=UTC)
 instants = st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
@@ -26,6 +29,24 @@ def test_next_window_begins_some_overlap_before_the_watermark() -> None:
 
 def test_without_overlap_a_watermark_within_the_lag_leaves_nothing_to_read() -> None:
     assert next_window(NOW, NOW, lag_seconds=600, overlap_seconds=0) is None
+
+
+def test_26_commit_lag_is_shorter_than_the_lag_and_what_takes_longer_lies_in_the_overlap(shared: Path) -> None:
+    observed = read_recording(shared, "26-commit-lag").observed
+    stamp = datetime.fromisoformat(observed["stamp"])
+    visible_at = stamp + timedelta(seconds=observed["first visible to a search, s after stamp"])
+    usual = Extraction()
+    how = {"lag_seconds": usual.lag_seconds, "overlap_seconds": usual.overlap_seconds}
+    before, hasty = (
+        next_window(None, visible_at, **how),
+        next_window(None, visible_at, lag_seconds=0, overlap_seconds=0),
+    )
+    assert before is not None
+    assert hasty is not None
+    assert before.end_at < stamp < hasty.end_at  # no run that came too early has passed the stamp
+    after = next_window(hasty.end_at, visible_at + timedelta(days=1), **how)
+    assert after is not None
+    assert after.start_at < stamp
 
 
 def test_instants_are_written_in_utc_to_the_millisecond_and_cut_not_rounded() -> None:

@@ -6,9 +6,7 @@ from opensrp_dhis2.fhir.ids import read_by_id, read_stamps
 from opensrp_dhis2.warehouse.database import Warehouse
 
 from .loader import Hapi
-from .test_extract import landed, names, run
-
-LONG_AGO = "_since=2020-01-01T00:00:00.000Z"
+from .reading import LONG_AGO, landed, names, run
 
 
 def test_10_a_delete_in_the_history_has_an_id_and_a_version_and_no_time(hapi: Hapi, resource_type: str) -> None:

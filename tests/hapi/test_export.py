@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from .loader import Hapi
-from .test_extract import names
+from .reading import names
 
 ASYNC = {"Prefer": "respond-async"}
 PATIENCE_SECONDS = 120

@@ -6,48 +6,16 @@ from datetime import datetime, timedelta
 import pytest
 
 from opensrp_dhis2.errors import CursorExpiredError
-from opensrp_dhis2.extract import Extraction, TypeResult, extract
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.window import BEGINNING, Window
 from opensrp_dhis2.warehouse.database import Warehouse
-from opensrp_dhis2.warehouse.load import table_name
+from tests.support.sql import rows
 
 from .conftest import Between
 from .loader import Hapi
+from .reading import DEAD_CURSOR, OVERLAPPING, landed, names, run, slice_states
 
-OVERLAPPING = Extraction(lag_seconds=0, overlap_seconds=3600, threads=4, validate_share=0)
-EXACT = Extraction(lag_seconds=0, overlap_seconds=0, threads=4, validate_share=0)
 COMMITTED_LATE = 2500  # resources of one transaction, which takes the server some seconds
-DEAD_CURSOR = "11111111-2222-3333-4444-555555555555"
-
-
-def names(count: int, first: int = 0) -> list[str]:
-    return [f"n{number:05}" for number in range(first, first + count)]
-
-
-def run(
-    hapi: Hapi,
-    warehouse: Warehouse,
-    resource_type: str,
-    *,
-    how: Extraction = EXACT,
-    url: str = "",
-    page_size: int = 100,
-) -> TypeResult:
-    hapi.wait_until_past(url)
-    with FhirClient(url or hapi.url, page_size=page_size) as client:
-        return extract(client, warehouse, resource_type, how)
-
-
-def landed(warehouse: Warehouse, resource_type: str) -> dict[str, int]:
-    query = f"select id, version_id from raw.{table_name(resource_type)} where not is_deleted"
-    with warehouse.connect() as connection:
-        return dict(connection.execute(query).fetchall())
-
-
-def slice_states(warehouse: Warehouse) -> set[str]:
-    with warehouse.connect() as connection:
-        return {state for (state,) in connection.execute("select state from raw.slice").fetchall()}
 
 
 def test_everything_arrives_once_and_the_second_run_reads_nothing_new(
@@ -64,8 +32,7 @@ def test_everything_arrives_once_and_the_second_run_reads_nothing_new(
     assert (second.inserted, second.updated) == (0, 0)
     # the second window begins where the first ended, less what the clock seems to have gone back: it has whole seconds
     plans = "select min(window_from), max(window_to), clock_ahead from raw.slice group by 3 order by min(slice_id)"
-    with warehouse.connect() as connection:
-        [(_, ended_at, before), (began_at, _, after)] = connection.execute(plans).fetchall()
+    [(_, ended_at, before), (began_at, _, after)] = rows(warehouse, plans)
     assert ended_at - began_at == max(timedelta(), before - after)
     third = run(hapi, warehouse, resource_type, how=OVERLAPPING)
     assert (third.read, third.inserted, third.updated, third.unchanged) == (1200, 0, 0, 1200)
@@ -108,8 +75,7 @@ def test_updates_arrive_and_the_old_versions_are_kept(hapi: Hapi, warehouse: War
     result = run(hapi, warehouse, resource_type)
     assert (result.inserted, result.updated) == (20, 50)
     assert landed(warehouse, resource_type) == hapi.versions(resource_type)
-    with warehouse.connect() as connection:
-        kept = connection.execute("select count(*) from raw.superseded where version_id = 1").fetchall()
+    kept = rows(warehouse, "select count(*) from raw.superseded where version_id = 1")
     assert kept == [(50,)]
 
 
@@ -196,8 +162,5 @@ def test_numbers_arrive_as_the_server_wrote_them(hapi: Hapi, warehouse: Warehous
     )
     assert answer.status_code == 201
     run(hapi, warehouse, "MedicationStatement")
-    with warehouse.connect() as connection:
-        found = connection.execute(
-            "select resource -> 'extension' -> 0 ->> 'valueDecimal' from raw.medication_statement"
-        ).fetchall()
+    found = rows(warehouse, "select resource -> 'extension' -> 0 ->> 'valueDecimal' from raw.medication_statement")
     assert found == [("12.50",)]

@@ -8,7 +8,7 @@ from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.warehouse.database import Warehouse
 
 from .loader import Hapi
-from .test_extract import EXACT, OVERLAPPING, landed, names, run, slice_states
+from .reading import EXACT, OVERLAPPING, landed, names, run, slice_states
 
 
 def load(hapi: Hapi, warehouse: Warehouse, *types: str) -> FirstLoad:

@@ -10,8 +10,7 @@ from opensrp_dhis2_sandbox.fhir.store import FhirStore
 from opensrp_dhis2_sandbox.server import running
 
 from .loader import Hapi
-from .test_deletes import LONG_AGO
-from .test_extract import DEAD_CURSOR, names
+from .reading import DEAD_CURSOR, LONG_AGO, names
 
 ANSWERS = (
     "{type}/n00100 {type}/n00200 {type}/n00001/_history/1 {type}/never-was Nothing/1 ?_getpages=" + DEAD_CURSOR + " "

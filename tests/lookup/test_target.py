@@ -9,6 +9,7 @@ from opensrp_dhis2.lookup.target import refresh_targets
 from opensrp_dhis2.project import Project
 from opensrp_dhis2.views.catalog import load_catalog
 from opensrp_dhis2.warehouse.database import Warehouse
+from tests.support.sql import execute
 
 METADATA = """
 insert into lookup.category_combo values ('CcDefault01', null, 'default', true), ('CcSex000001', 'SEX', 'Sex', false);
@@ -87,12 +88,12 @@ def test_two_totals_for_one_cell_are_refused(warehouse: Warehouse, tmp_path: Pat
 
 def test_one_cell_for_two_data_sets_of_a_period_type_is_refused(warehouse: Warehouse, tmp_path: Path) -> None:
     of = project(tmp_path)
-    with warehouse.connect() as connection:
-        connection.execute(
-            "insert into lookup.data_set values"
-            " ('DsMonthly02', 'DS_N', 'Monthly too', 'Monthly', 'CcDefault01', 0, 0, false, true);"
-            "insert into lookup.data_set_element values ('DsMonthly02', 'DeVisits001', 'CcSex000001')"
-        )
+    execute(
+        warehouse,
+        "insert into lookup.data_set values"
+        " ('DsMonthly02', 'DS_N', 'Monthly too', 'Monthly', 'CcDefault01', 0, 0, false, true);"
+        "insert into lookup.data_set_element values ('DsMonthly02', 'DeVisits001', 'CcSex000001')",
+    )
     (tmp_path / "dbt_like_views" / "data_sets.yaml").write_text(
         "DS_M: {period_type: Monthly}\nDS_N: {period_type: Monthly}\n"
     )

@@ -11,7 +11,7 @@ from opensrp_dhis2.messages.catalogue import catalogue, languages
 from opensrp_dhis2.messages.codes import Level, Owner, Reason, codes, explain, level_of
 from opensrp_dhis2.plain_text import markdown_table
 from tests.conftest import ROOT
-from tests.dhis2 import recordings
+from tests.support import dhis2_recordings as recordings
 
 LANGUAGES = languages()
 CODES = codes()

@@ -24,8 +24,8 @@ from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.fhir.export import BulkExport
 from opensrp_dhis2.http.network import Network
 from opensrp_dhis2.settings import Settings
-from tests.fhir.script import R4, Answer, Script, scripted
-from tests.network.servers import ForwardProxy, forward_proxy, tls_before
+from tests.support.fhir_script import R4, Answer, Script, scripted
+from tests.support.network_servers import ForwardProxy, forward_proxy, tls_before
 
 PAST = datetime(2020, 1, 1, tzinfo=UTC), datetime(2021, 1, 1, tzinfo=UTC)
 FUTURE = datetime(2090, 1, 1, tzinfo=UTC), datetime(2091, 1, 1, tzinfo=UTC)

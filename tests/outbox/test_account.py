@@ -2,22 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from opensrp_dhis2.errors import Dhis2AuthenticationError
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.conftest import SetTotals
-from tests.outbox.country import COMBOS, ELEMENTS, READ_ONLY, Country, country
-from tests.outbox.country import UNITS as ALL_UNITS
-from tests.outbox.country import metadata as country_metadata
-from tests.outbox.country import named as named_member
-from tests.outbox.ministry import Ministry
-from tests.outbox.test_push import VERSIONS, totals_of
+from tests.support.country import COMBOS, ELEMENTS, UNITS, Country, country, country_metadata
+from tests.support.dhis2_metadata import READ_ONLY, unit
+from tests.support.dhis2_site import totals_of
+from tests.support.ministry import Ministry
+from tests.support.sql import rows
+from tests.support.surroundings import SetTotals
 
-UNITS = ALL_UNITS[:45]
+PLACES = UNITS[:45]
 OUTSIDE = 15  # 15 units are 120 values of the first element: more than the first request carries
-GOOD_COUNT = (len(UNITS) - OUTSIDE) * len(ELEMENTS) * len(COMBOS)
+GOOD_COUNT = (len(PLACES) - OUTSIDE) * len(ELEMENTS) * len(COMBOS)
 
 
 @contextmanager
@@ -25,20 +25,19 @@ def partly_given(warehouse: Warehouse, version: str, outside: list[str]) -> Iter
     """A country of which the account has one province, and some units lie in another."""
     document = country_metadata()
     units = document["stages"][0]["organisationUnits"]
-    for unit in units:
-        if unit["id"] in UNITS and unit["id"] not in outside:
-            unit["parent"] = {"id": "OuProvince1"}
-    units.append(named_member("OuProvince1", openingDate="2015-01-01", parent={"id": "OuCountry01"}))
+    for place in units:
+        if place["id"] in PLACES and place["id"] not in outside:
+            place["parent"] = {"id": "OuProvince1"}
+    units.append(unit("OuProvince1"))
     user = next(one for one in document["stages"][0]["users"] if one["username"] == "pusher")
     user |= {"organisationUnits": [{"id": "OuProvince1"}], "dataViewOrganisationUnits": [{"id": "OuCountry01"}]}
     with country(warehouse, version, document=document) as opened:
-        opened.fill(units=UNITS)
+        opened.fill(units=PLACES)
         yield opened
 
 
 @pytest.mark.parametrize("is_known", [True, False], ids=["known", "found out"])
-@pytest.mark.parametrize("outside", [UNITS[:OUTSIDE], UNITS[-OUTSIDE:]], ids=["first", "last"])
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("outside", [PLACES[:OUTSIDE], PLACES[-OUTSIDE:]], ids=["first", "last"])
 def test_34b_an_account_for_a_part_of_the_units_delivers_that_part(
     warehouse: Warehouse, version: str, outside: list[str], is_known: bool
 ) -> None:
@@ -49,21 +48,20 @@ def test_34b_an_account_for_a_part_of_the_units_delivers_that_part(
         report = here.report()
         assert (report.accepted, len(here.stored())) == (GOOD_COUNT, GOOD_COUNT)
         assert here.audit()["silent loss"] == here.audit()["false alarm"] == 0
-    with warehouse.connect() as connection:
-        rows = connection.execute(
-            "select state, code, array_agg(distinct org_unit_id order by org_unit_id) from outbox.value"
-            " where state <> 'delivered' group by 1, 2"
-        ).fetchall()
-    assert rows == [("withheld" if is_known else "refused", "E8011", sorted(outside))]
+    found = rows(
+        warehouse,
+        "select state, code, array_agg(distinct org_unit_id order by org_unit_id) from outbox.value"
+        " where state <> 'delivered' group by 1, 2",
+    )
+    assert found == [("withheld" if is_known else "refused", "E8011", sorted(outside))]
     if is_known:
         assert report.request_count == 3  # as if the others were not there
 
 
-@pytest.mark.parametrize("version", VERSIONS)
 def test_an_account_that_may_write_nowhere_is_said_once_before_anything_is_sent(
-    warehouse: Warehouse, set_totals: SetTotals, version: str, tmp_path_factory: pytest.TempPathFactory
+    warehouse: Warehouse, set_totals: SetTotals, version: str, tmp_path: Path
 ) -> None:
-    here = Ministry(warehouse, version, tmp_path_factory.mktemp("dhis2") / "dhis2.sqlite")
+    here = Ministry(warehouse, version, tmp_path / "dhis2.sqlite")
     set_totals(totals_of(["OuFacility1", "OuFacility2"]))
     here.read()
     here.account["organisationUnits"] = []
@@ -75,12 +73,11 @@ def test_an_account_that_may_write_nowhere_is_said_once_before_anything_is_sent(
     assert here.report().accepted == 2
 
 
-@pytest.mark.parametrize("version", VERSIONS)
 def test_a_data_set_that_is_not_shared_is_said_once_before_anything_is_sent(
-    warehouse: Warehouse, set_totals: SetTotals, version: str, tmp_path_factory: pytest.TempPathFactory
+    warehouse: Warehouse, set_totals: SetTotals, version: str, tmp_path: Path
 ) -> None:
     """By what DHIS2 says now, whatever the metadata of last night say."""
-    here = Ministry(warehouse, version, tmp_path_factory.mktemp("dhis2") / "dhis2.sqlite")
+    here = Ministry(warehouse, version, tmp_path / "dhis2.sqlite")
     set_totals(totals_of(["OuFacility1", "OuFacility2"]))
     shared = here.data_set["sharing"]
     here.data_set["sharing"] = READ_ONLY
@@ -94,15 +91,14 @@ def test_a_data_set_that_is_not_shared_is_said_once_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("authorities", [["ALL"], ["F_DATAVALUE_ADD"]])
-@pytest.mark.parametrize("version", VERSIONS)
 def test_14c_only_the_older_engine_binds_a_superuser_to_its_org_units(
     warehouse: Warehouse,
     set_totals: SetTotals,
     version: str,
     authorities: list[str],
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path: Path,
 ) -> None:
-    here = Ministry(warehouse, version, tmp_path_factory.mktemp("dhis2") / "dhis2.sqlite")
+    here = Ministry(warehouse, version, tmp_path / "dhis2.sqlite")
     here.document["stages"][1]["userRoles"][0]["authorities"] = authorities
     here.account["organisationUnits"] = [{"id": "OuFacility1"}]
     set_totals(totals_of(["OuFacility1", "OuFacility2"]))
@@ -115,7 +111,6 @@ def test_14c_only_the_older_engine_binds_a_superuser_to_its_org_units(
     }
 
 
-@pytest.mark.parametrize("version", VERSIONS)
 def test_32g_an_option_that_the_account_may_not_write_concerns_its_combos(warehouse: Warehouse, version: str) -> None:
     """2.43 names the option, 2.41 each row; the other combos go."""
     document = country_metadata()
@@ -123,18 +118,16 @@ def test_32g_an_option_that_the_account_may_not_write_concerns_its_combos(wareho
     options[0]["sharing"] = READ_ONLY
     with country(warehouse, version, document=document) as here:
         here.pretend("update lookup.category_option set can_write = true")  # as it was last night
-        here.fill(units=UNITS[:10])
+        here.fill(units=PLACES[:10])
         report = here.report()
         assert (report.accepted, report.refused) == (600, 200)
-    with warehouse.connect() as connection:
-        rows = connection.execute(
-            "select distinct category_option_combo_id, code from outbox.value where state = 'refused' order by 1"
-        ).fetchall()
-    assert rows == [(COMBOS[0], "E8012"), (COMBOS[1], "E8012")]
+    found = rows(
+        warehouse, "select distinct category_option_combo_id, code from outbox.value where state = 'refused' order by 1"
+    )
+    assert found == [(COMBOS[0], "E8012"), (COMBOS[1], "E8012")]
     assert report.request_count <= 5
 
 
 def requests(warehouse: Warehouse) -> int:
-    with warehouse.connect() as connection:
-        row = connection.execute("select count(*) from outbox.batch").fetchone()
-    return int(row[0]) if row else 0
+    [(count,)] = rows(warehouse, "select count(*) from outbox.batch")
+    return int(count)

@@ -5,19 +5,16 @@ What passes is stored as it is wanted; what is withheld DHIS2 refuses, or stores
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import httpx
 import pytest
 from opensrp_dhis2_sandbox.dhis2.app import create_app
 from opensrp_dhis2_sandbox.server import running
 
-from opensrp_dhis2.dhis2.auth import make_auth, read_auth
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.metadata import CategoryOption, read_metadata
 from opensrp_dhis2.dhis2.periods import parse_period
@@ -28,10 +25,9 @@ from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.outbox.request import STRICT
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
+from tests.support.dhis2_site import DEFAULT, NOW, open_client, state
+from tests.support.sql import execute, rows
 
-VERSIONS = ["2.41", "2.43"]
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-DEFAULT = "HllvX50cXC0"
 CODES = {"DsMonthly01": "DS_M", "DsQuarter01": "DS_Q", "DsExpiry001": "DS_X"}
 MORE_TYPES = ("UNIT_INTERVAL", "INTEGER_POSITIVE", "INTEGER_NEGATIVE", "DATE", "TIME", "LETTER")
 VALUES = [
@@ -93,7 +89,7 @@ class Site:
             # a real server says so of every option; the sandbox says it of data sets only
             connection.execute("update lookup.category_option set can_write = category_option_id <> 'CoFundGovt1'")
 
-    def check(self, rows: list[Row], data_set: str, period: str) -> dict[tuple[str, ...], str | None]:
+    def check(self, ledger: list[Row], data_set: str, period: str) -> dict[tuple[str, ...], str | None]:
         """Put rows into the ledger and give the code of each after the check; None: it passes."""
         with self.warehouse.connect() as connection:
             with connection.cursor() as cursor:
@@ -103,26 +99,32 @@ class Site:
                     " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, 'pending', 'test', '2026-01-01')",
                     [
                         (self.client.base_url, data_set, period, *row.cell, row.wanted, None if row.wanted else "5")
-                        for row in rows
+                        for row in ledger
                     ],
                 )
             open_now = DataEntryWindow.cached(connection, CODES[data_set], NOW.date()).is_open(parse_period(period))
         self.judge(data_set, period, is_period_open=open_now)
-        with self.warehouse.connect() as connection:
-            found = connection.execute(
-                "select data_element_id, org_unit_id, category_option_combo_id, attribute_option_combo_id, state, code"
-                " from outbox.value where data_set_id = %s and period = %s", (data_set, period),
-            ).fetchall()  # fmt: skip
-        assert {state for *_, state, _ in found} <= {"pending", "withheld"}
-        assert all((state == "withheld") == (code is not None) for *_, state, code in found)
+        found = rows(
+            self.warehouse,
+            "select data_element_id, org_unit_id, category_option_combo_id, attribute_option_combo_id, state, code"
+            " from outbox.value where data_set_id = %s and period = %s",
+            data_set,
+            period,
+        )
+        assert {stands for *_, stands, _ in found} <= {"pending", "withheld"}
+        assert all((stands == "withheld") == (code is not None) for *_, stands, code in found)
         return {tuple(cell): code for *cell, _, code in found}
 
     def judge(self, data_set: str, period: str, *, is_period_open: bool = True, is_beyond: bool = False) -> None:
-        with self.warehouse.connect() as connection:
-            connection.execute(
-                "select outbox.check_values(%s, %s, %s, %s, %s, 'test')",
-                (self.client.base_url, data_set, period, is_period_open, is_beyond),
-            )
+        execute(
+            self.warehouse,
+            "select outbox.check_values(%s, %s, %s, %s, %s, 'test')",
+            self.client.base_url,
+            data_set,
+            period,
+            is_period_open,
+            is_beyond,
+        )
 
     def post(self, row: Row, data_set: str, period: str) -> set[str]:
         """Send one row alone, as the push would, and give the codes that it is refused with."""
@@ -139,37 +141,31 @@ class Site:
     def deliver(self, data_set: str, period: str) -> dict[tuple[str, ...], str]:
         """Push what passed and give the state of each value."""
         policy = DataSet(period_type=parse_period(period).period_type)
-        reporter = Reporter(
-            self.warehouse, self.client, CODES[data_set], policy, run_id="test", batch_size=1000
-        )  # fmt: skip
+        reporter = Reporter(self.warehouse, self.client, CODES[data_set], policy, run_id="test", batch_size=1000)
         reporter.deliver(parse_period(period))
-        with self.warehouse.connect() as connection:
-            rows = connection.execute(
-                "select data_element_id, org_unit_id, category_option_combo_id, attribute_option_combo_id, state"
-                " from outbox.value where data_set_id = %s and period = %s and state <> 'withheld'", (data_set, period),
-            ).fetchall()  # fmt: skip
-        return {tuple(cell): state for *cell, state in rows}
+        found = rows(
+            self.warehouse,
+            "select data_element_id, org_unit_id, category_option_combo_id, attribute_option_combo_id, state"
+            " from outbox.value where data_set_id = %s and period = %s and state <> 'withheld'",
+            data_set,
+            period,
+        )
+        return {tuple(cell): stands for *cell, stands in found}
 
     def stored(self, period: str) -> dict[tuple[str, ...], str]:
-        rows = httpx.get(f"{self.url}/sandbox/state", auth=("admin", "district")).raise_for_status().json()
-        return {(row[0], *row[2:5]): row[5] for row in rows if row[1] == period and not row[8]}
+        return {(row[0], *row[2:5]): row[5] for row in state(self.url) if row[1] == period and not row[8]}
 
 
-@contextmanager
-def site(warehouse: Warehouse, shared: Path, version: str) -> Iterator[Site]:
+@pytest.fixture
+def dhis2(version: str, warehouse: Warehouse, shared: Path) -> Iterator[Site]:
     metadata = document(shared)
     users = [user for stage in metadata["stages"] for user in stage.get("users", ())]
     password = next(user["password"] for user in users if user["username"] == "pusher")
-    with running(create_app(metadata, version=version, clock=lambda: NOW)) as url:
-        auth = make_auth(read_auth("basic", {"username": "pusher", "password": password}), url)
-        with Dhis2Client(url, auth=auth, request_seconds=0) as client:
-            yield Site(url, client, warehouse, version)
-
-
-@pytest.fixture(params=VERSIONS)
-def dhis2(request: pytest.FixtureRequest, warehouse: Warehouse, shared: Path) -> Iterator[Site]:
-    with site(warehouse, shared, request.param) as opened:
-        yield opened
+    with (
+        running(create_app(metadata, version=version, clock=lambda: NOW)) as url,
+        open_client(url, password=password) as client,
+    ):
+        yield Site(url, client, warehouse, version)
 
 
 GOOD = Row("DeHtsTst001", "OuFacility1", DEFAULT, DEFAULT, "5")
@@ -224,25 +220,22 @@ def test_an_attribute_option_that_ends_within_the_period_is_judged_by_the_engine
     code = dhis2.check([row], "DsQuarter01", "2025Q4")[row.cell]
     assert (code, bool(dhis2.post(row, "DsQuarter01", "2025Q4"))) == ((None, False) if dhis2.version == "2.41"
                                                                       else ("E8032", True))  # fmt: skip
-    with dhis2.warehouse.connect() as connection:
-        connection.execute("update lookup.data_set set open_periods_after_co_end_date = 1")
+    execute(dhis2.warehouse, "update lookup.data_set set open_periods_after_co_end_date = 1")
     dhis2.judge("DsQuarter01", "2025Q4")
-    with dhis2.warehouse.connect() as connection:
-        assert connection.execute("select state, code from outbox.value").fetchall() == [("pending", None)]
+    assert rows(dhis2.warehouse, "select state, code from outbox.value") == [("pending", None)]
 
 
 def test_an_attribute_option_of_other_units_is_withheld(dhis2: Site) -> None:
-    with dhis2.warehouse.connect() as connection:
-        connection.execute(
-            "update lookup.category_option set org_unit_ids = array['OuDistrN001'] where category_option_id = 'CoFundPepf1'"
-        )
-    rows = [FUNDED, replace(FUNDED, org_unit="OuFacility4")]  # below the north district, and not
-    assert dhis2.check(rows, "DsQuarter01", "2025Q3") == {rows[0].cell: None, rows[1].cell: "E8025"}
+    execute(
+        dhis2.warehouse,
+        "update lookup.category_option set org_unit_ids = array['OuDistrN001'] where category_option_id = 'CoFundPepf1'",
+    )
+    ledger = [FUNDED, replace(FUNDED, org_unit="OuFacility4")]  # below the north district, and not
+    assert dhis2.check(ledger, "DsQuarter01", "2025Q3") == {ledger[0].cell: None, ledger[1].cell: "E8025"}
 
 
 def test_a_server_that_does_not_say_what_the_account_may_write_is_no_objection(dhis2: Site) -> None:
-    with dhis2.warehouse.connect() as connection:
-        connection.execute("update lookup.category_option set can_write = null")
+    execute(dhis2.warehouse, "update lookup.category_option set can_write = null")
     row = replace(FUNDED, attribute_combo="AocGovernm1")
     assert dhis2.check([row], "DsQuarter01", "2025Q3") == {row.cell: None}
 
@@ -276,7 +269,7 @@ def random_rows(random: Random, metadata: dict[str, Any], data_set: str, count: 
     def mostly(right: list[str], any_of: list[str]) -> str:
         return random.choice(right if random.random() < 0.9 else any_of)
 
-    rows = {}
+    made = {}
     for _ in range(count):
         element = mostly(elements, [*found["dataElements"], "DeNowhere01"])
         unit = mostly(["OuFacility1", "OuFacility2", "OuFacility3"], [*found["organisationUnits"], "OuNowhere01"])
@@ -284,8 +277,8 @@ def random_rows(random: Random, metadata: dict[str, Any], data_set: str, count: 
         attribute = mostly(["AocPepfar01", "AocGlobalF1"] if is_funded else [DEFAULT], combos)
         wanted = random.choice([*VALUES, *["1"] * len(VALUES), *[None] * (2 if element in COUNTS else 0)])
         row = Row(element, unit, combo, attribute, wanted)
-        rows[row.cell] = row
-    return list(rows.values())
+        made[row.cell] = row
+    return list(made.values())
 
 
 SLICES = [("DsMonthly01", "202506"), ("DsMonthly01", "202510"), ("DsQuarter01", "2025Q4")]
@@ -295,19 +288,19 @@ SLICES = [("DsMonthly01", "202506"), ("DsMonthly01", "202510"), ("DsQuarter01", 
 def test_of_random_faulty_ledgers_what_passes_is_stored_and_what_is_withheld_is_not_dhis2s(
     dhis2: Site, shared: Path, data_set: str, period: str
 ) -> None:
-    rows = random_rows(Random(f"{data_set} {period}"), document(shared), data_set, 250)
-    codes = dhis2.check(rows, data_set, period)
+    ledger = random_rows(Random(f"{data_set} {period}"), document(shared), data_set, 250)
+    codes = dhis2.check(ledger, data_set, period)
     states = dhis2.deliver(data_set, period)
     there = dhis2.stored(period)
-    passed = [row for row in rows if codes[row.cell] is None]
+    passed = [row for row in ledger if codes[row.cell] is None]
     assert len(passed) >= 20
     for row in passed:
-        state = states[row.cell]
-        if state == "dropped":
+        stands = states[row.cell]
+        if stands == "dropped":
             assert (dhis2.version, row.wanted in ("0", "-0"), row.cell in there) == ("2.41", True, False)
         else:
-            assert (state, there.get(row.cell)) == ("withdrawn" if row.wanted is None else "delivered", row.wanted)
-    withheld = [row for row in rows if codes[row.cell] is not None]
+            assert (stands, there.get(row.cell)) == ("withdrawn" if row.wanted is None else "delivered", row.wanted)
+    withheld = [row for row in ledger if codes[row.cell] is not None]
     assert len({codes[row.cell] for row in withheld}) >= 5
     for row in withheld:
         refused = dhis2.post(row, data_set, period)

@@ -7,46 +7,43 @@ import pytest
 from opensrp_dhis2.errors import Dhis2UnavailableError
 from opensrp_dhis2.outbox.completion import Completed, DueUnit, Policy, RegistrationState, decide
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.completions import DEFAULT, FUNDED, Country, State, country
-from tests.outbox.conftest import SetTotals
-from tests.outbox.test_push import UNITS, VERSIONS, Dhis2Site, totals_of
+from tests.support.completions import DEFAULT, FUNDED, CompletionSite, State, completion_site
+from tests.support.dhis2_metadata import FACILITIES
+from tests.support.dhis2_site import Dhis2Site, totals_of
+from tests.support.sql import execute
+from tests.support.surroundings import SetTotals
 
 ONE, TWO = "OuFacility1", "OuFacility2"
 
 
-@pytest.fixture(params=VERSIONS)
-def version(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture
-def dhis2(version: str, warehouse: Warehouse, set_totals: SetTotals) -> Iterator[Country]:
-    with country(warehouse, version) as opened:
+def dhis2(version: str, warehouse: Warehouse, set_totals: SetTotals) -> Iterator[CompletionSite]:
+    with completion_site(warehouse, version) as opened:
         yield opened
 
 
 def test_units_are_complete_after_their_values_and_a_second_run_asks_nothing(
-    dhis2: Country, set_totals: SetTotals
+    dhis2: CompletionSite, set_totals: SetTotals
 ) -> None:
-    set_totals(totals_of(UNITS))
+    set_totals(totals_of(FACILITIES))
     reporting = Dhis2Site(dhis2.url, dhis2.warehouse)
     with reporting.client:
         reporting.report()
     assert dhis2.complete() == Completed(registered=300)
-    assert dhis2.units() == UNITS
+    assert dhis2.units() == FACILITIES
     assert set(dhis2.there().values()) == {"pusher"}
     assert dhis2.asked_by(dhis2.complete) == []
 
 
-def test_never_means_never(dhis2: Country) -> None:
+def test_never_means_never(dhis2: CompletionSite) -> None:
     dhis2.values({ONE: "delivered"})
     assert dhis2.complete("never") == Completed()
     assert dhis2.units() == []
 
 
-def test_a_unit_waits_for_its_last_value(dhis2: Country) -> None:
+def test_a_unit_waits_for_its_last_value(dhis2: CompletionSite) -> None:
     states: list[State] = [("pending", None), ("refused", "E8122"), ("withheld", "E8031"), ("pending", "write_lost")]
-    blocked = dict(zip(UNITS, states, strict=False))
+    blocked = dict(zip(FACILITIES, states, strict=False))
     fine: dict[str, State | str] = {ONE: "delivered", TWO: "dropped", "OuFacility3": "withdrawn"}
     dhis2.values({**fine, **dict.fromkeys(blocked, "delivered")})
     dhis2.values({**blocked}, element="DeSigned001")
@@ -61,7 +58,7 @@ def test_a_unit_waits_for_its_last_value(dhis2: Country) -> None:
     assert (dhis2.complete().registered, len(dhis2.units())) == (4, 6)
 
 
-def test_a_deletion_that_dhis2_does_not_allow_keeps_no_unit_from_being_complete(dhis2: Country) -> None:
+def test_a_deletion_that_dhis2_does_not_allow_keeps_no_unit_from_being_complete(dhis2: CompletionSite) -> None:
     """An element that left the data set: its old value stays in DHIS2, and nobody can delete it."""
     undeletable: dict[str, State | str] = dict.fromkeys((ONE, TWO), ("withheld", "E8020"))
     dhis2.values(undeletable, element="DeSigned001", wanted=None)
@@ -74,14 +71,14 @@ def test_a_deletion_that_dhis2_does_not_allow_keeps_no_unit_from_being_complete(
     assert "| waiting | values are not all delivered yet | 2 |" in done.markdown()
 
 
-def test_each_attribute_option_combo_is_complete_by_itself(dhis2: Country) -> None:
-    with dhis2.warehouse.connect() as connection:
-        connection.execute("insert into lookup.category_combo values ('CcFunder001', 'FUNDER', 'Funder', false)")
-        connection.execute(
-            "insert into lookup.category_option_combo"
-            " values (%s, null, 'Funded', 'CcFunder001', '{FUNDED}', '{CoFunded001}')",
-            (FUNDED,),
-        )
+def test_each_attribute_option_combo_is_complete_by_itself(dhis2: CompletionSite) -> None:
+    execute(dhis2.warehouse, "insert into lookup.category_combo values ('CcFunder001', 'FUNDER', 'Funder', false)")
+    execute(
+        dhis2.warehouse,
+        "insert into lookup.category_option_combo"
+        " values (%s, null, 'Funded', 'CcFunder001', '{FUNDED}', '{CoFunded001}')",
+        FUNDED,
+    )
     dhis2.values({ONE: "delivered"})
     dhis2.values({ONE: "pending"}, combo=FUNDED)
     dhis2.complete("in_step")
@@ -94,7 +91,7 @@ def test_each_attribute_option_combo_is_complete_by_itself(dhis2: Country) -> No
     assert list(dhis2.there()) == [(ONE, DEFAULT)]
 
 
-def test_what_somebody_else_registered_is_neither_overwritten_nor_taken_back(dhis2: Country) -> None:
+def test_what_somebody_else_registered_is_neither_overwritten_nor_taken_back(dhis2: CompletionSite) -> None:
     dhis2.register_by_hand(ONE)
     dhis2.register_by_hand(ONE)
     dhis2.values({ONE: "delivered", TWO: "delivered"})
@@ -105,7 +102,7 @@ def test_what_somebody_else_registered_is_neither_overwritten_nor_taken_back(dhi
     assert dhis2.there() == {(ONE, DEFAULT): "admin"}
 
 
-def test_a_completion_that_somebody_made_his_own_is_not_taken_back(dhis2: Country) -> None:
+def test_a_completion_that_somebody_made_his_own_is_not_taken_back(dhis2: CompletionSite) -> None:
     dhis2.values({ONE: "delivered"})
     dhis2.complete("in_step")
     dhis2.register_by_hand(ONE)
@@ -115,7 +112,7 @@ def test_a_completion_that_somebody_made_his_own_is_not_taken_back(dhis2: Countr
     assert dhis2.there() == {(ONE, DEFAULT): "admin"}
 
 
-def test_without_in_step_nothing_is_taken_back(dhis2: Country) -> None:
+def test_without_in_step_nothing_is_taken_back(dhis2: CompletionSite) -> None:
     dhis2.values({ONE: "delivered"})
     dhis2.complete()
     dhis2.values({ONE: "pending"})
@@ -123,14 +120,14 @@ def test_without_in_step_nothing_is_taken_back(dhis2: Country) -> None:
     assert dhis2.units() == [ONE]
 
 
-def test_in_step_follows_the_values_there_and_back(dhis2: Country) -> None:
+def test_in_step_follows_the_values_there_and_back(dhis2: CompletionSite) -> None:
     for state, units, count in (("delivered", [ONE], 1), ("pending", [], 1), ("delivered", [ONE], 1)):
         dhis2.values({ONE: state})
         done = dhis2.complete("in_step")
         assert (dhis2.units(), done.registered + done.deleted) == (units, count)
 
 
-def test_a_unit_of_which_nothing_is_left_is_taken_back_in_step(dhis2: Country) -> None:
+def test_a_unit_of_which_nothing_is_left_is_taken_back_in_step(dhis2: CompletionSite) -> None:
     dhis2.values({ONE: "delivered"})
     dhis2.complete("in_step")
     dhis2.values({ONE: "withdrawn"})
@@ -138,7 +135,7 @@ def test_a_unit_of_which_nothing_is_left_is_taken_back_in_step(dhis2: Country) -
     assert dhis2.units() == []
 
 
-def test_a_unit_that_dhis2_refuses_keeps_no_other_out_and_is_not_asked_again(dhis2: Country) -> None:
+def test_a_unit_that_dhis2_refuses_keeps_no_other_out_and_is_not_asked_again(dhis2: CompletionSite) -> None:
     dhis2.values({ONE: "delivered", "OuNotThere1": "delivered", TWO: "delivered"})
     done = dhis2.complete()
     assert (done.registered, done.refused, dhis2.units()) == (2, 1, [ONE, TWO])
@@ -148,15 +145,14 @@ def test_a_unit_that_dhis2_refuses_keeps_no_other_out_and_is_not_asked_again(dhi
     assert dhis2.complete().refused == 1
 
 
-def test_what_was_refused_is_asked_again_when_something_changed(dhis2: Country) -> None:
+def test_what_was_refused_is_asked_again_when_something_changed(dhis2: CompletionSite) -> None:
     dhis2.values({"OuNotThere1": "delivered"})
     assert dhis2.complete().refused == 1
-    with dhis2.warehouse.connect() as connection:
-        connection.execute("update lookup.data_set set name = 'Renamed'")
+    execute(dhis2.warehouse, "update lookup.data_set set name = 'Renamed'")
     assert dhis2.asked_by(dhis2.complete) == ["GET", "POST"]
 
 
-def test_what_was_refused_is_asked_again_when_a_person_says_so(dhis2: Country) -> None:
+def test_what_was_refused_is_asked_again_when_a_person_says_so(dhis2: CompletionSite) -> None:
     dhis2.values({"OuNotThere1": "delivered"})
     assert dhis2.complete().refused == 1
     with dhis2.warehouse.connect() as connection:
@@ -165,13 +161,13 @@ def test_what_was_refused_is_asked_again_when_a_person_says_so(dhis2: Country) -
     assert dhis2.asked_by(dhis2.complete) == ["GET", "POST"]
 
 
-def test_a_closed_period_is_reported_and_not_forced(dhis2: Country) -> None:
+def test_a_closed_period_is_reported_and_not_forced(dhis2: CompletionSite) -> None:
     dhis2.values({ONE: "delivered"})
     assert dhis2.asked_by(lambda: dhis2.complete(is_period_open=False)) == []
     assert dhis2.ledger() == {ONE: ("refused", "E8030")}
 
 
-def test_a_period_that_opens_again_is_completed(dhis2: Country) -> None:
+def test_a_period_that_opens_again_is_completed(dhis2: CompletionSite) -> None:
     dhis2.values({ONE: "delivered"})
     assert "E8030" in dhis2.complete(is_period_open=False).markdown()
     assert dhis2.complete(is_period_open=True) == Completed(registered=1)
@@ -183,7 +179,7 @@ def test_a_locked_data_set_keeps_its_completion_and_is_not_forced(
     version: str, warehouse: Warehouse, set_totals: SetTotals, lock: str
 ) -> None:
     members = {"expiryDays": 10} if lock == "expired" else {"workflow": {"id": "WfMonthly01"}}
-    with country(warehouse, version, **members) as dhis2:
+    with completion_site(warehouse, version, **members) as dhis2:
         dhis2.values({ONE: "delivered"})
         dhis2.complete("in_step")
         if lock == "approved":
@@ -199,16 +195,16 @@ def test_a_locked_data_set_keeps_its_completion_and_is_not_forced(
 
 
 @pytest.mark.parametrize("kind", ["hang_up_before", "hang_up_after", "truncated"])
-def test_an_answer_that_never_came_is_looked_for_at_once(dhis2: Country, kind: str) -> None:
+def test_an_answer_that_never_came_is_looked_for_at_once(dhis2: CompletionSite, kind: str) -> None:
     dhis2.values({ONE: "delivered"})
     dhis2.complete()
-    dhis2.values(dict.fromkeys(UNITS[:9], "delivered"))
+    dhis2.values(dict.fromkeys(FACILITIES[:9], "delivered"))
     dhis2.strike(kind, "POST")
     assert dhis2.complete().registered == 9
     assert len(dhis2.units()) == 10
 
 
-def test_a_server_that_stays_away_leaves_completions_to_the_next_run(dhis2: Country) -> None:
+def test_a_server_that_stays_away_leaves_completions_to_the_next_run(dhis2: CompletionSite) -> None:
     dhis2.values({ONE: "delivered"})
     dhis2.door.lost = {"POST": False}
     with pytest.raises(Dhis2UnavailableError):
@@ -221,7 +217,7 @@ def test_a_server_that_stays_away_leaves_completions_to_the_next_run(dhis2: Coun
 
 
 @pytest.mark.parametrize("policy", ["in_step", "when_complete"])
-def test_a_registration_of_which_we_never_heard_is_known_as_ours(dhis2: Country, policy: Policy) -> None:
+def test_a_registration_of_which_we_never_heard_is_known_as_ours(dhis2: CompletionSite, policy: Policy) -> None:
     """The answer is lost, the run ends, and the unit is complete no longer when the next run looks."""
     dhis2.values({TWO: "delivered"})
     dhis2.complete(policy)  # so that the period is known
@@ -238,7 +234,7 @@ def test_a_registration_of_which_we_never_heard_is_known_as_ours(dhis2: Country,
     assert dhis2.ledger()[ONE][0] == ("deleted" if policy == "in_step" else "registered")
 
 
-def test_a_deletion_of_which_we_never_heard_is_made_good_when_the_unit_is_complete_again(dhis2: Country) -> None:
+def test_a_deletion_of_which_we_never_heard_is_made_good_when_the_unit_is_complete_again(dhis2: CompletionSite) -> None:
     dhis2.values({ONE: "delivered"})
     dhis2.complete("in_step")
     dhis2.values({ONE: "pending"})

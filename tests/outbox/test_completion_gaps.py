@@ -14,9 +14,10 @@ from opensrp_dhis2.outbox.late import due_periods
 from opensrp_dhis2.outbox.reporter import Report, completions_markdown
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.completions import DEFAULT, Country, country
-from tests.outbox.conftest import SetTotals
-from tests.outbox.test_push import SEPTEMBER, VERSIONS, Dhis2Site
+from tests.support.completions import DEFAULT, CompletionSite, completion_site
+from tests.support.dhis2_site import SEPTEMBER, Dhis2Site
+from tests.support.sql import execute, rows
+from tests.support.surroundings import SetTotals
 
 ONE, TWO = "OuFacility1", "OuFacility2"
 VISITS, SIGNED = "DeVisits001", "DeSigned001"
@@ -26,7 +27,7 @@ BOTH = {("visits", ONE): 5, ("visits", TWO): 7}
 class Site:
     """A sandbox, its completions, and the reports that go to it."""
 
-    def __init__(self, dhis2: Country, policy: str) -> None:
+    def __init__(self, dhis2: CompletionSite, policy: str) -> None:
         self.dhis2, self.reporting = dhis2, Dhis2Site(dhis2.url, dhis2.warehouse)
         self.reporting.client.close()
         self.reporting.client = dhis2.client
@@ -61,19 +62,14 @@ class Site:
         return [one.period.id for one in due] == ["202509"]
 
 
-@pytest.fixture(params=VERSIONS)
-def version(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture
-def dhis2(version: str, warehouse: Warehouse, set_totals: SetTotals) -> Iterator[Country]:
+def dhis2(version: str, warehouse: Warehouse, set_totals: SetTotals) -> Iterator[CompletionSite]:
     set_totals(BOTH)
-    with country(warehouse, version) as opened:
+    with completion_site(warehouse, version) as opened:
         yield opened
 
 
-def test_a_unit_whose_value_reconcile_did_not_find_is_taken_back_and_comes_again(dhis2: Country) -> None:
+def test_a_unit_whose_value_reconcile_did_not_find_is_taken_back_and_comes_again(dhis2: CompletionSite) -> None:
     here = Site(dhis2, "in_step")
     assert here.report().completed == Completed(registered=2)
     here.lose(ONE)
@@ -91,7 +87,7 @@ def test_a_unit_whose_value_reconcile_did_not_find_is_taken_back_and_comes_again
     assert (dhis2.units(), dhis2.ledger()[ONE]) == ([ONE, TWO], ("registered", None))
 
 
-def test_a_unit_of_which_a_value_is_missing_is_not_registered_at_first(dhis2: Country) -> None:
+def test_a_unit_of_which_a_value_is_missing_is_not_registered_at_first(dhis2: CompletionSite) -> None:
     here = Site(dhis2, "when_complete")
     here.report(completion="never")
     here.lose(ONE)
@@ -104,7 +100,7 @@ def test_a_unit_of_which_a_value_is_missing_is_not_registered_at_first(dhis2: Co
     assert (here.report().completed, dhis2.units()) == (Completed(registered=1), [ONE, TWO])
 
 
-def test_without_in_step_a_registration_stands_whatever_reconcile_finds(dhis2: Country) -> None:
+def test_without_in_step_a_registration_stands_whatever_reconcile_finds(dhis2: CompletionSite) -> None:
     here = Site(dhis2, "when_complete")
     here.report()
     here.lose(ONE)
@@ -113,19 +109,18 @@ def test_without_in_step_a_registration_stands_whatever_reconcile_finds(dhis2: C
     assert (here.report().completed, dhis2.units()) == (Completed(), [ONE, TWO])
 
 
-def test_a_value_that_was_sent_again_since_is_missing_no_longer(dhis2: Country, set_totals: SetTotals) -> None:
+def test_a_value_that_was_sent_again_since_is_missing_no_longer(dhis2: CompletionSite, set_totals: SetTotals) -> None:
     here = Site(dhis2, "in_step")
     here.report()
     here.lose(ONE)
     here.reconcile()
     set_totals(BOTH | {("visits", ONE): 6})
     assert (here.report().completed, dhis2.units()) == (Completed(), [ONE, TWO])
-    with dhis2.warehouse.connect() as connection:
-        rows = connection.execute("select kind, resolution from outbox.discrepancy").fetchall()
-    assert rows == [("missing_in_dhis2", "gone")]
+    found = rows(dhis2.warehouse, "select kind, resolution from outbox.discrepancy")
+    assert found == [("missing_in_dhis2", "gone")]
 
 
-def test_a_value_that_went_back_and_forth_unsent_is_missing_still(dhis2: Country, set_totals: SetTotals) -> None:
+def test_a_value_that_went_back_and_forth_unsent_is_missing_still(dhis2: CompletionSite, set_totals: SetTotals) -> None:
     """The ledger calls it delivered again, and no request carried it since it was found missing."""
     here = Site(dhis2, "in_step")
     here.report()
@@ -138,7 +133,7 @@ def test_a_value_that_went_back_and_forth_unsent_is_missing_still(dhis2: Country
     assert dhis2.units() == [TWO]
 
 
-def test_what_somebody_changed_or_entered_besides_is_no_gap(dhis2: Country) -> None:
+def test_what_somebody_changed_or_entered_besides_is_no_gap(dhis2: CompletionSite) -> None:
     """DHIS2 holds a value in each cell: whose number is right is for people to say."""
     here = Site(dhis2, "in_step")
     here.report()
@@ -159,7 +154,7 @@ def test_a_unit_without_a_compulsory_value_is_not_complete_whoever_should_enter_
     version: str, warehouse: Warehouse, set_totals: SetTotals, combo: str | None
 ) -> None:
     set_totals(BOTH | {("signed", TWO): 3})
-    with country(warehouse, version, compulsoryDataElementOperands=[operand(SIGNED, combo)]) as dhis2:
+    with completion_site(warehouse, version, compulsoryDataElementOperands=[operand(SIGNED, combo)]) as dhis2:
         here = Site(dhis2, "in_step")
         report = here.report()
         assert (report.completed.registered, report.completed.waiting, dhis2.units()) == (1, 1, [TWO])
@@ -178,7 +173,7 @@ def test_a_zero_that_dhis2_drops_fills_no_compulsory_field(
     version: str, warehouse: Warehouse, set_totals: SetTotals
 ) -> None:
     set_totals({("visits", ONE): 0, ("signed", ONE): 3, ("visits", TWO): 1})
-    with country(warehouse, version, compulsoryDataElementOperands=[operand(VISITS)]) as dhis2:
+    with completion_site(warehouse, version, compulsoryDataElementOperands=[operand(VISITS)]) as dhis2:
         Site(dhis2, "when_complete").report(zeros="reported")
         assert dhis2.units() == ([TWO] if version == "2.41" else [ONE, TWO])
 
@@ -187,7 +182,7 @@ def test_a_compulsory_field_that_reconcile_finds_empty_is_named_as_missing(
     version: str, warehouse: Warehouse, set_totals: SetTotals
 ) -> None:
     set_totals(BOTH)
-    with country(warehouse, version, compulsoryDataElementOperands=[operand(VISITS)]) as dhis2:
+    with completion_site(warehouse, version, compulsoryDataElementOperands=[operand(VISITS)]) as dhis2:
         here = Site(dhis2, "in_step")
         assert here.report().completed == Completed(registered=2)
         here.lose(ONE)
@@ -201,12 +196,12 @@ def test_what_the_account_may_not_write_is_not_asked_of_it(
 ) -> None:
     """As DHIS2 does: a field under a category option that is not shared with the account."""
     set_totals(BOTH)
-    with country(warehouse, version, compulsoryDataElementOperands=[operand(SIGNED, "CocClosed01")]) as dhis2:
+    with completion_site(warehouse, version, compulsoryDataElementOperands=[operand(SIGNED, "CocClosed01")]) as dhis2:
         here = Site(dhis2, "when_complete")
-        with warehouse.connect() as connection:
-            connection.execute(
-                "insert into lookup.category_option_combo"
-                " values ('CocClosed01', null, 'Closed', 'CcClosed001', '{x}', '{CoClosed001}')"
-            )
-            connection.execute("insert into lookup.category_option values ('CoClosed001', 'x', null, null, false)")
+        execute(
+            warehouse,
+            "insert into lookup.category_option_combo"
+            " values ('CocClosed01', null, 'Closed', 'CcClosed001', '{x}', '{CoClosed001}')",
+        )
+        execute(warehouse, "insert into lookup.category_option values ('CoClosed001', 'x', null, null, false)")
         assert here.report().completed == Completed(registered=2)

@@ -1,6 +1,5 @@
 """The counts that people read, held to the ledger's history: each value once, whatever befell the requests and the run."""
 
-from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -9,14 +8,12 @@ import pytest
 from opensrp_dhis2.errors import OpenSrpDhis2Error
 from opensrp_dhis2.outbox.reporter import Report, markdown
 from opensrp_dhis2.report.run import read_run
-from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.country import MARCH, UNITS, Country, country
-from tests.outbox.test_push import VERSIONS
+from tests.support.country import MARCH, UNITS, Country
+from tests.support.dhis2_site import AWAY
 
 FEW = UNITS[:3]
 FAULTS = [{"kind": kind} for kind in ("hang_up_before", "hang_up_after", "truncated", "lost_write")]
 FAULTS += [{"kind": "status", "status": 502}, {"kind": "status", "status": 503}]
-AWAY = [{"kind": "hang_up_after"}, *[{"kind": "status", "status": 503, "method": "GET"}] * 4]
 HELD = """
 with mine as (select batch_id from outbox.batch where run_id = %(run)s and period = '202403')
 select
@@ -29,12 +26,6 @@ select
   (select count(distinct value_id) from outbox.history join mine using (batch_id)
     where state_from = 'sending' and state_to = 'withdrawn') as deleted
 """
-
-
-@pytest.fixture(params=VERSIONS)
-def here(request: pytest.FixtureRequest, warehouse: Warehouse) -> Iterator[Country]:
-    with country(warehouse, request.param) as opened:
-        yield opened
 
 
 def held(here: Country, run: str) -> dict[str, int]:
@@ -107,7 +98,7 @@ def test_a_value_that_two_tries_of_one_run_sent_counts_once(here: Country) -> No
     here.fill(units=FEW)
     reporter = here.reporter("run-1")
     reporter.plan(MARCH)
-    here.strike(*AWAY)
+    here.strike({"kind": "hang_up_after"}, *AWAY)
     with pytest.raises(OpenSrpDhis2Error):
         reporter.deliver(MARCH)
     broken_off = check(here, "run-1")

@@ -8,23 +8,20 @@ from pathlib import Path
 import httpx
 import pytest
 from click.testing import CliRunner
-from opensrp_dhis2_sandbox.dhis2.app import create_app
-from opensrp_dhis2_sandbox.server import running
 
 from opensrp_dhis2.audit.forecast import Forecast, examples, forecast_period
 from opensrp_dhis2.cli.forecast import outbox_forecast
 from opensrp_dhis2.dhis2.periods import parse_period
 from opensrp_dhis2.errors import Dhis2UnavailableError, MetadataNotFoundError
 from opensrp_dhis2.outbox.ledger import DataSetPeriod
-from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.outbox.score import ForecastResult, Score, score
-from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.conftest import SetTotals
-from tests.outbox.test_push import NOW, SEPTEMBER, UNITS, VERSIONS, Dhis2Site, dhis2, metadata, site, totals_of
+from tests.support.dhis2_metadata import FACILITIES, READ_ONLY, metadata, named
+from tests.support.dhis2_site import ADMIN, AWAY, NOW, REPORTED, SEPTEMBER, Dhis2Site, site, totals_of
+from tests.support.sql import execute, rows
+from tests.support.surroundings import SetTotals
 
-__all__ = ["dhis2"]  # a fixture
-NEW, CHANGED, KEPT, GONE, ZERO, THERE, OTHER, WITHHELD, CLOSED = UNITS[:9]
+NEW, CHANGED, KEPT, GONE, ZERO, THERE, OTHER, WITHHELD, CLOSED = FACILITIES[:9]
 
 
 def of(here: Dhis2Site) -> DataSetPeriod:
@@ -33,9 +30,8 @@ def of(here: Dhis2Site) -> DataSetPeriod:
 
 def plan(here: Dhis2Site, run_id: str) -> None:
     """Plan September's visits, zeros too."""
-    execute(here, "delete from lookup.target where measure = 'signed'")
-    policy = DataSet(period_type="Monthly", zeros="reported", open_periods=36)
-    Reporter(here.warehouse, here.client, "DS_M", policy, run_id=run_id, batch_size=100).plan(SEPTEMBER)
+    execute(here.warehouse, "delete from lookup.target where measure = 'signed'")
+    here.reporter(run_id, REPORTED).plan(SEPTEMBER)
 
 
 def made(here: Dhis2Site, run_id: str = "run-2") -> Forecast:
@@ -59,16 +55,11 @@ def edit(here: Dhis2Site, unit: str, value: str | None) -> None:
 
 
 def outcomes(here: Dhis2Site) -> dict[str, tuple[str, str | None]]:
-    with here.warehouse.connect() as connection:
-        rows = connection.execute(
-            "select v.org_unit_id, f.predicted_outcome, f.code from outbox.forecast f join outbox.value v using (value_id)"
-        ).fetchall()
-    return {unit: (outcome, code) for unit, outcome, code in rows}
-
-
-def execute(here: Dhis2Site, statement: str) -> None:
-    with here.warehouse.connect() as connection:
-        connection.execute(statement.encode())
+    found = rows(
+        here.warehouse,
+        "select v.org_unit_id, f.predicted_outcome, f.code from outbox.forecast f join outbox.value v using (value_id)",
+    )
+    return {unit: (outcome, code) for unit, outcome, code in found}
 
 
 @pytest.fixture
@@ -78,11 +69,13 @@ def mixed(dhis2: Dhis2Site, set_totals: SetTotals) -> Dhis2Site:
     assert dhis2.report().accepted == 4
     edit(dhis2, THERE, "8")
     edit(dhis2, OTHER, "55")
-    execute(dhis2, "insert into lookup.data_set_org_unit values ('DsMonthly01', 'OuFacility3')")
+    execute(dhis2.warehouse, "insert into lookup.data_set_org_unit values ('DsMonthly01', 'OuFacility3')")
     totals = {NEW: 3, CHANGED: 6, KEPT: 5, ZERO: 0, THERE: 8, OTHER: 5, WITHHELD: -1, CLOSED: 9, "OuFacility3": 4}
     set_totals({("visits", unit): value for unit, value in totals.items()})
     plan(dhis2, "run-2")
-    execute(dhis2, f"update outbox.value set state = 'withheld', code = 'E8030' where org_unit_id = '{CLOSED}'")
+    execute(
+        dhis2.warehouse, f"update outbox.value set state = 'withheld', code = 'E8030' where org_unit_id = '{CLOSED}'"
+    )
     return dhis2
 
 
@@ -109,10 +102,10 @@ def test_every_fate_is_predicted_and_the_push_bears_the_forecast_out(mixed: Dhis
     mixed.reporter("run-2").deliver(SEPTEMBER)
     result = scored(mixed)
     assert (result.right, result.wrong, result.open, result.share) == (10, 0, 0, 1.0)
-    with mixed.warehouse.connect() as connection:
-        [row] = connection.execute(
-            "select run_id, right_count, wrong_count, share, by_predicted_outcome -> 'refused' from outbox.forecast_score"
-        ).fetchall()
+    [row] = rows(
+        mixed.warehouse,
+        "select run_id, right_count, wrong_count, share, by_predicted_outcome -> 'refused' from outbox.forecast_score",
+    )
     assert row == ("run-2", 10, 0, 1.0, {"right": 2, "wrong": 0})
 
 
@@ -132,7 +125,9 @@ def test_a_forecast_sends_nothing_and_changes_nothing(mixed: Dhis2Site) -> None:
 
 
 def test_metadata_that_changed_behind_our_back_shows_in_the_score(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
-    execute(dhis2, "update lookup.data_element set value_type = 'INTEGER'")  # DHIS2 takes no negative visits any more
+    execute(
+        dhis2.warehouse, "update lookup.data_element set value_type = 'INTEGER'"
+    )  # DHIS2 takes no negative visits any more
     set_totals({("visits", NEW): 3, ("visits", WITHHELD): -1})
     assert made(dhis2).counts["create"] == 2
     dhis2.reporter("run-2").deliver(SEPTEMBER)
@@ -144,23 +139,20 @@ def test_metadata_that_changed_behind_our_back_shows_in_the_score(dhis2: Dhis2Si
     assert f"| create | refused {miss.code} | 1 |" in result.markdown()
 
 
-@pytest.mark.parametrize("version", VERSIONS)
 def test_a_closed_period_is_predicted_for_what_changed_and_for_nothing_else(
     warehouse: Warehouse, set_totals: SetTotals, version: str
 ) -> None:
     document, clock = metadata(), [datetime(2025, 10, 3, tzinfo=UTC)]
     document["stages"][1]["dataSets"][0]["expiryDays"] = 5
-    with running(create_app(document, version=version, clock=lambda: clock[0])) as url:
-        dhis2 = Dhis2Site(url, warehouse)
-        with dhis2.client:
-            set_totals(totals_of([CHANGED, KEPT]))
-            dhis2.report()
-            clock[0] = NOW
-            set_totals({("visits", CHANGED): 9, ("visits", KEPT): 2})
-            found = made(dhis2)
-            assert {outcome: count for outcome, count in found.counts.items() if count} == {"same": 1, "closed": 1}
-            dhis2.reporter("run-2").deliver(SEPTEMBER)
-            assert scored(dhis2).share == 1.0
+    with site(warehouse, version, document, clock=lambda: clock[0]) as dhis2:
+        set_totals(totals_of([CHANGED, KEPT]))
+        dhis2.report()
+        clock[0] = NOW
+        set_totals({("visits", CHANGED): 9, ("visits", KEPT): 2})
+        found = made(dhis2)
+        assert {outcome: count for outcome, count in found.counts.items() if count} == {"same": 1, "closed": 1}
+        dhis2.reporter("run-2").deliver(SEPTEMBER)
+        assert scored(dhis2).share == 1.0
 
 
 def test_a_zero_over_a_deleted_value_is_stored_by_old_servers_too(warehouse: Warehouse, set_totals: SetTotals) -> None:
@@ -192,25 +184,24 @@ def test_units_outside_the_account_and_a_data_set_it_may_not_write_are_predicted
     warehouse: Warehouse, set_totals: SetTotals
 ) -> None:
     set_totals(totals_of([KEPT, NEW]))
-    with site(warehouse, "2.43", writable=False) as here:
-        execute(here, "update lookup.data_set set can_write = true")
+    with site(warehouse, "2.43", metadata(sharing=READ_ONLY)) as here:
+        execute(here.warehouse, "update lookup.data_set set can_write = true")
         found = made(here)
         assert [(s.predicted_outcome, s.code, s.value_count, s.drifted_count) for s in found.shares] == [
             ("refused", "E8010", 2, 2)
         ]
     with site(warehouse, "2.43") as here:
-        execute(here, f"update lookup.org_unit set path = '/{NEW}' where org_unit_id = '{NEW}'")
+        execute(here.warehouse, f"update lookup.org_unit set path = '/{NEW}' where org_unit_id = '{NEW}'")
         made(here)
-        with warehouse.connect() as connection:
-            codes = connection.execute(
-                "select v.org_unit_id, f.predicted_outcome, f.code from outbox.forecast f"
-                " join outbox.value v using (value_id) where f.target = %s",
-                (here.client.base_url,),
-            ).fetchall()
+        codes = rows(
+            warehouse,
+            "select v.org_unit_id, f.predicted_outcome, f.code from outbox.forecast f join outbox.value v using (value_id)"
+            " where f.target = %s",
+            here.client.base_url,
+        )
         assert set(codes) == {(NEW, "refused", "E8011"), (KEPT, "create", None)}
 
 
-@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
     ("period", "open_on", "authority", "codes"),
     [
@@ -234,27 +225,24 @@ def test_a_period_that_dhis2_closed_since_the_plan_is_predicted(
     document["stages"][1]["userRoles"][0]["authorities"] += [authority] if authority else []
     set_totals(totals_of([NEW, KEPT]))
     clock = [datetime.combine(open_on, time(), UTC)]
-    with running(create_app(document, version=version, clock=lambda: clock[0])) as url:
-        here = Dhis2Site(url, warehouse)
-        with here.client:
-            door, exception = f"{url}/api/lockExceptions", {"ou": KEPT, "pe": "202509", "ds": "DsMonthly01"}
-            if version == "2.41":  # 2.43 refuses a whole request for its period
-                httpx.post(door, params=exception, auth=("admin", "district")).raise_for_status()
-            execute(here, "insert into lookup.period values ('Monthly', '202612', '2026-12-01', '2026-12-31')")
-            execute(here, f"update indicator.value set period = '{period}'")
-            reporter = here.reporter("run-2")
-            assert reporter.plan(parse_period(period)) == {"pending": 2}
-            clock[0] = NOW
-            found = forecast_period(warehouse, here.client, "DS_M", period, run_id="run-2")
-            code = codes[version]
-            is_reopened = code is None or (period, version) == ("202509", "2.41")
-            reopened = ("create", None) if is_reopened else ("refused", code)
-            assert outcomes(here) == {NEW: ("refused", code) if code else ("create", None), KEPT: reopened}
-            assert found.drifted == found.counts["refused"]
-            assert reporter.deliver(parse_period(period)).score.share == 1.0
+    with site(warehouse, version, document, clock=lambda: clock[0]) as here:
+        door, exception = f"{here.url}/api/lockExceptions", {"ou": KEPT, "pe": "202509", "ds": "DsMonthly01"}
+        if version == "2.41":  # 2.43 refuses a whole request for its period
+            httpx.post(door, params=exception, auth=ADMIN).raise_for_status()
+        execute(here.warehouse, "insert into lookup.period values ('Monthly', '202612', '2026-12-01', '2026-12-31')")
+        execute(here.warehouse, f"update indicator.value set period = '{period}'")
+        reporter = here.reporter("run-2")
+        assert reporter.plan(parse_period(period)) == {"pending": 2}
+        clock[0] = NOW
+        found = forecast_period(warehouse, here.client, "DS_M", period, run_id="run-2")
+        code = codes[version]
+        is_reopened = code is None or (period, version) == ("202509", "2.41")
+        reopened = ("create", None) if is_reopened else ("refused", code)
+        assert outcomes(here) == {NEW: ("refused", code) if code else ("create", None), KEPT: reopened}
+        assert found.drifted == found.counts["refused"]
+        assert reporter.deliver(parse_period(period)).score.share == 1.0
 
 
-@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("other", [None, "Monthly", "Quarterly"])
 def test_an_element_that_left_the_data_set_is_predicted(
     warehouse: Warehouse, set_totals: SetTotals, other: str | None, version: str
@@ -264,29 +252,30 @@ def test_an_element_that_left_the_data_set_is_predicted(
     sets = document["stages"][1]["dataSets"]
     of_both, of_one = sets[0]["dataSetElements"], [{"dataElement": {"id": "DeSigned001"}}]
     if other:
-        names = {"id": "DsOther0001", "name": "Other", "shortName": "Other", "code": "DS_O"}
-        sets.append(sets[0] | names | {"periodType": other, "dataSetElements": of_both})
+        sets.append(sets[0] | named("DsOther0001") | {"periodType": other, "dataSetElements": of_both})
     sets[0]["dataSetElements"] = of_one
     set_totals(totals_of([NEW]))
-    with running(create_app(document, version=version, clock=lambda: NOW)) as url:
-        here = Dhis2Site(url, warehouse)
-        with here.client:
-            execute(here, "insert into lookup.data_set_element values ('DsMonthly01', 'DeVisits001', 'bjDvmb4bfuf')")
-            execute(here, "insert into lookup.data_element values ('DeVisits001', 'VISITS', 'Visits', 'INTEGER', 'SUM',"
-                    " false, 'bjDvmb4bfuf', null) on conflict do nothing")  # fmt: skip
-            made(here)
-            assert outcomes(here) == {NEW: ("refused", "E8020")}
-            here.reporter("run-2").deliver(SEPTEMBER)
-            assert scored(here).share == 1.0
+    with site(warehouse, version, document) as here:
+        execute(
+            here.warehouse,
+            "insert into lookup.data_set_element values ('DsMonthly01', 'DeVisits001', 'bjDvmb4bfuf');"
+            " insert into lookup.data_element values ('DeVisits001', 'VISITS', 'Visits', 'INTEGER', 'SUM',"
+            " false, 'bjDvmb4bfuf', null) on conflict do nothing",
+        )
+        made(here)
+        assert outcomes(here) == {NEW: ("refused", "E8020")}
+        here.reporter("run-2").deliver(SEPTEMBER)
+        assert scored(here).share == 1.0
 
 
 def test_what_an_interrupted_push_left_pending_is_scored_by_the_run_that_sends_it(
     dhis2: Dhis2Site, set_totals: SetTotals
 ) -> None:
-    set_totals(totals_of(UNITS[:150]))
+    set_totals(totals_of(FACILITIES[:150]))
     made(dhis2)
     execute(
-        dhis2, "update outbox.value set state = 'delivered', acknowledged = wanted where org_unit_id < 'OuFacil0051'"
+        dhis2.warehouse,
+        "update outbox.value set state = 'delivered', acknowledged = wanted where org_unit_id < 'OuFacil0051'",
     )
     half = scored(dhis2)
     assert (half.right, half.wrong, half.open, half.share) == (50, 0, 100, 1.0)
@@ -295,8 +284,8 @@ def test_what_an_interrupted_push_left_pending_is_scored_by_the_run_that_sends_i
     assert scored(dhis2, "run-3").right == 150
     assert scored(dhis2, "run-4").results == ()
     with dhis2.warehouse.connect() as connection:
-        rows = connection.execute("select run_id, right_count, open_count from outbox.forecast_score order by 1")
-        assert rows.fetchall() == [("run-2", 50, 100), ("run-3", 150, 0)]
+        found = connection.execute("select run_id, right_count, open_count from outbox.forecast_score order by 1")
+        assert found.fetchall() == [("run-2", 50, 100), ("run-3", 150, 0)]
 
 
 def test_a_value_planned_anew_after_the_forecast_is_not_scored(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
@@ -313,8 +302,7 @@ def test_without_a_forecast_there_is_no_score(dhis2: Dhis2Site, set_totals: SetT
     dhis2.report()
     result = scored(dhis2)
     assert (result.share, result.markdown()) == (None, "No forecast to score.")
-    with dhis2.warehouse.connect() as connection:
-        assert connection.execute("select count(*) from outbox.forecast_score").fetchone() == (0,)
+    assert rows(dhis2.warehouse, "select count(*) from outbox.forecast_score") == [(0,)]
 
 
 def test_a_second_forecast_replaces_the_first(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
@@ -322,10 +310,7 @@ def test_a_second_forecast_replaces_the_first(dhis2: Dhis2Site, set_totals: SetT
     made(dhis2, "run-1")
     dhis2.reporter("run-1").deliver(SEPTEMBER)
     made(dhis2, "run-2")
-    with dhis2.warehouse.connect() as connection:
-        assert connection.execute("select predicted_outcome, run_id from outbox.forecast").fetchall() == [
-            ("same", "run-2")
-        ]
+    assert rows(dhis2.warehouse, "select outcome, run_id from outbox.forecast") == [("same", "run-2")]
 
 
 def test_a_forecast_that_cannot_read_dhis2_leaves_the_last_one_as_it_was(
@@ -333,11 +318,10 @@ def test_a_forecast_that_cannot_read_dhis2_leaves_the_last_one_as_it_was(
 ) -> None:
     set_totals(totals_of([NEW]))
     made(dhis2, "run-1")
-    dhis2.strike(*[{"kind": "status", "status": 503, "method": "GET"}] * 4)
+    dhis2.strike(*AWAY)
     with pytest.raises(Dhis2UnavailableError):
         forecast_period(dhis2.warehouse, dhis2.client, "DS_M", "202509", run_id="run-2")
-    with dhis2.warehouse.connect() as connection:
-        assert connection.execute("select run_id from outbox.forecast").fetchall() == [("run-1",)]
+    assert rows(dhis2.warehouse, "select run_id from outbox.forecast") == [("run-1",)]
 
 
 def test_a_data_set_that_was_never_read_is_named(dhis2: Dhis2Site) -> None:

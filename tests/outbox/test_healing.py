@@ -10,9 +10,11 @@ from opensrp_dhis2.messages.codes import MOST_TRIES, codes
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.delivery import MOST_IN_VAIN
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.conftest import SetTotals
-from tests.outbox.ministry import Ministry
-from tests.outbox.test_push import UNITS, VERSIONS, named, totals_of
+from tests.support.dhis2_metadata import FACILITIES, named
+from tests.support.dhis2_site import VERSIONS, totals_of
+from tests.support.ministry import Ministry
+from tests.support.sql import execute, rows
+from tests.support.surroundings import SetTotals
 
 GOOD, BAD = "OuFacility1", "OuFacility2"
 APPROVAL = {"ds": "DsMonthly01", "pe": "202509", "ou": BAD}
@@ -209,9 +211,8 @@ def test_values_that_were_refused_before_this_version_are_tried_once(ministry: M
     """They stood without a note of what they rest on, and with the older engine's word."""
     approve(ministry)
     ministry.report()
-    with ministry.warehouse.connect() as connection:
-        connection.execute("delete from outbox.refusal; delete from outbox.plan_basis")
-        connection.execute("update outbox.value set code = 'E7642' where state = 'refused'")
+    execute(ministry.warehouse, "delete from outbox.refusal; delete from outbox.plan_basis")
+    execute(ministry.warehouse, "update outbox.value set code = 'E7642' where state = 'refused'")
     withdraw_approval(ministry)
     assert ministry.is_due()
     assert ministry.report().accepted == 1
@@ -221,7 +222,7 @@ def test_many_places_of_one_cause_are_tried_in_turn_and_make_no_storm(
     ministry: Ministry, set_totals: SetTotals
 ) -> None:
     """2.43 names an approved unit a request: a night tries twenty at most, those first that waited longest."""
-    units = UNITS[:50]
+    units = FACILITIES[:50]
     set_totals(totals_of(units))
     for unit in units:
         ministry.ask("POST", "dataApprovals", **{**APPROVAL, "ou": unit})
@@ -239,9 +240,6 @@ def test_many_places_of_one_cause_are_tried_in_turn_and_make_no_storm(
 
 
 def test_old_and_new_words_are_the_same_in_sql_and_python(warehouse: Warehouse) -> None:
-    with warehouse.connect() as connection:
-        rows = connection.execute(
-            "select c, outbox.unified_code(c) from unnest(%s::text[]) c", (list(codes()),)
-        ).fetchall()
-    assert dict(rows) == {name: code.word or name for name, code in codes().items()}
+    found = rows(warehouse, "select c, outbox.unified_code(c) from unnest(%s::text[]) c", list(codes()))
+    assert dict(found) == {name: code.word or name for name, code in codes().items()}
     assert {code.word for code in codes().values() if code.word and codes()[code.word].word} == set()

@@ -2,8 +2,9 @@
 
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.conftest import SetTotals
-from tests.outbox.test_push import site
+from tests.support.dhis2_site import site
+from tests.support.sql import execute, rows
+from tests.support.surroundings import SetTotals
 
 HISTORY = """
 select h.run_id, h.state_from, h.state_to, h.wanted_from, h.wanted_to, h.acknowledged_from, h.acknowledged_to
@@ -20,8 +21,7 @@ def test_every_change_of_a_value_is_kept_with_who_made_it(warehouse: Warehouse, 
         dhis2.report("wednesday")
         set_totals({})
         dhis2.report("thursday")
-    with warehouse.connect() as connection:
-        told = connection.execute(HISTORY).fetchall()
+    told = rows(warehouse, HISTORY)
     assert told == [
         ("monday", None, "pending", None, "5", None, None),
         ("monday", "pending", "sending", "5", "5", None, None),
@@ -37,8 +37,7 @@ def test_every_change_of_a_value_is_kept_with_who_made_it(warehouse: Warehouse, 
 
 def test_a_person_who_requeues_is_named(warehouse: Warehouse, set_totals: SetTotals) -> None:
     with site(warehouse, "2.43") as dhis2:
-        with warehouse.connect() as connection:
-            connection.execute("insert into lookup.data_set_org_unit values ('DsMonthly01', 'OuFacility3')")
+        execute(warehouse, "insert into lookup.data_set_org_unit values ('DsMonthly01', 'OuFacility3')")
         set_totals({("visits", "OuFacility3"): 5})
         assert dhis2.report("monday").refused == 1
         with warehouse.connect() as connection:

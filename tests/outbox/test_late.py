@@ -9,16 +9,14 @@ from opensrp_dhis2.audit.reconcile import reconcile_period
 from opensrp_dhis2.errors import Dhis2UnavailableError
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.late import changed_periods, due_periods
-from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.conftest import SetTotals
-from tests.outbox.foreign import Foreign
-from tests.outbox.test_closed_periods import expired
-from tests.outbox.test_push import MONTHLY, NIGHT, NOW, SEPTEMBER, Dhis2Site, site
+from tests.support.dhis2_site import AWAY, MONTHLY, NARROW, NIGHT, NOW, SEPTEMBER, Dhis2Site, expired, site
+from tests.support.foreign import Foreign
+from tests.support.sql import execute
+from tests.support.surroundings import SetTotals
 
 EARLY, TODAY = date(2024, 1, 1), NOW.date()
-NARROW = DataSet(period_type="Monthly", open_periods=3)
 
 
 def changed(
@@ -86,18 +84,14 @@ def leave_without_an_answer(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
     set_totals({("visits", "OuFacility1"): 6})
     reporter = dhis2.reporter("run-2")
     reporter.plan(SEPTEMBER)
-    dhis2.strike({"kind": "hang_up_after"}, *[{"kind": "status", "status": 503, "method": "GET"}] * 4)
+    dhis2.strike({"kind": "hang_up_after"}, *AWAY)
     with pytest.raises(Dhis2UnavailableError):
         reporter.deliver(SEPTEMBER)
 
 
 def leave_outside_the_hours(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
     set_totals({("visits", "OuFacility1"): 6})
-    reporter = Reporter(
-        dhis2.warehouse, dhis2.client, "DS_M", MONTHLY, run_id="2", batch_size=100, hours=NIGHT, clock=lambda: NOW
-    )
-    reporter.plan(SEPTEMBER)
-    assert reporter.deliver(SEPTEMBER).waiting == 1
+    assert dhis2.report("2", hours=NIGHT, clock=lambda: NOW).waiting == 1
 
 
 def overwrite_what_another_wrote(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
@@ -109,8 +103,8 @@ def overwrite_what_another_wrote(dhis2: Dhis2Site, set_totals: SetTotals) -> Non
 
 def requeue_what_was_refused(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
     set_totals({("visits", "OuFacility1"): 5, ("visits", "OuFacility3"): 5})
-    with dhis2.warehouse.connect() as connection:  # read before DHIS2 took the unit out of the data set
-        connection.execute("insert into lookup.data_set_org_unit values ('DsMonthly01', 'OuFacility3')")
+    # read before DHIS2 took the unit out of the data set
+    execute(dhis2.warehouse, "insert into lookup.data_set_org_unit values ('DsMonthly01', 'OuFacility3')")
     assert dhis2.report("run-2").refused == 1
     assert due(dhis2.warehouse, dhis2.url) == []
     with dhis2.warehouse.connect() as connection:
@@ -121,8 +115,7 @@ def mend_what_was_withheld(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
     set_totals({("visits", "OuFacility1"): 5, ("visits", "OuFacility3"): 5})
     assert dhis2.report("run-2").withheld == 1
     assert due(dhis2.warehouse, dhis2.url) == []
-    with dhis2.warehouse.connect() as connection:
-        connection.execute("insert into lookup.data_set_org_unit values ('DsMonthly01', 'OuFacility3')")
+    execute(dhis2.warehouse, "insert into lookup.data_set_org_unit values ('DsMonthly01', 'OuFacility3')")
 
 
 @pytest.mark.parametrize(

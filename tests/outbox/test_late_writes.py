@@ -1,15 +1,13 @@
 """A request without an answer that DHIS2 stores later than anybody thought: other values wait for it, or go once more."""
 
-import pytest
-
-from opensrp_dhis2.dhis2.client import Dhis2Client
-from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.between import Answer, Ask, Between, between
-from tests.outbox.conftest import SetTotals
-from tests.outbox.test_push import MONTHLY, SEPTEMBER, UNITS, VERSIONS, Dhis2Site, standings, totals_of
+from tests.support.between import Answer, Ask, Between, between
+from tests.support.dhis2_metadata import FACILITIES
+from tests.support.dhis2_site import report_beside, totals_of
+from tests.support.sql import execute, rows
+from tests.support.surroundings import SetTotals
 
-OLD, NEW = totals_of(UNITS[:5]), {("visits", unit): 900 for unit in UNITS[:5]}
+OLD, NEW = totals_of(FACILITIES[:5]), {("visits", unit): 900 for unit in FACILITIES[:5]}
 NO_ANSWER = Answer.of(502, b"<html>", content_type="text/html")
 
 
@@ -32,53 +30,38 @@ class Delayed:
         return answer
 
 
-def report(site: Dhis2Site, run_id: str, life_seconds: float) -> list[str]:
-    """Report as another process would; give what it said."""
-    said: list[str] = []
-    with Dhis2Client(site.url, auth=site.client._http.auth, request_seconds=life_seconds) as client:
-        reporter = Reporter(site.warehouse, client, "DS_M", MONTHLY, run_id=run_id, batch_size=100, say=said.append)
-        reporter.plan(SEPTEMBER)
-        reporter.deliver(SEPTEMBER)
-    return said
-
-
-@pytest.mark.parametrize("version", VERSIONS)
 def test_other_values_wait_until_a_request_without_an_answer_is_dead(
     warehouse: Warehouse, set_totals: SetTotals, version: str
 ) -> None:
     set_totals(OLD)
     with between(warehouse, version) as (site, there):
         Delayed(there)
-        assert report(site, "run-1", 3600.0) == []  # it sends the same values again at once
-        with warehouse.connect() as connection:
-            connection.execute("update outbox.batch set alive_until = clock_timestamp() + interval '1 s'"
-                               " where alive_until is not null")  # fmt: skip
-        assert report(site, "run-2", 3600.0) == []
+        assert report_beside(site, "run-1", 3600.0) == []  # it sends the same values again at once
+        execute(warehouse, "update outbox.batch set alive_until = clock_timestamp() + interval '1 s'"
+                           " where alive_until is not null")  # fmt: skip
+        assert report_beside(site, "run-2", 3600.0) == []
         set_totals(NEW)
-        [said] = report(site, "run-3", 3600.0)
+        [said] = report_beside(site, "run-3", 3600.0)
         assert "was never answered and may still be stored: waiting" in said
         assert set(site.stored().values()) == {"900"}
 
 
-@pytest.mark.parametrize("version", VERSIONS)
 def test_an_old_value_that_came_last_is_read_and_sent_over(
     warehouse: Warehouse, set_totals: SetTotals, version: str
 ) -> None:
     set_totals(OLD)
     with between(warehouse, version) as (site, there):
         delayed = Delayed(there)
-        report(site, "run-1", 3600.0)
+        report_beside(site, "run-1", 3600.0)
         set_totals(NEW)
-        with warehouse.connect() as connection:  # it should be dead, and is not; it is not yet time to look once more
-            connection.execute("update outbox.batch set alive_until = now()")
-        report(site, "run-2", 3600.0)
+        # it should be dead, and is not; it is not yet time to look once more
+        execute(warehouse, "update outbox.batch set alive_until = now()")
+        report_beside(site, "run-2", 3600.0)
         delayed.is_due = True
         assert set(site.stored().values()) == {"900"}
         assert set(site.stored().values()) != {"900"}
-        with warehouse.connect() as connection:
-            connection.execute("update outbox.batch set read_again_at = now()")
-        report(site, "run-3", 3600.0)
+        execute(warehouse, "update outbox.batch set read_again_at = now()")
+        report_beside(site, "run-3", 3600.0)
         assert set(site.stored().values()) == {"900"}
-        assert standings(site) == [("delivered", None, 5)]
-        with warehouse.connect() as connection:
-            assert connection.execute("select count(*) from outbox.late_write").fetchall() == [(0,)]
+        assert site.standings() == [("delivered", None, 5)]
+        assert rows(warehouse, "select count(*) from outbox.late_write") == [(0,)]

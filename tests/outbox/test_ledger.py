@@ -1,7 +1,6 @@
 """The ledger in SQL: what is planned, cut into batches, and settled."""
 
 import json
-from typing import LiteralString
 
 import pytest
 
@@ -9,7 +8,9 @@ from opensrp_dhis2.errors import WarehouseError
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.ledger import DataSetPeriod, ValueVerdict
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.conftest import SetTotals
+from tests.support.dhis2_site import ledger_rows
+from tests.support.sql import execute, rows
+from tests.support.surroundings import SetTotals
 
 OF = DataSetPeriod("http://dhis2", "DsMonthly01", "202509")
 
@@ -29,26 +30,16 @@ def plan(
         )
 
 
-def change(warehouse: Warehouse, statement: LiteralString) -> None:
-    with warehouse.connect() as connection:
-        connection.execute(statement)
-
-
-def rows(warehouse: Warehouse) -> list[tuple[str, str | None, str | None, str, str | None]]:
-    """Unit, wanted, acknowledged, state and code of every value."""
-    with warehouse.connect() as connection:
-        return connection.execute(
-            "select org_unit_id, wanted, acknowledged, state, code from outbox.value order by data_element_id, 1"
-        ).fetchall()
-
-
 def delivered_before(warehouse: Warehouse, waiting: int = 0) -> None:
     """Say that an earlier run has delivered the period, all of it or until its hours were over."""
-    with warehouse.connect() as connection:
-        connection.execute(
-            "insert into outbox.delivery values ('run-0', %s, %s, %s, 1, 1, 0, 0, 0, 1, 0.1, now(), %s)",
-            (OF.target, OF.data_set_id, OF.period, waiting),
-        )
+    execute(
+        warehouse,
+        "insert into outbox.delivery values ('run-0', %s, %s, %s, 1, 1, 0, 0, 0, 1, 0.1, now(), %s)",
+        OF.target,
+        OF.data_set_id,
+        OF.period,
+        waiting,
+    )
 
 
 def send(warehouse: Warehouse, verdict: str, code: str | None = None) -> list[dict[str, str]]:
@@ -119,16 +110,14 @@ def test_what_dhis2_would_refuse_is_withheld_with_its_code(
 ) -> None:
     set_totals({**totals, ("visits", "OuFacility2"): 7})
     assert plan(warehouse) == {"withheld": 1, "pending": 1}
-    with warehouse.connect() as connection:
-        withheld = connection.execute("select code from outbox.value where state = 'withheld'").fetchall()
+    withheld = rows(warehouse, "select code from outbox.value where state = 'withheld'")
     assert withheld == [(code,)]
 
 
 def test_a_withheld_value_goes_once_its_cause_is_mended(warehouse: Warehouse, set_totals: SetTotals) -> None:
     set_totals({("visits", "OuFacility3"): 5})
     assert plan(warehouse) == {"withheld": 1}
-    with warehouse.connect() as connection:
-        connection.execute("insert into lookup.data_set_org_unit values ('DsMonthly01', 'OuFacility3')")
+    execute(warehouse, "insert into lookup.data_set_org_unit values ('DsMonthly01', 'OuFacility3')")
     assert plan(warehouse) == {"pending": 1}
 
 
@@ -202,13 +191,13 @@ def test_a_dropped_zero_that_was_changed_and_came_back_is_sent_again(
     set_totals({("visits", "OuFacility1"): 0})
     plan(warehouse, "reported")
     send(warehouse, "dropped")
-    assert rows(warehouse)[1] == ("OuFacility1", "0", "0", "dropped", None)
+    assert ledger_rows(warehouse)[1] == ("OuFacility1", "0", "0", "dropped", None)
     set_totals({("visits", "OuFacility1"): 5})
     plan(warehouse, "reported")
-    assert rows(warehouse)[1] == ("OuFacility1", "5", None, "pending", None)
+    assert ledger_rows(warehouse)[1] == ("OuFacility1", "5", None, "pending", None)
     set_totals({("visits", "OuFacility1"): 0})
     plan(warehouse, "reported")
-    assert rows(warehouse)[1] == ("OuFacility1", "0", None, "pending", None)
+    assert ledger_rows(warehouse)[1] == ("OuFacility1", "0", None, "pending", None)
 
 
 def test_a_dropped_zero_that_vanished_needs_no_request(warehouse: Warehouse, set_totals: SetTotals) -> None:
@@ -235,25 +224,27 @@ def test_a_vanished_value_is_zeroed_only_where_a_zero_can_stand(
     set_totals({("visits", "OuFacility1"): 1})
     plan(warehouse, vanished="zero")
     send(warehouse, "stored")
-    with warehouse.connect() as connection:
-        connection.execute("update lookup.data_element set value_type = %s", (value_type,))
+    execute(warehouse, "update lookup.data_element set value_type = %s", value_type)
     set_totals({})
     assert plan(warehouse, vanished="zero") == {"pending": 1}
-    assert rows(warehouse)[0][1] == zero
+    assert ledger_rows(warehouse)[0][1] == zero
 
 
 def test_zeros_are_filled_only_where_a_zero_can_stand(warehouse: Warehouse, set_totals: SetTotals) -> None:
     set_totals({("visits", "OuFacility1"): 5})
-    change(warehouse, "update lookup.data_element set value_type = 'INTEGER_POSITIVE' where code = 'SIGNED'")
+    execute(
+        warehouse,
+        "update lookup.data_element set value_type = 'INTEGER_POSITIVE' where data_element_id = 'DeSigned001'",
+    )
     assert plan(warehouse, "assigned") == {"pending": 2}  # visits only
 
 
 def test_a_boolean_is_spelled_as_dhis2_stores_it(warehouse: Warehouse, set_totals: SetTotals) -> None:
     """Recorded as 10-boolean-1: DHIS2 takes 1 and holds true, which would not compare equal when read back."""
     set_totals({("visits", "OuFacility1"): 1, ("visits", "OuFacility2"): 0, ("signed", "OuFacility2"): 3})
-    change(warehouse, "update lookup.data_element set value_type = 'BOOLEAN'")
+    execute(warehouse, "update lookup.data_element set value_type = 'BOOLEAN'")
     assert plan(warehouse, "reported") == {"pending": 3, "withheld": 1}
-    assert [row[1] for row in rows(warehouse)] == ["false", "3", "true", "false"]
+    assert [row[1] for row in ledger_rows(warehouse)] == ["false", "3", "true", "false"]
 
 
 def test_a_late_change_is_withheld_for_being_late_whatever_else_is_wrong_with_it(
@@ -266,8 +257,8 @@ def test_a_late_change_is_withheld_for_being_late_whatever_else_is_wrong_with_it
     delivered_before(warehouse)
     set_totals({("visits", "OuFacility1"): 5, ("visits", "OuFacility3"): 6})
     plan(warehouse, is_open=False, is_beyond=True)
-    assert rows(warehouse)[1] == ("OuFacility3", "6", None, "withheld", "beyond_open_periods")
-    change(warehouse, "insert into lookup.data_set_org_unit values ('DsMonthly01', 'OuFacility3')")
+    assert ledger_rows(warehouse)[1] == ("OuFacility3", "6", None, "withheld", "beyond_open_periods")
+    execute(warehouse, "insert into lookup.data_set_org_unit values ('DsMonthly01', 'OuFacility3')")
     assert plan(warehouse, is_beyond=True, run_id="run-2") == {"delivered": 1, "withheld": 1}
     assert plan(warehouse, run_id="run-3") == {"delivered": 1, "pending": 1}
 
@@ -289,10 +280,10 @@ def test_a_late_change_that_is_taken_back_is_delivered_again(warehouse: Warehous
     delivered_before(warehouse)
     set_totals({})
     plan(warehouse, is_beyond=True)
-    assert rows(warehouse) == [("OuFacility1", None, "5", "withheld", "beyond_open_periods")]
+    assert ledger_rows(warehouse) == [("OuFacility1", None, "5", "withheld", "beyond_open_periods")]
     set_totals({("visits", "OuFacility1"): 5})
     plan(warehouse, is_beyond=True)
-    assert rows(warehouse) == [("OuFacility1", "5", "5", "delivered", None)]
+    assert ledger_rows(warehouse) == [("OuFacility1", "5", "5", "delivered", None)]
 
 
 def test_a_closed_period_that_opens_again_takes_the_difference(warehouse: Warehouse, set_totals: SetTotals) -> None:
@@ -301,13 +292,13 @@ def test_a_closed_period_that_opens_again_takes_the_difference(warehouse: Wareho
     send(warehouse, "stored")
     set_totals({("visits", "OuFacility1"): 6})
     plan(warehouse, is_open=False)
-    assert rows(warehouse) == [("OuFacility1", "6", "5", "withheld", "E8030")]
+    assert ledger_rows(warehouse) == [("OuFacility1", "6", "5", "withheld", "E8030")]
     assert plan(warehouse) == {"pending": 1}
 
 
 def test_a_period_that_no_calendar_has_is_withheld(warehouse: Warehouse, set_totals: SetTotals) -> None:
     set_totals({("visits", "OuFacility1"): 5})
     plan(warehouse)
-    change(warehouse, "delete from lookup.period")
+    execute(warehouse, "delete from lookup.period")
     plan(warehouse)
-    assert rows(warehouse) == [("OuFacility1", "5", None, "withheld", "unreadable_period")]
+    assert ledger_rows(warehouse) == [("OuFacility1", "5", None, "withheld", "unreadable_period")]

@@ -13,8 +13,8 @@ from opensrp_dhis2.report.html import BAR_WIDTH, report_name, segments, tone, wr
 from opensrp_dhis2.report.refused_csv import write_refused
 from opensrp_dhis2.report.run import Standings, headline, read_run, run_markdown
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.people import HOSTILE, RUN, TARGET, deliver, seed
-from tests.test_plain_text import HARMFUL, harmful_in
+from tests.support.harmful import HARMFUL, harmful_in
+from tests.support.report_ledger import HOSTILE, RUN, TARGET, deliver, seed
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 

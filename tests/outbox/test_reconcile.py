@@ -1,7 +1,6 @@
 """Reconciling with both sandboxes: what was planted in DHIS2 is found, nothing else is, and each policy keeps its word."""
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,12 +12,11 @@ from opensrp_dhis2.messages.catalogue import languages
 from opensrp_dhis2.messages.codes import Owner
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.conftest import SetTotals
-from tests.outbox.country import COMBOS, DATA_SET, ELEMENTS, MARCH, Cell, Country, country
-from tests.outbox.foreign import DEFAULT, OURS, THEIRS, Foreign, plant, post
-from tests.outbox.test_push import SEPTEMBER, VERSIONS, Dhis2Site, dhis2, site
-
-__all__ = ["dhis2"]  # a fixture
+from tests.support.country import COMBOS, DATA_SET, ELEMENTS, MARCH, Cell, Country
+from tests.support.dhis2_site import AWAY, SEPTEMBER, Dhis2Site, site
+from tests.support.foreign import DEFAULT, OURS, THEIRS, Foreign, plant, post
+from tests.support.sql import execute, rows
+from tests.support.surroundings import SetTotals
 
 
 def reconcile(here: Country, policy: str = "report", run_id: str = "look-1") -> Reconciliation:
@@ -26,28 +24,11 @@ def reconcile(here: Country, policy: str = "report", run_id: str = "look-1") -> 
 
 
 def found(here: Country, condition: str = "resolved_at is null") -> dict[Cell, str]:
-    with here.warehouse.connect() as connection:
-        rows = connection.execute(
-            "select data_element_id, org_unit_id, category_option_combo_id, kind from outbox.discrepancy"
-            f" where {condition}"
-        ).fetchall()
-    return {(element, unit, combo): kind for element, unit, combo, kind in rows}
-
-
-def query(here: Country | Dhis2Site, sql: str) -> list[tuple[Any, ...]]:
-    with here.warehouse.connect() as connection:
-        return connection.execute(sql.encode()).fetchall()
-
-
-def execute(here: Country | Dhis2Site, sql: str) -> None:
-    with here.warehouse.connect() as connection:
-        connection.execute(sql.encode())
-
-
-@pytest.fixture(params=VERSIONS)
-def here(request: pytest.FixtureRequest, warehouse: Warehouse) -> Iterator[Country]:
-    with country(warehouse, request.param) as opened:
-        yield opened
+    query = "select data_element_id, org_unit_id, category_option_combo_id, kind from outbox.discrepancy"
+    return {
+        (element, unit, combo): kind
+        for element, unit, combo, kind in rows(here.warehouse, f"{query} where {condition}")
+    }
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -62,14 +43,14 @@ def test_of_100_planted_discrepancies_all_are_found_and_nothing_else(here: Count
 
 def test_reporting_changes_nothing_and_what_is_found_again_keeps_its_first_day(here: Country) -> None:
     planted = plant(here, 4)
-    ledger, there = query(here, "select * from outbox.value order by value_id"), here.stored()
+    ledger, there = rows(here.warehouse, "select * from outbox.value order by value_id"), here.stored()
     reconcile(here)
-    first = query(here, "select discrepancy_id, found_at from outbox.discrepancy order by 1")
+    first = rows(here.warehouse, "select discrepancy_id, found_at from outbox.discrepancy order by 1")
     again = reconcile(here, run_id="look-2")
     assert again.resolutions["standing"] == len(planted)
-    assert query(here, "select discrepancy_id, found_at from outbox.discrepancy order by 1") == first
-    assert query(here, "select distinct run_id from outbox.discrepancy") == [("look-2",)]
-    assert (query(here, "select * from outbox.value order by value_id"), here.stored()) == (ledger, there)
+    assert rows(here.warehouse, "select discrepancy_id, found_at from outbox.discrepancy order by 1") == first
+    assert rows(here.warehouse, "select distinct run_id from outbox.discrepancy") == [("look-2",)]
+    assert (rows(here.warehouse, "select * from outbox.value order by value_id"), here.stored()) == (ledger, there)
 
 
 def test_what_was_mended_is_closed_and_what_became_of_another_kind_is_a_new_finding(here: Country) -> None:
@@ -96,12 +77,14 @@ def test_overwriting_lets_the_next_delivery_put_back_what_is_wanted(here: Countr
     assert made.resolutions["overwritten"] == ours
     assert made.resolutions["settled"] == kinds["ledger_outdated"]
     assert found(here) == {cell: kind for cell, kind in planted.items() if kind in ("unknown_value", "default_combo")}
-    who = query(here, "select count(*) from outbox.history where run_id = 'look-1' and state_to = 'pending'")
+    who = rows(here.warehouse, "select count(*) from outbox.history where run_id = 'look-1' and state_to = 'pending'")
     assert who == [(ours,)]
     waiting = 10 + 3  # planned before, and not yet sent
     report = here.report("run-4")
     assert (report.sent, report.accepted) == (ours + waiting, ours + waiting)
-    wanted = query(here, "select data_element_id, org_unit_id, category_option_combo_id, wanted from outbox.value")
+    wanted = rows(
+        here.warehouse, "select data_element_id, org_unit_id, category_option_combo_id, wanted from outbox.value"
+    )
     there = here.stored()
     strangers = set(found(here, "resolved_at is null and kind = 'unknown_value'"))
     differing = [cell for *cell, value in wanted if not same(there.get((cell[0], cell[1], cell[2])), value)]
@@ -134,7 +117,7 @@ def test_what_is_accepted_is_not_sent_again_until_the_indicator_says_something_n
     here.count(edited, 778)
     assert here.report("run-7").sent == 1
     assert here.stored()[edited] == "778"
-    said = query(here, "select distinct code from outbox.value where state = 'delivered'")
+    said = rows(here.warehouse, "select distinct code from outbox.value where state = 'delivered'")
     assert sorted(said, key=str) == [("foreign_edit",), (None,)]
 
 
@@ -150,7 +133,7 @@ def test_a_number_typed_into_a_cell_that_we_left_is_a_strangers_and_stays(here: 
     assert (made.counts["unknown_value"], made.resolutions["standing"]) == (1, 1)
     assert here.report("run-3").sent == 0
     assert here.stored() == {cell: "42"}
-    assert query(here, "select wanted, acknowledged, state from outbox.value") == [(None, None, "withdrawn")]
+    assert rows(here.warehouse, "select wanted, acknowledged, state from outbox.value") == [(None, None, "withdrawn")]
 
 
 def test_a_value_that_cannot_be_sent_is_shown_and_not_put_back_to_pending(here: Country) -> None:
@@ -160,9 +143,9 @@ def test_a_value_that_cannot_be_sent_is_shown_and_not_put_back_to_pending(here: 
     here.pretend("update outbox.value set state = 'withheld', code = 'E8030', wanted = '6'")
     post(here, {cell: "9"})
     assert reconcile(here, "overwrite").resolutions["standing"] == 1
-    assert query(here, "select state, code, acknowledged from outbox.value") == [("withheld", "E8030", "5")]
+    assert rows(here.warehouse, "select state, code, acknowledged from outbox.value") == [("withheld", "E8030", "5")]
     assert reconcile(here, "accept", "look-2").resolutions["accepted"] == 1
-    assert query(here, "select state, code, acknowledged from outbox.value") == [("withheld", "E8030", "9")]
+    assert rows(here.warehouse, "select state, code, acknowledged from outbox.value") == [("withheld", "E8030", "9")]
 
 
 def test_a_deletion_that_dhis2_refused_is_an_orphan(here: Country) -> None:
@@ -170,7 +153,7 @@ def test_a_deletion_that_dhis2_refused_is_an_orphan(here: Country) -> None:
     here.report()
     here.pretend("update outbox.value set state = 'refused', code = 'E8033', wanted = null")
     assert reconcile(here, "overwrite").counts["stale_value"] == 1
-    assert query(here, "select state from outbox.value") == [("refused",)]
+    assert rows(here.warehouse, "select state from outbox.value") == [("refused",)]
 
 
 def test_text_that_somebody_typed_does_not_break_the_request_that_deletes_it(here: Country) -> None:
@@ -215,21 +198,20 @@ def test_an_element_that_left_the_data_set_is_not_called_lost(here: Country) -> 
 
 def test_what_was_left_open_is_settled_before_anything_is_compared(here: Country) -> None:
     here.fill(units=OURS[:1])
-    away = [{"kind": "status", "status": 503, "method": "GET"}] * 4
     reporter = here.reporter("run-1")
     reporter.plan(MARCH)
-    here.strike({"kind": "hang_up_after"}, *away)
+    here.strike({"kind": "hang_up_after"}, *AWAY)
     with pytest.raises(Dhis2UnavailableError):
         reporter.deliver(MARCH)
     made = reconcile(here)
     assert (made.compared, made.findings) == (80, ())
-    assert query(here, "select state, count(*) from outbox.value group by 1") == [("delivered", 80)]
+    assert rows(here.warehouse, "select state, count(*) from outbox.value group by 1") == [("delivered", 80)]
 
 
 def test_dhis2_that_does_not_answer_leaves_no_trace(here: Country) -> None:
     here.fill(units=OURS[:1])
     here.report()
-    here.strike(*[{"kind": "status", "status": 503, "method": "GET"}] * 4)
+    here.strike(*AWAY)
     with pytest.raises(Dhis2UnavailableError):
         reconcile(here)
     assert found(here) == {}
@@ -252,17 +234,19 @@ def test_a_zero_that_an_old_server_drops_is_no_discrepancy_also_after_its_upgrad
     warehouse: Warehouse, set_totals: SetTotals, tmp_path: Any
 ) -> None:
     set_totals({("visits", "OuFacility1"): 0, ("signed", "OuFacility1"): 0})
-    with site(warehouse, "2.41", tmp_path / "dhis2.sqlite") as old:
+    with site(warehouse, "2.41", store=tmp_path / "dhis2.sqlite") as old:
         assert old.report(policy=ZEROS).accepted == 2
         assert old.stored() == {("DeSigned001", "OuFacility1"): "0"}
         assert look(old).findings == ()
-        execute(old, "update outbox.value set state = 'withheld', code = 'E8030', wanted = '7' where state = 'dropped'")
+        execute(
+            old.warehouse,
+            "update outbox.value set state = 'withheld', code = 'E8030', wanted = '7' where state = 'dropped'",
+        )
         foreign = Foreign(old)
         foreign.lose(("DeSigned001", "OuFacility1", DEFAULT), "202509")
         foreign.done()
         assert look(old).counts["missing_in_dhis2"] == 1  # a zero that means something is missed
-        port = int(old.url.rsplit(":", 1)[1])
-    with site(warehouse, "2.43", tmp_path / "dhis2.sqlite", port=port) as new:
+    with site(warehouse, "2.43", store=tmp_path / "dhis2.sqlite", port=old.port) as new:
         made = look(new)
         assert {kind: count for kind, count in made.counts.items() if count} == {"missing_in_dhis2": 1}
         assert [row.data_element for row in made.rows] == ["DeSigned001"]

@@ -8,38 +8,31 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.conftest import SetTotals
-from tests.outbox.test_push import MONTHLY, SEPTEMBER, UNITS, VERSIONS, Dhis2Site, totals_of
-from tests.outbox.wire import Wire, watched
+from tests.support.between import Between, between
+from tests.support.dhis2_metadata import FACILITIES
+from tests.support.dhis2_site import Dhis2Site, totals_of
+from tests.support.sql import execute
+from tests.support.surroundings import SetTotals
 
 STRICT = {"strictPeriods", "strictDataElements", "strictCategoryOptionCombos", "strictAttributeOptionCombos",
           "strictOrganisationUnits", "requireCategoryOptionCombo", "requireAttributeOptionCombo"}  # fmt: skip
 
 
-@pytest.fixture(params=VERSIONS)
-def watched_site(
-    request: pytest.FixtureRequest, warehouse: Warehouse, set_totals: SetTotals
-) -> Iterator[tuple[Dhis2Site, Wire]]:
-    with watched(warehouse, request.param) as opened:
+@pytest.fixture
+def watched_site(version: str, warehouse: Warehouse, set_totals: SetTotals) -> Iterator[tuple[Dhis2Site, Between]]:
+    with between(warehouse, version) as opened:
         yield opened
 
 
-def states(warehouse: Warehouse) -> dict[tuple[str, str | None], int]:
-    with warehouse.connect() as connection:
-        found = connection.execute("select state, code, count(*) from outbox.value group by 1, 2").fetchall()
-    return {(state, code): count for state, code, count in found}
-
-
 def test_09c_34d_23_every_request_names_one_data_set_every_row_its_five_ids_and_every_value_is_text(
-    watched_site: tuple[Dhis2Site, Wire], set_totals: SetTotals
+    watched_site: tuple[Dhis2Site, Between], set_totals: SetTotals
 ) -> None:
     """What is left out DHIS2 puts under `default` (09c), or past the sharing of the data set (34d)."""
     site, wire = watched_site
-    set_totals(totals_of(UNITS[:30]))
+    set_totals(totals_of(FACILITIES[:30]))
     site.report()
-    set_totals(totals_of(UNITS[:20]))
+    set_totals(totals_of(FACILITIES[:20]))
     site.report("run-2")  # deletions
     assert len(wire.rows) == 40
     keys = {"dataElement", "period", "orgUnit", "categoryOptionCombo", "attributeOptionCombo", "value"}
@@ -49,22 +42,20 @@ def test_09c_34d_23_every_request_names_one_data_set_every_row_its_five_ids_and_
 
 
 def test_38b_concurrent_new_period_the_first_request_into_a_period_goes_alone_and_small(
-    watched_site: tuple[Dhis2Site, Wire], set_totals: SetTotals
+    watched_site: tuple[Dhis2Site, Between], set_totals: SetTotals
 ) -> None:
     site, wire = watched_site
-    set_totals(totals_of(UNITS))
-    reporter = Reporter(site.warehouse, site.client, "DS_M", MONTHLY, run_id="1", batch_size=1000)
-    reporter.plan(SEPTEMBER)
-    assert reporter.deliver(SEPTEMBER).accepted == 300
+    set_totals(totals_of(FACILITIES))
+    assert site.report(batch_size=1000).accepted == 300
     sizes = [len(body["dataValues"]) for _, body in wire.imports]
     assert (sizes, wire.most_at_once) == ([100, 200], 1)
 
 
 def test_46_strict_the_old_engine_is_asked_to_check_what_the_new_one_always_checks(
-    watched_site: tuple[Dhis2Site, Wire], set_totals: SetTotals
+    watched_site: tuple[Dhis2Site, Between], set_totals: SetTotals
 ) -> None:
     site, wire = watched_site
-    set_totals(totals_of(UNITS[:1]))
+    set_totals(totals_of(FACILITIES[:1]))
     site.report()
     [(asked, _)] = wire.imports
     is_old = site.client.system_info().version.minor < 43
@@ -72,27 +63,24 @@ def test_46_strict_the_old_engine_is_asked_to_check_what_the_new_one_always_chec
 
 
 def test_20b_mixed_refs_two_kinds_of_guilty_rows_in_one_group_cost_two_values(
-    watched_site: tuple[Dhis2Site, Wire], set_totals: SetTotals
+    watched_site: tuple[Dhis2Site, Between], set_totals: SetTotals
 ) -> None:
     """2.43 names only the first kind; metadata that were read before the change let both pass the check."""
     site, _ = watched_site
-    with site.warehouse.connect() as connection:
-        connection.execute("insert into lookup.data_set_org_unit values ('DsMonthly01', 'OuFacility3')")
-        connection.execute(
-            "insert into lookup.data_element select 'DeNotThere1', 'NO', 'No', value_type, aggregation_type,"
-            " zero_is_significant, category_combo_id, option_codes from lookup.data_element"
-            " where data_element_id = 'DeSigned001'"
-        )
-        connection.execute(
-            "insert into lookup.data_set_element select data_set_id, 'DeNotThere1', category_combo_id"
-            " from lookup.data_set_element where data_element_id = 'DeSigned001'"
-        )
-        connection.execute("update lookup.target set data_element_id = 'DeNotThere1' where measure = 'signed'")
-    set_totals({**totals_of(UNITS), ("visits", "OuFacility3"): 5, ("signed", UNITS[7]): 6})
+    execute(
+        site.warehouse,
+        "insert into lookup.data_set_org_unit values ('DsMonthly01', 'OuFacility3');"
+        " insert into lookup.data_element select 'DeNotThere1', 'NO', 'No', value_type, aggregation_type,"
+        " zero_is_significant, category_combo_id, option_codes from lookup.data_element"
+        " where data_element_id = 'DeSigned001';"
+        " insert into lookup.data_set_element select data_set_id, 'DeNotThere1', category_combo_id"
+        " from lookup.data_set_element where data_element_id = 'DeSigned001';"
+        " update lookup.target set data_element_id = 'DeNotThere1' where measure = 'signed'",
+    )
+    set_totals({**totals_of(FACILITIES), ("visits", "OuFacility3"): 5, ("signed", FACILITIES[7]): 6})
     report = site.report()
     assert (report.accepted, report.refused, len(site.stored())) == (300, 2, 300)
-    refused = {code for state, code in states(site.warehouse) if state == "refused"}
-    assert refused == {"E8020", "E8022"}
+    assert {code for stands, code, _ in site.standings() if stands == "refused"} == {"E8020", "E8022"}
 
 
 WITHHELD = {
@@ -108,17 +96,16 @@ WITHHELD = {
 
 @pytest.mark.parametrize("recording", WITHHELD)
 def test_what_2_41_would_take_in_silence_and_2_43_for_the_whole_group_is_withheld_before_it_is_sent(
-    watched_site: tuple[Dhis2Site, Wire], set_totals: SetTotals, recording: str
+    watched_site: tuple[Dhis2Site, Between], set_totals: SetTotals, recording: str
 ) -> None:
     site, wire = watched_site
     cell, value, code = WITHHELD[recording]
-    with site.warehouse.connect() as connection:
-        connection.execute("update lookup.org_unit set closed_on = '2025-06-30' where org_unit_id = 'OuFacility2'")
-        if recording == "17-de-not-in-ds":
-            connection.execute("delete from lookup.data_set_element where data_element_id = 'DeSigned001'")
-    set_totals({**totals_of(UNITS[:3]), cell: value})
+    execute(site.warehouse, "update lookup.org_unit set closed_on = '2025-06-30' where org_unit_id = 'OuFacility2'")
+    if recording == "17-de-not-in-ds":
+        execute(site.warehouse, "delete from lookup.data_set_element where data_element_id = 'DeSigned001'")
+    set_totals({**totals_of(FACILITIES[:3]), cell: value})
     assert site.report().accepted == 3
-    assert states(site.warehouse)["withheld", code] == 1
+    assert ("withheld", code, 1) in site.standings()
     assert len(wire.rows) == 3
 
 

@@ -6,13 +6,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from opensrp_dhis2.errors import ConfigurationError
-from opensrp_dhis2.outbox.reporter import Report, Reporter
-from opensrp_dhis2.outbox.submission_hours import ANY_HOUR, SubmissionHours
+from opensrp_dhis2.outbox.submission_hours import SubmissionHours
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.completions import Country, country
-from tests.outbox.conftest import SetTotals
-from tests.outbox.test_push import NIGHT, NOW, SEPTEMBER, VERSIONS, Dhis2Site
+from tests.support.completions import completion_site
+from tests.support.dhis2_site import NIGHT, NOW, Dhis2Site
+from tests.support.surroundings import SetTotals
 
 KAMPALA = ZoneInfo("Africa/Kampala")  # three hours ahead of UTC
 
@@ -38,25 +37,18 @@ def test_hours_that_are_none_say_how_to_write_them(text: str) -> None:
         SubmissionHours.parse(text, UTC)
 
 
-def report(here: Country, run_id: str, policy: DataSet, hours: SubmissionHours) -> Report:
-    of = Reporter(
-        here.warehouse, here.client, "DS_M", policy, run_id=run_id, batch_size=100, hours=hours, clock=lambda: NOW
-    )
-    of.plan(SEPTEMBER)
-    return of.deliver(SEPTEMBER)
-
-
 @pytest.mark.parametrize("policy", ["when_complete", "in_step"])
-@pytest.mark.parametrize("version", VERSIONS)
 def test_completions_wait_with_the_values(
     warehouse: Warehouse, set_totals: SetTotals, version: str, policy: str
 ) -> None:
     rules = DataSet(period_type="Monthly", open_periods=36, completion=policy)
-    with country(warehouse, version) as here, Dhis2Site(here.url, warehouse).client:
-        set_totals({("visits", "OuFacility1"): 5})
-        assert report(here, "run-1", rules, ANY_HOUR).completed.registered == 1
-        set_totals({("visits", "OuFacility1"): 6})
-        asked = here.asked_by(lambda: report(here, "run-2", rules, NIGHT))
-        assert (asked, here.units()) == ([], ["OuFacility1"])
-        assert report(here, "run-3", rules, ANY_HOUR).accepted == 1
-        assert here.units() == ["OuFacility1"]
+    with completion_site(warehouse, version) as here:
+        reporting = Dhis2Site(here.url, warehouse)
+        with reporting.client:
+            set_totals({("visits", "OuFacility1"): 5})
+            assert reporting.report("run-1", rules).completed.registered == 1
+            set_totals({("visits", "OuFacility1"): 6})
+            asked = here.asked_by(lambda: reporting.report("run-2", rules, hours=NIGHT, clock=lambda: NOW))
+            assert (asked, here.units()) == ([], ["OuFacility1"])
+            assert reporting.report("run-3", rules).accepted == 1
+            assert here.units() == ["OuFacility1"]

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from opensrp_dhis2_sandbox.dhis2.app import create_app
-from opensrp_dhis2_sandbox.server import running
 
 from opensrp_dhis2.audit.reconcile import reconcile_period
 from opensrp_dhis2.dhis2.metadata import read_metadata
@@ -14,91 +12,72 @@ from opensrp_dhis2.outbox.late import changed_periods, first_open_on
 from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.conftest import SetTotals
-from tests.outbox.test_push import MONTHLY, NOW, SEPTEMBER, VERSIONS, Dhis2Site, metadata, site
-
-BOTH = pytest.mark.parametrize("version", VERSIONS)
-
-
-def ledger(dhis2: Dhis2Site) -> list[tuple[str, str | None, str | None, str, str | None]]:
-    """Unit, wanted, acknowledged, state and code of every value."""
-    with dhis2.warehouse.connect() as connection:
-        return connection.execute(
-            "select org_unit_id, wanted, acknowledged, state, code from outbox.value order by 1"
-        ).fetchall()
+from tests.support.dhis2_metadata import metadata, named
+from tests.support.dhis2_site import MONTHLY, NARROW, NOW, SEPTEMBER, Dhis2Site, ledger_rows, site
+from tests.support.sql import execute, rows
+from tests.support.surroundings import SetTotals
 
 
-@BOTH
-def test_a_unit_mapped_anew_moves_its_values(warehouse: Warehouse, set_totals: SetTotals, version: str) -> None:
-    with site(warehouse, version) as dhis2:
-        set_totals({("visits", "OuFacility1"): 5})
-        dhis2.report()
-        set_totals({("visits", "OuFacility2"): 5})
-        report = dhis2.report("run-2")
-        assert (report.sent, report.accepted, dhis2.stored()) == (2, 2, {("DeVisits001", "OuFacility2"): "5"})
+def test_a_unit_mapped_anew_moves_its_values(dhis2: Dhis2Site, set_totals: SetTotals) -> None:
+    set_totals({("visits", "OuFacility1"): 5})
+    dhis2.report()
+    set_totals({("visits", "OuFacility2"): 5})
+    report = dhis2.report("run-2")
+    assert (report.sent, report.accepted, dhis2.stored()) == (2, 2, {("DeVisits001", "OuFacility2"): "5"})
 
 
-@BOTH
 def test_a_deletion_that_dhis2_would_refuse_is_withheld_and_shown(
-    warehouse: Warehouse, set_totals: SetTotals, version: str
+    dhis2: Dhis2Site, warehouse: Warehouse, set_totals: SetTotals
 ) -> None:
     """The old unit is no longer assigned: its value stays in DHIS2, and the ledger says so."""
-    with site(warehouse, version) as dhis2:
-        set_totals({("visits", "OuFacility1"): 5})
-        dhis2.report()
-        with warehouse.connect() as connection:
-            connection.execute("delete from lookup.data_set_org_unit where org_unit_id = 'OuFacility1'")
-        set_totals({("visits", "OuFacility2"): 5})
-        report = dhis2.report("run-2")
-        assert (report.sent, report.withheld) == (1, 1)
-        assert ledger(dhis2) == [
-            ("OuFacility1", None, "5", "withheld", "E8022"),
-            ("OuFacility2", "5", "5", "delivered", None),
-        ]
+    set_totals({("visits", "OuFacility1"): 5})
+    dhis2.report()
+    execute(warehouse, "delete from lookup.data_set_org_unit where org_unit_id = 'OuFacility1'")
+    set_totals({("visits", "OuFacility2"): 5})
+    report = dhis2.report("run-2")
+    assert (report.sent, report.withheld) == (1, 1)
+    assert ledger_rows(warehouse) == [
+        ("OuFacility1", None, "5", "withheld", "E8022"),
+        ("OuFacility2", "5", "5", "delivered", None),
+    ]
 
 
-@BOTH
 def test_a_vanished_value_is_zeroed_where_the_data_set_says_so(
-    warehouse: Warehouse, set_totals: SetTotals, version: str
+    dhis2: Dhis2Site, warehouse: Warehouse, set_totals: SetTotals, version: str
 ) -> None:
     zeroed = DataSet(period_type="Monthly", open_periods=36, vanished="zero")
-    with site(warehouse, version) as dhis2:
-        set_totals({("visits", "OuFacility1"): 5, ("signed", "OuFacility1"): 6})
-        dhis2.report(policy=zeroed)
-        set_totals({})
-        assert dhis2.report("run-2", policy=zeroed).accepted == 2
-        kept = {("DeSigned001", "OuFacility1"): "0"}  # 2.41 deletes the other: its zero means nothing there
-        assert dhis2.stored() == kept | ({} if version == "2.41" else {("DeVisits001", "OuFacility1"): "0"})
-        assert dhis2.report("run-3", policy=zeroed).sent == 0
-        with warehouse.connect() as connection:
-            assert changed_periods(connection, dhis2.client.base_url, "DS_M", zeroed) == []
+    set_totals({("visits", "OuFacility1"): 5, ("signed", "OuFacility1"): 6})
+    dhis2.report(policy=zeroed)
+    set_totals({})
+    assert dhis2.report("run-2", policy=zeroed).accepted == 2
+    kept = {("DeSigned001", "OuFacility1"): "0"}  # 2.41 deletes the other: its zero means nothing there
+    assert dhis2.stored() == kept | ({} if version == "2.41" else {("DeVisits001", "OuFacility1"): "0"})
+    assert dhis2.report("run-3", policy=zeroed).sent == 0
+    with warehouse.connect() as connection:
+        assert changed_periods(connection, dhis2.client.base_url, "DS_M", zeroed) == []
 
 
-@BOTH
 def test_a_late_change_beyond_the_open_periods_is_kept_and_shown_and_goes_when_they_reach_back(
-    warehouse: Warehouse, set_totals: SetTotals, version: str
+    dhis2: Dhis2Site, warehouse: Warehouse, set_totals: SetTotals
 ) -> None:
-    narrow = DataSet(period_type="Monthly", open_periods=3)
-    assert SEPTEMBER.start_on < first_open_on(narrow, NOW.date())
-    with site(warehouse, version) as dhis2:
-        set_totals({("visits", "OuFacility1"): 5})
-        assert dhis2.report("backfill", policy=narrow).accepted == 1  # never reported before: a first backfill goes
-        set_totals({("visits", "OuFacility1"): 6})
-        for run in ("late-1", "late-2"):
-            report = dhis2.report(run, policy=narrow)
-            assert (report.sent, report.withheld) == (0, 1)
-            assert ledger(dhis2) == [("OuFacility1", "6", "5", "withheld", "beyond_open_periods")]
-        assert dhis2.report("reopened", policy=MONTHLY).accepted == 1
-        assert ledger(dhis2) == [("OuFacility1", "6", "6", "delivered", None)]
+    assert SEPTEMBER.start_on < first_open_on(NARROW, NOW.date())
+    set_totals({("visits", "OuFacility1"): 5})
+    assert dhis2.report("backfill", policy=NARROW).accepted == 1  # never reported before: a first backfill goes
+    set_totals({("visits", "OuFacility1"): 6})
+    for run in ("late-1", "late-2"):
+        report = dhis2.report(run, policy=NARROW)
+        assert (report.sent, report.withheld) == (0, 1)
+        assert ledger_rows(warehouse) == [("OuFacility1", "6", "5", "withheld", "beyond_open_periods")]
+    assert dhis2.report("reopened", policy=MONTHLY).accepted == 1
+    assert ledger_rows(warehouse) == [("OuFacility1", "6", "6", "delivered", None)]
 
 
 def test_a_first_backfill_that_broke_off_is_finished_later(warehouse: Warehouse, set_totals: SetTotals) -> None:
-    narrow = DataSet(period_type="Monthly", open_periods=3)
     with site(warehouse, "2.43") as dhis2:
         set_totals({("visits", "OuFacility1"): 5})
-        dhis2.reporter("killed", policy=narrow).plan(SEPTEMBER)
+        dhis2.reporter("killed", policy=NARROW).plan(SEPTEMBER)
         set_totals({("visits", "OuFacility1"): 6})
-        assert dhis2.report("again", policy=narrow).accepted == 1
+        assert dhis2.report("again", policy=NARROW).accepted == 1
 
 
 def test_the_first_open_day_counts_back_whole_periods() -> None:
@@ -106,25 +85,20 @@ def test_the_first_open_day_counts_back_whole_periods() -> None:
     assert first_open_on(weekly, NOW.date()) == parse_period("2026W46").start_on
 
 
-@pytest.fixture(params=VERSIONS)
-def two_sets(request: pytest.FixtureRequest, warehouse: Warehouse, set_totals: SetTotals) -> Iterator[Dhis2Site]:
+@pytest.fixture
+def two_sets(version: str, warehouse: Warehouse, set_totals: SetTotals) -> Iterator[Dhis2Site]:
     """DS_M and DS_N have the same elements; DS_M has reported 5 for one unit, whose total now goes to DS_N as 6."""
     document = metadata()
     [first] = document["stages"][1]["dataSets"]
-    document["stages"][1]["dataSets"].append(
-        first | {"id": "DsMonthly02", "name": "N", "shortName": "N", "code": "DS_N"}
-    )
-    with running(create_app(document, version=request.param, clock=lambda: NOW)) as url:
-        here = Dhis2Site(url, warehouse)
-        with here.client:
-            with warehouse.connect() as connection:
-                replace_metadata(connection, read_metadata(here.client, ["DS_M", "DS_N"]), here.client.base_url)
-            set_totals({("visits", "OuFacility1"): 5})
-            here.report()
-            set_totals({("visits", "OuFacility1"): 6})
-            with warehouse.connect() as connection:
-                connection.execute("update lookup.target set data_set_id = 'DsMonthly02'")
-            yield here
+    document["stages"][1]["dataSets"].append(first | named("DsMonthly02") | {"code": "DS_N"})
+    with site(warehouse, version, document) as opened:
+        with warehouse.connect() as connection:
+            replace_metadata(connection, read_metadata(opened.client, ["DS_M", "DS_N"]), opened.client.base_url)
+        set_totals({("visits", "OuFacility1"): 5})
+        opened.report()
+        set_totals({("visits", "OuFacility1"): 6})
+        execute(warehouse, "update lookup.target set data_set_id = 'DsMonthly02'")
+        yield opened
 
 
 def reporter_of(here: Dhis2Site, code: str, vanished: str = "delete") -> Reporter:
@@ -133,9 +107,8 @@ def reporter_of(here: Dhis2Site, code: str, vanished: str = "delete") -> Reporte
 
 
 def by_data_set(here: Dhis2Site) -> dict[str, tuple[str | None, str | None, str]]:
-    with here.warehouse.connect() as connection:
-        rows = connection.execute("select data_set_id, wanted, acknowledged, state from outbox.value").fetchall()
-    return {data_set_id: (wanted, acknowledged, state) for data_set_id, wanted, acknowledged, state in rows}
+    found = rows(here.warehouse, "select data_set_id, wanted, acknowledged, state from outbox.value")
+    return {data_set_id: (wanted, acknowledged, state) for data_set_id, wanted, acknowledged, state in found}
 
 
 @pytest.mark.parametrize("vanished", ["delete", "zero"])

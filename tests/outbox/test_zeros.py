@@ -2,19 +2,18 @@
 
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import pytest
-from opensrp_dhis2_sandbox.dhis2.app import create_app
-from opensrp_dhis2_sandbox.server import running
 
 from opensrp_dhis2.audit.forecast import forecast_period
 from opensrp_dhis2.dhis2.imports.row_engine import NUMERIC_VALUE_TYPES, is_droppable_zero
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.conftest import ROOT
-from tests.outbox.conftest import SetTotals
-from tests.outbox.test_push import NOW, SEPTEMBER, VERSIONS, Dhis2Site, metadata, site
+from tests.support.dhis2_metadata import metadata
+from tests.support.dhis2_site import REPORTED, SEPTEMBER, VERSIONS, Dhis2Site, site
+from tests.support.sql import execute
+from tests.support.surroundings import SetTotals
 
 POLICIES = ("none", "reported", "assigned")
 AGGREGATIONS = ("SUM", "AVERAGE", "AVERAGE_SUM_ORG_UNIT")
@@ -52,25 +51,24 @@ def test_the_page_of_zeros_is_what_the_rule_says() -> None:
     }
 
 
-@pytest.mark.parametrize(("version", "policy"), list(product(VERSIONS, POLICIES)))
+@pytest.mark.parametrize("policy", POLICIES)
 def test_every_zero_ends_as_the_table_says(
-    warehouse: Warehouse, set_totals: SetTotals, version: str, policy: str
+    dhis2: Dhis2Site, warehouse: Warehouse, set_totals: SetTotals, version: str, policy: str
 ) -> None:
     """OuFacility1 says 0 of one element and 5 of the other; OuFacility2 says nothing at all."""
     totals = {("visits", "OuFacility1"): 0, ("signed", "OuFacility1"): 5}
     rules = DataSet(period_type="Monthly", open_periods=36, zeros=policy)
-    with site(warehouse, version) as dhis2:
-        set_totals(totals)
-        with warehouse.connect() as connection:
-            assigned = ["OuFacility1", "OuFacility2"]
-            connection.execute("delete from lookup.data_set_org_unit where not org_unit_id = any (%s)", (assigned,))
-        report = dhis2.report(policy=rules)
-        with warehouse.connect() as connection:
-            states = dict(
-                connection.execute(
-                    "select (data_element_id, org_unit_id)::text, state from outbox.value where wanted = '0'"
-                ).fetchall()
-            )
+    set_totals(totals)
+    with warehouse.connect() as connection:
+        assigned = ["OuFacility1", "OuFacility2"]
+        connection.execute("delete from lookup.data_set_org_unit where not org_unit_id = any (%s)", (assigned,))
+    report = dhis2.report(policy=rules)
+    with warehouse.connect() as connection:
+        states = dict(
+            connection.execute(
+                "select (data_element_id, org_unit_id)::text, state from outbox.value where wanted = '0'"
+            ).fetchall()
+        )
     expected = {}
     for element, is_significant in (("DeVisits001", False), ("DeSigned001", True)):
         absences = {"OuFacility2": SILENT}
@@ -88,13 +86,12 @@ def test_a_correction_to_zero_in_an_import_that_failed_goes_once_more(
     warehouse: Warehouse, set_totals: SetTotals
 ) -> None:
     """2.41 counts nothing of a failed import, as of zeros that it drops: called dropped, the 5 would stand for ever."""
-    rules = DataSet(period_type="Monthly", zeros="reported", open_periods=36)
     set_totals({("visits", "OuFacility1"): 5, ("signed", "OuFacility1"): 1})
     with site(warehouse, "2.41") as dhis2:
-        dhis2.report(policy=rules)
+        dhis2.report(policy=REPORTED)
         set_totals({("visits", "OuFacility1"): 0, ("signed", "OuFacility1"): 1})
         dhis2.strike({"kind": "lost_write"})
-        report = dhis2.report("run-2", rules)
+        report = dhis2.report("run-2", REPORTED)
         assert dhis2.stored() == {("DeSigned001", "OuFacility1"): "1"}
     assert (report.accepted, report.request_count) == (1, 2)
 
@@ -134,30 +131,25 @@ def test_a_dropped_zero_goes_once_more_only_where_it_would_be_stored(
     fate: str,
 ) -> None:
     set_totals({("visits", "OuFacility1"): 0})
-    store, first = tmp_path / "dhis2.sqlite", DataSet(period_type="Monthly", zeros="reported", open_periods=36)
-    with warehouse.connect() as connection:
-        connection.execute("delete from lookup.target where measure = 'signed'")
-    with site(warehouse, "2.41", store) as old:
-        assert (old.report(policy=first).accepted, old.stored()) == (1, {})
-        port = int(old.url.rsplit(":", 1)[1])
-    document: dict[str, Any] = metadata()
+    store = tmp_path / "dhis2.sqlite"
+    execute(warehouse, "delete from lookup.target where measure = 'signed'")
+    with site(warehouse, "2.41", store=store) as old:
+        assert (old.report(policy=REPORTED).accepted, old.stored()) == (1, {})
+    document = metadata()
     document["stages"][1]["dataSets"][0]["expiryDays"] = expiry_days
     document["stages"][1]["dataElements"][0]["zeroIsSignificant"] = is_significant
-    with running(create_app(document, version=version, clock=lambda: NOW, store_path=store), port) as url:
-        now = Dhis2Site(url, warehouse)
-        with now.client:
-            policy = DataSet(period_type="Monthly", zeros="reported", open_periods=open_periods)
-            reporter = now.reporter("run-2", policy)
-            reporter.plan(SEPTEMBER)
-            counts = forecast_period(warehouse, now.client, "DS_M", "202509", run_id="run-2").counts
-            assert counts[fate] == 1
-            report = reporter.deliver(SEPTEMBER)
-            assert (report.sent, report.refused, report.score.wrong) == (int(fate == "create"), 0, 0)
-            assert now.stored() == ({("DeVisits001", "OuFacility1"): "0"} if fate == "create" else {})
-            assert now.report("run-3", policy).sent == 0
+    with site(warehouse, version, document, store=store, port=old.port) as now:
+        policy = DataSet(period_type="Monthly", zeros="reported", open_periods=open_periods)
+        reporter = now.reporter("run-2", policy)
+        reporter.plan(SEPTEMBER)
+        counts = forecast_period(warehouse, now.client, "DS_M", "202509", run_id="run-2").counts
+        assert counts[fate] == 1
+        report = reporter.deliver(SEPTEMBER)
+        assert (report.sent, report.refused, report.score.wrong) == (int(fate == "create"), 0, 0)
+        assert now.stored() == ({("DeVisits001", "OuFacility1"): "0"} if fate == "create" else {})
+        assert now.report("run-3", policy).sent == 0
 
 
-@pytest.mark.parametrize("version", VERSIONS)
 def test_no_zero_is_asked_of_a_unit_that_is_closed_or_not_yet_open(
     warehouse: Warehouse, set_totals: SetTotals, version: str
 ) -> None:
@@ -184,19 +176,16 @@ def test_no_zero_is_asked_of_a_unit_that_is_closed_or_not_yet_open(
 
 
 @pytest.mark.parametrize("value_type", ["TRUE_ONLY", "INTEGER_POSITIVE"])
-@pytest.mark.parametrize("version", VERSIONS)
 def test_a_total_that_falls_to_a_zero_that_cannot_stand_is_deleted(
     warehouse: Warehouse, set_totals: SetTotals, version: str, value_type: str
 ) -> None:
-    document: dict[str, Any] = metadata()
+    document = metadata()
     document["stages"][1]["dataElements"][0]["valueType"] = value_type
     policy = DataSet(period_type="Monthly", open_periods=36, zeros="reported", completion="when_complete")
-    with running(create_app(document, version=version, clock=lambda: NOW)) as url:
-        here = Dhis2Site(url, warehouse)
-        with here.client:
-            set_totals({("visits", "OuFacility1"): 1, ("signed", "OuFacility1"): 1})
-            assert here.report("run-1", policy).accepted == 2
-            set_totals({("visits", "OuFacility1"): 0, ("signed", "OuFacility1"): 1})
-            second = here.report("run-2", policy)
-            assert (second.sent, second.accepted, second.withheld) == (1, 1, 0)
-            assert here.stored() == {("DeSigned001", "OuFacility1"): "1"}
+    with site(warehouse, version, document) as here:
+        set_totals({("visits", "OuFacility1"): 1, ("signed", "OuFacility1"): 1})
+        assert here.report("run-1", policy).accepted == 2
+        set_totals({("visits", "OuFacility1"): 0, ("signed", "OuFacility1"): 1})
+        second = here.report("run-2", policy)
+        assert (second.sent, second.accepted, second.withheld) == (1, 1, 0)
+        assert here.stored() == {("DeSigned001", "OuFacility1"): "1"}

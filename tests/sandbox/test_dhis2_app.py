@@ -13,7 +13,7 @@ from opensrp_dhis2_sandbox.dhis2.app import create_app
 from opensrp_dhis2_sandbox.server import running
 
 from opensrp_dhis2.errors import ConfigurationError
-from tests.sandbox.dhis2_recording import PASSWORD, metadata_with_superusers
+from tests.support.dhis2_recording import PASSWORD, metadata_with_superusers
 
 CLOCK = datetime.fromisoformat("2026-11-21T02:51:00")
 DEFAULT = "HllvX50cXC0"

@@ -13,7 +13,7 @@ import pytest
 from opensrp_dhis2_sandbox.dhis2.app import create_app
 from opensrp_dhis2_sandbox.server import running
 
-from tests.sandbox.dhis2_recording import PASSWORD, metadata_with_superusers
+from tests.support.dhis2_recording import PASSWORD, metadata_with_superusers
 
 AT_LEAST = 0.99
 Case = dict[str, Any]

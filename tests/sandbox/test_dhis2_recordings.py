@@ -9,7 +9,7 @@ import pytest
 from opensrp_dhis2_sandbox.dhis2.app import create_app
 from opensrp_dhis2_sandbox.server import running
 
-from tests.sandbox.dhis2_recording import Exchange, Replay, basic, metadata_with_superusers, recordings
+from tests.support.dhis2_recording import Exchange, Replay, basic, metadata_with_superusers, recordings
 
 START = datetime.fromisoformat("2026-11-21T02:51:00")
 FOLDERS = {"2.41": "2.41.9.1", "2.43": "2.43.1"}

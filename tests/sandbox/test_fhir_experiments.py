@@ -11,8 +11,9 @@ import pytest
 from opensrp_dhis2_sandbox.fhir.app import create_app
 from opensrp_dhis2_sandbox.server import running
 
+from tests.support.fhir_recording import read_recording
+
 from .conftest import FhirSandbox, ids
-from .fhir_recording import read_recording
 
 
 def test_prefixes_and_precisions_select_as_in_06a(fhir: FhirSandbox, shared: Path) -> None:

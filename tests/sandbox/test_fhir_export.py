@@ -17,8 +17,9 @@ from opensrp_dhis2_sandbox.fhir.export import Exports
 from opensrp_dhis2_sandbox.fhir.store import FhirStore
 from opensrp_dhis2_sandbox.server import running
 
+from tests.support.fhir_recording import COMPARED_HEADERS, SERVER_ADDRESS, UUID, Recording, read_recording
+
 from .conftest import MovingClock
-from .fhir_recording import COMPARED_HEADERS, SERVER_ADDRESS, UUID, Recording, read_recording
 
 ASYNC = {"Prefer": "respond-async"}
 REPLAYED = (

@@ -13,8 +13,9 @@ from opensrp_dhis2_sandbox.fhir.app import create_app
 from opensrp_dhis2_sandbox.fhir.store import FhirStore
 from opensrp_dhis2_sandbox.server import running
 
+from tests.support.fhir_recording import SERVER_ADDRESS, assert_same, read_recording
+
 from .conftest import FhirSandbox, MovingClock
-from .fhir_recording import SERVER_ADDRESS, assert_same, read_recording
 
 LATER = (
     "10c-history-type-page2 10d-history-instance-deleted 10e-history-instance-updated 10f-history-system-since "

@@ -27,7 +27,7 @@ from opensrp_dhis2_sandbox.fhir.instant import parse_instant
 from opensrp_dhis2_sandbox.fhir.store import FhirStore
 from opensrp_dhis2_sandbox.server import running
 
-from .fhir_recording import COMPARED_HEADERS, SERVER_ADDRESS, assert_same, read_recording
+from tests.support.fhir_recording import COMPARED_HEADERS, SERVER_ADDRESS, assert_same, read_recording
 
 RECORDED_AT = parse_instant("2026-11-21T02:16:20.000+00:00")
 FIRST_PAGES = (

@@ -9,6 +9,7 @@ from opensrp_dhis2.project import Project
 from opensrp_dhis2.views.build import build_all, build_indicator, build_staging
 from opensrp_dhis2.views.catalog import Catalog, load_catalog
 from opensrp_dhis2.warehouse.database import Warehouse
+from tests.support.sql import execute, rows
 from tests.views.conftest import INDICATOR, MEMBER, STAGING, Write, load
 
 PATIENTS = [{"id": f"p{n}", "birthDate": f"2024-01-{n:02}", "gender": "female"} for n in range(1, 6)]
@@ -63,16 +64,14 @@ def test_totals_are_counted_again_when_staging_changed(warehouse: Warehouse, bir
 
 
 def test_totals_are_counted_again_when_the_calendar_changed(warehouse: Warehouse, births: Catalog) -> None:
-    with warehouse.connect() as connection:
-        connection.execute("update lookup.period set end_on = '2024-01-03'")
+    execute(warehouse, "update lookup.period set end_on = '2024-01-03'")
     result = build_indicator(warehouse, births, "indicator.births")
     assert (result.changed, total(warehouse)) == (1, 3)
 
 
 def test_a_replaced_but_equal_calendar_changes_nothing(warehouse: Warehouse, births: Catalog) -> None:
-    with warehouse.connect() as connection:
-        connection.execute("delete from lookup.period")
-        connection.execute(JANUARY)
+    execute(warehouse, "delete from lookup.period")
+    execute(warehouse, JANUARY)
     assert build_indicator(warehouse, births, "indicator.births").changed == 0
 
 
@@ -108,8 +107,7 @@ def test_a_broken_edit_leaves_everything_as_it_was(warehouse: Warehouse, births:
     ):
         build_staging(warehouse, catalog, "staging.patient")
     assert total(warehouse) == 5
-    with warehouse.connect() as connection:
-        assert connection.execute("select count(birth_on) from staging.patient").fetchone() == (5,)
+    assert rows(warehouse, "select count(birth_on) from staging.patient") == [(5,)]
 
 
 def test_a_reader_sees_the_old_totals_or_the_new_and_never_a_hole(
@@ -154,8 +152,7 @@ def test_a_view_without_a_file_is_dropped(warehouse: Warehouse, births: Catalog,
     for name in files:
         (project.country_dir / "dbt_like_views" / name).unlink()  # type: ignore[operator]
     catalog = load_catalog(Project(country_dir=project.country_dir))
-    with warehouse.connect() as connection:
-        connection.execute("update lookup.period set end_on = '2024-01-03'")
+    execute(warehouse, "update lookup.period set end_on = '2024-01-03'")
     build_all(warehouse, catalog)
     with warehouse.connect() as connection:
         left = connection.execute("select to_regclass('member.other'), to_regclass('staging.extra')").fetchone()

@@ -8,6 +8,7 @@ from opensrp_dhis2.views.build import build_all
 from opensrp_dhis2.views.catalog import load_catalog
 from opensrp_dhis2.views.contract import check, describe
 from opensrp_dhis2.warehouse.database import Warehouse
+from tests.support.sql import execute, rows
 from tests.views.conftest import INDICATOR, MEMBER, STAGING, Write, load
 
 FULL = """/*---
@@ -94,20 +95,20 @@ def test_what_only_postgres_knows_is_told_before_anything_is_made(
     with pytest.raises(ViewContractError) as caught:
         build_all(warehouse, catalog)
     assert said in str(caught.value)
-    with warehouse.connect() as connection:
-        assert connection.execute("select to_regclass('member.new'), to_regclass('indicator.new')").fetchone() == (
+    assert rows(warehouse, "select to_regclass('member.new'), to_regclass('indicator.new')") == [
+        (
             None,
             None,
         )
+    ]
 
 
 def test_a_failure_on_the_data_does_not_repeat_the_data(warehouse: Warehouse, write_project: Write) -> None:
     sql = MEMBER.replace("p.birth_on as", "('Canary' || p.gender)::date as")
     catalog = load_catalog(write_project({"indicator/new.sql": INDICATOR + sql}))
     build_all(warehouse, load_catalog(write_project({"indicator/new.sql": INDICATOR + MEMBER})))
-    with warehouse.connect() as connection:
-        connection.execute("insert into staging.patient (id, gender, birth_on) values ('1', 'female', '2024-01-01')")
-        connection.execute("insert into lookup.period values ('Monthly', '202401', '2024-01-01', '2024-01-31')")
+    execute(warehouse, "insert into staging.patient (id, gender, birth_on) values ('1', 'female', '2024-01-01')")
+    execute(warehouse, "insert into lookup.period values ('Monthly', '202401', '2024-01-01', '2024-01-31')")
     with pytest.raises(ViewContractError) as caught:
         build_all(warehouse, catalog)
     assert "new.sql" in str(caught.value)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from opensrp_dhis2.warehouse import state
 from opensrp_dhis2.warehouse.database import Warehouse
+from tests.support.sql import rows
 
 SNOMED = "http://snomed.info/sct"
 
@@ -228,12 +229,12 @@ DATE_LIKE = r"[0-9]{4}(-[0-9]{2}){0,2}(T[0-9]{2}(:[0-9]{2}){1,2}(\.[0-9]+)?(Z|[+
     )
 )
 def test_no_text_makes_a_date_function_fail(values: list[str], warehouse: Warehouse) -> None:
-    with warehouse.connect() as connection:
-        rows = connection.execute(
-            "select v, fhir.local_date(v)::text, fhir.instant(v)::text, fhir.partial_date(v)::text, fhir.date_precision(v)"
-            " from unnest(%s::text[]) v",
-            (values,),
-        ).fetchall()
-    assert len(rows) == len(values)
-    assert all(day is None or text[:10] == day or "T" in text for text, day, *_ in rows)
-    assert all((first is None) == (precision is None) for *_, first, precision in rows)
+    found = rows(
+        warehouse,
+        "select v, fhir.local_date(v)::text, fhir.instant(v)::text, fhir.partial_date(v)::text, fhir.date_precision(v)"
+        " from unnest(%s::text[]) v",
+        values,
+    )
+    assert len(found) == len(values)
+    assert all(day is None or text[:10] == day or "T" in text for text, day, *_ in found)
+    assert all((first is None) == (precision is None) for *_, first, precision in found)

@@ -12,6 +12,7 @@ from opensrp_dhis2.views.catalog import load_catalog
 from opensrp_dhis2.warehouse import state
 from opensrp_dhis2.warehouse.database import Warehouse
 from opensrp_dhis2.warehouse.load import Load
+from tests.support.sql import rows
 
 META = {"versionId": "1", "lastUpdated": "2026-04-20T08:00:00Z"}
 SURVEILLANCE = {
@@ -37,11 +38,6 @@ def enrolment(resource_id: str, **dates: str) -> dict[str, Any]:
         "subject": patient,
         **dates,
     }
-
-
-def rows(warehouse: Warehouse, query: str) -> list[Any]:
-    with warehouse.connect() as connection:
-        return connection.execute(query).fetchall()
 
 
 def built(warehouse: Warehouse, *resources: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from opensrp_dhis2.views.catalog import Catalog, load_catalog
 from opensrp_dhis2.views.data_tests import run_tests
 from opensrp_dhis2.views.totals import refresh
 from opensrp_dhis2.warehouse.database import Warehouse
+from tests.support.sql import execute, rows
 from tests.views.conftest import STAGING, Write
 
 VISITS = """/*---
@@ -71,8 +72,7 @@ def visits(warehouse: Warehouse, write_project: Write) -> Catalog:
 
 
 def ask(warehouse: Warehouse, query: str) -> list[Any]:
-    with warehouse.connect() as connection:
-        return connection.execute(query).fetchall()
+    return rows(warehouse, query)
 
 
 def test_one_list_is_totalled_in_every_period_type_of_its_data_sets(warehouse: Warehouse, visits: Catalog) -> None:
@@ -144,8 +144,7 @@ def test_data_tests_count_the_rows_that_break_them(warehouse: Warehouse, visits:
 
 
 def test_tests_of_all_views_run_where_they_are_built(warehouse: Warehouse, visits: Catalog) -> None:
-    with warehouse.connect() as connection:
-        connection.execute("drop table staging.location")
+    execute(warehouse, "drop table staging.location")
     relations = {result.relation for result in run_tests(warehouse, visits)}
     assert {"member.visits", "staging.patient"} <= relations
     assert "staging.location" not in relations

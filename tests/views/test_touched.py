@@ -10,6 +10,7 @@ from opensrp_dhis2.views.build import BuildResult, build_all, build_staging
 from opensrp_dhis2.views.catalog import Catalog, load_catalog
 from opensrp_dhis2.views.touched import touched_periods
 from opensrp_dhis2.warehouse.database import Warehouse
+from tests.support.sql import execute
 from tests.views.conftest import INDICATOR, Write, delete, load
 
 VISITS = "indicator.visits"
@@ -96,8 +97,7 @@ def test_a_change_that_no_total_shows_touches_its_period_without_moving_it(
 
 
 def test_only_the_changed_rows_count_when_every_row_is_taken_anew(warehouse: Warehouse, catalog: Catalog) -> None:
-    with warehouse.connect() as connection:
-        connection.execute("analyze raw.encounter")
+    execute(warehouse, "analyze raw.encounter")
     same = [visit(f"e{n}", f"08-1{n}", 2) for n in range(4)]
     loaded(warehouse, catalog, *same, visit("s1", "10-01", 2))
     assert touched(warehouse) == [("202409", 1, 0, True), ("202410", 0, 1, True)]
@@ -133,8 +133,7 @@ def test_the_next_run_begins_anew_and_what_no_indicator_has_seen_waits(warehouse
 
 
 def test_a_period_that_is_not_over_is_no_late_data(warehouse: Warehouse, catalog: Catalog) -> None:
-    with warehouse.connect() as connection:
-        connection.execute("update lookup.period set end_on = '2999-01-31' where period = '202410'")
+    execute(warehouse, "update lookup.period set end_on = '2999-01-31' where period = '202410'")
     loaded(warehouse, catalog, visit("new", "10-02"))
     assert touched(warehouse) == []
 
@@ -158,8 +157,7 @@ def test_a_staging_table_made_anew_says_nothing_and_the_totals_do(
 
 
 def test_two_indicators_of_a_data_set_count_a_row_once(warehouse: Warehouse, write_project: Write) -> None:
-    with warehouse.connect() as connection:
-        connection.execute(CALENDAR)
+    execute(warehouse, CALENDAR)
     both = load_catalog(write_project({f"indicator/{name}.sql": FRONT + MEMBER for name in ("visits", "contacts")}))
     build(warehouse, both)
     loaded(warehouse, both, visit("e1", "08-11"))
@@ -176,8 +174,7 @@ def test_columns_of_types_that_cannot_be_hashed_do_not_stop_the_upkeep(
     member = "select 'Ou1' as org_unit_id, started_on as event_on, 'Encounter' as resource_type, id as resource_id"
     files = {"staging/stay.sql": dated, "indicator/visits.sql": f"{INDICATOR}{member} from staging.stay"}
     catalog = load_catalog(write_project(files))
-    with warehouse.connect() as connection:
-        connection.execute(CALENDAR)
+    execute(warehouse, CALENDAR)
     build(warehouse, catalog)
     assert loaded(warehouse, catalog, visit("e1", "08-11"))["staging.stay"].touched == ("202408",)
 

@@ -6,13 +6,13 @@ import pytest
 
 from opensrp_dhis2.errors import ConfigurationError, WarehouseError, WarehouseUnavailableError
 from opensrp_dhis2.warehouse.database import Warehouse
+from tests.support.sql import rows
 
 
 def test_an_error_rolls_back_and_the_connection_serves_again(warehouse: Warehouse) -> None:
     with pytest.raises(WarehouseError, match="DivisionByZero"), warehouse.connect() as connection:
         connection.execute("insert into raw.watermark values ('s', 'Patient', now() + interval '1 s' / 0)")
-    with warehouse.connect() as connection:
-        assert connection.execute("select count(*) from raw.watermark").fetchone() == (0,)
+    assert rows(warehouse, "select count(*) from raw.watermark") == [(0,)]
 
 
 def test_an_interrupt_rolls_back_too(warehouse: Warehouse) -> None:
@@ -23,8 +23,7 @@ def test_an_interrupt_rolls_back_too(warehouse: Warehouse) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    with warehouse.connect() as connection:
-        assert connection.execute("select count(*) from raw.watermark").fetchone() == (0,)
+    assert rows(warehouse, "select count(*) from raw.watermark") == [(0,)]
 
 
 def test_a_lock_that_another_run_holds_is_waited_for_and_then_given_up(warehouse: Warehouse) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from opensrp_dhis2.errors import WarehouseUnavailableError
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 from opensrp_dhis2.warehouse.load import Load, LoadCounts, table_name
+from tests.support.sql import execute, rows
 
 AT = datetime(2026, 11, 20, 10, 0, 0, 123_000, tzinfo=UTC)
 
@@ -33,8 +34,7 @@ class Row:
 @pytest.fixture
 def flags(warehouse: Warehouse) -> Warehouse:
     """A warehouse with an empty raw.flag."""
-    with warehouse.connect() as connection:
-        connection.execute("select raw.ensure_table('flag')")
+    execute(warehouse, "select raw.ensure_table('flag')")
     return warehouse
 
 
@@ -44,11 +44,6 @@ def load(warehouse: Warehouse, *pages: Sequence[Row], rejected: Sequence[Row] = 
         for page in pages:
             begun.add(page, rejected)
         return begun.counts()
-
-
-def rows(warehouse: Warehouse, query: str) -> list[Any]:
-    with warehouse.connect() as connection:
-        return connection.execute(query).fetchall()
 
 
 def stored(warehouse: Warehouse) -> dict[str, tuple[int, Any]]:

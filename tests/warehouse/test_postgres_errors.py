@@ -20,7 +20,8 @@ from opensrp_dhis2.errors import (
 from opensrp_dhis2.project import Project
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 from opensrp_dhis2.warehouse.migrations import migrate
-from tests.postgres_gate import gate_before
+from tests.support.postgres_gate import gate_before
+from tests.support.sql import rows
 
 PERSON = "Ama Mensah"
 RAISE = "do $$ begin raise exception 'refused' using errcode = '{}', detail = 'row: " + PERSON + "'; end $$"
@@ -190,8 +191,7 @@ def test_a_server_started_anew_costs_no_transaction(database_url: str) -> None:
         with warehouse.connect() as connection, warehouse.connect():
             connection.execute("select 1")
         gate.shut(times=0)
-        with warehouse.connect() as connection:
-            assert connection.execute("select 1").fetchone() == (1,)
+        assert rows(warehouse, "select 1") == [(1,)]
         warehouse.close()
 
 

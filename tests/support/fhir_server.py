@@ -12,9 +12,9 @@ from opensrp_dhis2_sandbox.server import running
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tests.clock import START, TickingClock
+from tests.support.clock import START, TickingClock
+from tests.support.watched import Watched
 
 Watch = Callable[[Request, int], Response | None]
 
@@ -39,21 +39,16 @@ class FhirServer:
             flag = {"resourceType": "Flag", "id": f"f{number:05}", "status": "active", **more}
             self.store.put(flag, stamp_ms=stamp_ms + number * step_ms)
 
+    def see(self, request: Request) -> Response | None:
+        """Note a request for resources, and let the test answer it."""
+        if request.url.path == "/fhir/metadata" or "_summary" in request.url.query:
+            return None
+        self.queries.append(request.url.query)
+        return self.watch(request, len(self.queries))
+
     def truth(self) -> dict[str, int]:
         """Give the version of each living Flag."""
         return {version.id: version.version_id for version in self.store.current("Flag")}
-
-
-class _Watched:
-    def __init__(self, server: FhirServer, app: ASGIApp) -> None:
-        self._server, self._app = server, app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer: Response | None = None
-        if scope["type"] == "http" and scope["path"] != "/fhir/metadata" and b"_summary" not in scope["query_string"]:
-            self._server.queries.append(scope["query_string"].decode())
-            answer = self._server.watch(Request(scope), len(self._server.queries))
-        await (answer or self._app)(scope, receive, send)
 
 
 @contextmanager
@@ -61,6 +56,6 @@ def fhir_server(start: datetime = START) -> Iterator[FhirServer]:
     """Run an empty sandbox."""
     store = FhirStore(TickingClock(start))
     server = FhirServer(store, create_app(store), round(start.timestamp() * 1000))
-    with running(_Watched(server, server.app)) as url:
+    with running(Watched(server.app, server.see)) as url:
         server.url = f"{url}/fhir"
         yield server

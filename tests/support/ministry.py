@@ -11,16 +11,15 @@ import httpx
 from opensrp_dhis2_sandbox.dhis2.app import create_app
 from opensrp_dhis2_sandbox.server import running
 
-from opensrp_dhis2.dhis2.auth import make_auth, read_auth
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.metadata import read_metadata
 from opensrp_dhis2.lookup.metadata import replace_metadata
 from opensrp_dhis2.outbox.late import due_periods
 from opensrp_dhis2.outbox.reporter import Report, Reporter
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.test_push import MONTHLY, NOW, SEPTEMBER, metadata
-
-ADMIN = ("admin", "district")
+from tests.support.dhis2_metadata import metadata
+from tests.support.dhis2_site import ADMIN, MONTHLY, NOW, SEPTEMBER, open_client, state, strike
+from tests.support.sql import rows
 
 
 @dataclass
@@ -40,8 +39,7 @@ class Ministry:
         app = create_app(self.document, version=self.version, clock=lambda: self.now, store_path=self.store)
         with running(app, self.port) as url:
             self.port = int(url.rsplit(":", 1)[1])
-            account = {"username": "pusher", "password": "secret"}
-            with Dhis2Client(url, auth=make_auth(read_auth("basic", account), url), request_seconds=0) as client:
+            with open_client(url) as client:
                 yield client
 
     def read(self) -> None:
@@ -55,7 +53,7 @@ class Ministry:
         with self.open() as client:
             reporter = Reporter(self.warehouse, client, "DS_M", MONTHLY, run_id=f"run-{self.runs}", batch_size=100)
             reporter.plan(SEPTEMBER)
-            httpx.post(f"{client.base_url}/sandbox/faults", json=list(faults), auth=ADMIN).raise_for_status()
+            strike(client.base_url, *faults)
             return reporter.deliver(SEPTEMBER)
 
     def next_day(self) -> None:
@@ -70,14 +68,12 @@ class Ministry:
     def stored(self) -> int:
         """Count the values that DHIS2 holds, by its administrator's door."""
         with self.open() as client:
-            rows = httpx.get(f"{client.base_url}/sandbox/state", auth=ADMIN).raise_for_status().json()
-        return sum(not row[8] for row in rows)
+            return sum(not row[8] for row in state(client.base_url))
 
     def states(self) -> dict[str, tuple[str, str | None]]:
         """Give state and code by org unit."""
-        with self.warehouse.connect() as connection:
-            rows = connection.execute("select org_unit_id, state, code from outbox.value").fetchall()
-        return {unit: (state, code) for unit, state, code in rows}
+        found = rows(self.warehouse, "select org_unit_id, state, code from outbox.value")
+        return {unit: (stands, code) for unit, stands, code in found}
 
     def is_due(self) -> bool:
         """Tell whether `late_data` asks for September today."""

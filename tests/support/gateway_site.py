@@ -9,12 +9,13 @@ from opensrp_dhis2_sandbox.fhir.auth import TOKEN_PATH, ClientCredentials, opens
 from opensrp_dhis2_sandbox.fhir.gateway import PREFIX, Gateway, create_gateway
 from opensrp_dhis2_sandbox.fhir.store import FhirStore
 from opensrp_dhis2_sandbox.server import running
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.requests import Request
 
 from opensrp_dhis2.connections import open_fhir
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.settings import Settings
-from tests.clock import START, TickingClock
+from tests.support.clock import START, TickingClock
+from tests.support.watched import Watched
 
 SECRET, TEAM = "hush-hush-secret", "https://smartregister.org/care-team-tag-id"
 READER = ("WEB_CLIENT", "GET_FLAG")
@@ -57,6 +58,12 @@ class Site:
         for number in numbers:
             self.store.delete("Flag", f"f{number:04}", stamp_ms=self.now_ms)
 
+    def see(self, request: Request) -> None:
+        """Note a request, and let something happen before it is answered."""
+        self.paths.append(request.url.path)
+        self.queries.append(request.url.query)
+        self.before(len(self.paths))
+
     def cursors(self) -> set[str]:
         """Give the page cursors that were asked for: each opens a page without a token."""
         return {one for query in self.queries for one in parse_qs(query).get("_getpages", ())}
@@ -65,23 +72,11 @@ class Site:
         return {one.id for one in self.store.current("Flag")}
 
 
-class _Watched:
-    def __init__(self, site: Site, app: ASGIApp) -> None:
-        self._site, self._app = site, app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            self._site.paths.append(scope["path"])
-            self._site.queries.append(scope["query_string"].decode())
-            self._site.before(len(self._site.paths))
-        await self._app(scope, receive, send)
-
-
 @contextmanager
 def gateway_site() -> Iterator[Site]:
     """Run a gateway whose account may read Flags and filters nothing."""
     keycloak = ClientCredentials("pipeline", SECRET, claims=opensrp_claims(*READER))
     found = Site(FhirStore(TickingClock()), Gateway(keycloak, sync_tag=f"{TEAM}|1"))
-    with running(_Watched(found, create_gateway(found.store, found.gateway))) as url:
+    with running(Watched(create_gateway(found.store, found.gateway), found.see)) as url:
         found.url = url
         yield found

@@ -7,6 +7,12 @@ from contextlib import contextmanager, suppress
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 
+SLOWNESS = {
+    "silent": (b"", b""),
+    "headers in drops": (b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+    "body in drops": (HEAD, b"1\r\n \r\n"),
+}
+
 
 @contextmanager
 def slow_server(at_once: bytes, trickle: bytes, *, reads: bool = True) -> Iterator[tuple[str, list[bytes]]]:

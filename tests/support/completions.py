@@ -9,17 +9,16 @@ from opensrp_dhis2_sandbox.dhis2.app import create_app
 from opensrp_dhis2_sandbox.server import running
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from opensrp_dhis2.dhis2.auth import make_auth, read_auth
-from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.outbox.completion import Completed, Policy, complete_units
 from opensrp_dhis2.outbox.lease import take_lease
 from opensrp_dhis2.outbox.ledger import DataSetPeriod
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.test_push import NOW, metadata, named
+from tests.support.dhis2_metadata import COUNTRY, metadata, named
+from tests.support.dhis2_site import ADMIN, DEFAULT, NOW, open_client
+from tests.support.sql import rows
 
 PUSHER = "Basic cHVzaGVyOnNlY3JldA=="
 PATH = "/api/completeDataSetRegistrations"
-DEFAULT = "HllvX50cXC0"
 FUNDED = "AocFunded01"
 State = tuple[str, str | None]
 
@@ -53,17 +52,13 @@ async def _swallow(_: Message) -> None:
     pass
 
 
-class Country:
+class CompletionSite:
     """A sandbox DHIS2 and a ledger whose states a test sets."""
 
     def __init__(self, url: str, warehouse: Warehouse, door: Door) -> None:
         self.url, self.warehouse, self.of = url, warehouse, DataSetPeriod(url, "DsMonthly01", "202509")
         self.door = door
-        self.client = Dhis2Client(
-            url,
-            auth=make_auth(read_auth("basic", {"username": "pusher", "password": "secret"}), url),
-            request_seconds=0,
-        )
+        self.client = open_client(url)
 
     def values(
         self,
@@ -94,18 +89,17 @@ class Country:
 
     def there(self) -> dict[tuple[str, str], str]:
         """Give who registered what, as DHIS2 has it."""
-        asked = {"dataSet": "DsMonthly01", "period": "202509", "orgUnit": "OuCountry01", "children": "true"}
-        rows = httpx.get(f"{self.url}{PATH}", params=asked, auth=("admin", "district")).json()
-        found = rows.get("completeDataSetRegistrations", ())
-        return {(row["organisationUnit"], row["attributeOptionCombo"]): row["storedBy"] for row in found}
+        asked = {"dataSet": "DsMonthly01", "period": "202509", "orgUnit": COUNTRY, "children": "true"}
+        found = httpx.get(f"{self.url}{PATH}", params=asked, auth=ADMIN).json()
+        given = found.get("completeDataSetRegistrations", ())
+        return {(row["organisationUnit"], row["attributeOptionCombo"]): row["storedBy"] for row in given}
 
     def units(self) -> list[str]:
         return sorted(unit for unit, _ in self.there())
 
     def ledger(self) -> dict[str, tuple[str, str | None]]:
-        with self.warehouse.connect() as connection:
-            rows = connection.execute("select org_unit_id, state, code from outbox.completion").fetchall()
-        return {unit: (state, code) for unit, state, code in rows}
+        found = rows(self.warehouse, "select org_unit_id, state, code from outbox.completion")
+        return {unit: (state, code) for unit, state, code in found}
 
     def register_by_hand(self, unit: str) -> None:
         row = {"dataSet": "DsMonthly01", "period": "202509", "organisationUnit": unit}
@@ -124,12 +118,12 @@ class Country:
         return self.door.asked[before:]
 
     def _as_admin(self, method: str, path: str, **sent: Any) -> None:
-        reply = httpx.request(method, f"{self.url}{path}", auth=("admin", "district"), **sent)
+        reply = httpx.request(method, f"{self.url}{path}", auth=ADMIN, **sent)
         assert reply.status_code in (200, 204, 409), reply.text  # 409: a period seen for the first time
 
 
 @contextmanager
-def country(warehouse: Warehouse, version: str, **data_set: Any) -> Iterator[Country]:
+def completion_site(warehouse: Warehouse, version: str, **data_set: Any) -> Iterator[CompletionSite]:
     document = metadata()
     stage = document["stages"][1]
     stage["dataSets"][0] |= data_set
@@ -139,6 +133,6 @@ def country(warehouse: Warehouse, version: str, **data_set: Any) -> Iterator[Cou
     ]
     door = Door(create_app(document, version=version, clock=lambda: NOW))
     with running(door) as url:
-        opened = Country(url, warehouse, door)
+        opened = CompletionSite(url, warehouse, door)
         with opened.client:
             yield opened

@@ -1,4 +1,4 @@
-"""What may stand between us and DHIS2: something that holds a request, loses it, or gives the answer of another one."""
+"""What may stand between us and DHIS2: something that holds a request, loses it, or gives an answer of its own."""
 
 import asyncio
 import gzip
@@ -7,14 +7,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs
 
-from opensrp_dhis2_sandbox.dhis2.app import create_app
-from opensrp_dhis2_sandbox.server import running
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.outbox.test_push import NOW, Dhis2Site, metadata
+from tests.support.dhis2_site import Dhis2Site, site
 
 VALUES = "/api/dataValueSets"
 
@@ -45,30 +44,46 @@ async def pass_on(method: str, ask: Ask) -> Answer:
 
 @dataclass
 class Between:
-    """In front of the sandbox: every request for values goes by the handler, which a test sets."""
+    """In front of the sandbox: every request for values goes by the handler, which a test sets.
+
+    Without one it goes straight to the sandbox, which can then hang up.
+    """
 
     app: ASGIApp
-    handler: Handler = pass_on
-    rows: list[dict[str, Any]] = field(default_factory=list)  # of all imports that reached DHIS2
+    handler: Handler | None = pass_on
+    notes: dict[str, bytes] = field(default_factory=dict)  # beginning of a path -> what a proxy answers to its GETs
+    imports: list[tuple[dict[str, list[str]], dict[str, Any]]] = field(default_factory=list)  # that reached DHIS2
     kept: list[Answer] = field(default_factory=list)  # what was answered to imports
+    under_way: int = 0
+    most_at_once: int = 0
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return [row for _, body in self.imports for row in body["dataValues"]]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != VALUES:
+        noted = [note for path, note in self.notes.items() if scope.get("path", "").startswith(path)]
+        if noted and scope["method"] == "GET":
+            await _send(Answer.of(200, noted[0], content_type="application/json"), send)
+        elif self.handler and scope["type"] == "http" and scope["path"] == VALUES:
+            await self._handle(self.handler, scope, await Request(scope, receive).body(), send)
+        else:
             await self.app(scope, receive, send)
-            return
-        body = await Request(scope, receive).body()
 
+    async def _handle(self, handler: Handler, scope: Scope, body: bytes, send: Send) -> None:
         async def ask() -> Answer:
             answer = await _ask(self.app, scope, body)
             if scope["method"] == "POST":
                 text = gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body
-                self.rows += json.loads(text)["dataValues"]
+                self.imports.append((parse_qs(scope["query_string"].decode()), json.loads(text)))
                 self.kept.append(answer)
             return answer
 
-        answer = await self.handler(scope["method"], ask)
-        await send({"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)})
-        await send({"type": "http.response.body", "body": answer.body})
+        self.under_way += 1
+        self.most_at_once = max(self.most_at_once, self.under_way)
+        answer = await handler(scope["method"], ask)
+        self.under_way -= 1
+        await _send(answer, send)
 
     def hold(self, hook: Callable[[], None], *, is_after: bool) -> None:
         """Let something happen while the next import is under way: before DHIS2 has it, or before its answer is out."""
@@ -84,6 +99,11 @@ class Between:
             return answer
 
         self.handler = handler
+
+
+async def _send(answer: Answer, send: Send) -> None:
+    await send({"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)})
+    await send({"type": "http.response.body", "body": answer.body})
 
 
 async def _ask(app: ASGIApp, scope: Scope, body: bytes) -> Answer:
@@ -102,10 +122,15 @@ async def _ask(app: ASGIApp, scope: Scope, body: bytes) -> Answer:
 
 
 @contextmanager
-def between(warehouse: Warehouse, version: str) -> Iterator[tuple[Dhis2Site, Between]]:
+def between(
+    warehouse: Warehouse, version: str, document: dict[str, Any] | None = None
+) -> Iterator[tuple[Dhis2Site, Between]]:
     """Open a site with something in between."""
-    there = Between(create_app(metadata(), version=version, clock=lambda: NOW))
-    with running(there) as url:
-        site = Dhis2Site(url, warehouse)
-        with site.client:
-            yield site, there
+    fronts: list[Between] = []
+
+    def front(app: ASGIApp) -> Between:
+        fronts.append(Between(app))
+        return fronts[0]
+
+    with site(warehouse, version, document, front=front) as opened:
+        yield opened, fronts[0]

@@ -9,10 +9,9 @@ from typing import Any
 import httpx
 
 from opensrp_dhis2.audit.discrepancy import KINDS
-from tests.outbox.country import COMBOS, DATA_SET, ELEMENTS, MARCH, UNITS, Cell, Country
-from tests.outbox.test_push import Dhis2Site
+from tests.support.country import COMBOS, DATA_SET, ELEMENTS, MARCH, UNITS, Cell, Country
+from tests.support.dhis2_site import ADMIN, DEFAULT, Dhis2Site, state
 
-DEFAULT = "HllvX50cXC0"
 OURS, THEIRS = UNITS[:20], UNITS[20:30]  # facilities that report through us, and those that do not
 NOT_OURS = ELEMENTS[-1]  # no indicator has this element
 
@@ -25,8 +24,7 @@ class Foreign:
     rows: dict[tuple[str, ...], list[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        read = httpx.get(f"{self.here.url}/sandbox/state", auth=("admin", "district")).raise_for_status()
-        self.rows = {tuple(row[:5]): row for row in read.json()}
+        self.rows = {tuple(row[:5]): row for row in state(self.here.url)}
 
     def put(self, cell: Cell, value: str | None, *, period: str = MARCH.id, is_deleted: bool = False) -> None:
         """Write a value as nobody checks it; None: a row with a comment only."""
@@ -39,9 +37,7 @@ class Foreign:
         del self.rows[cell[0], period, cell[1], cell[2], DEFAULT]
 
     def done(self) -> None:
-        httpx.post(
-            f"{self.here.url}/sandbox/state", json=list(self.rows.values()), auth=("admin", "district")
-        ).raise_for_status()
+        httpx.post(f"{self.here.url}/sandbox/state", json=list(self.rows.values()), auth=ADMIN).raise_for_status()
 
 
 def post(here: Country, cells: dict[Cell, str], *, is_delete: bool = False, has_combo: bool = True) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import msgspec
+
+from tests.support.http_server import serving
 
 BASE = "/fhir"
 R4 = {"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1"}  # what /metadata must say
@@ -81,17 +82,9 @@ def scripted(*answers: Answer) -> Iterator[Script]:
         def log_message(self, format: str, *args: Any) -> None:
             return None
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    script.url = f"http://127.0.0.1:{server.server_port}{BASE}"
-    try:
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+        script.url = f"http://127.0.0.1:{port}{BASE}"
         yield script
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def bundle(*resources: Any, next_url: str | None = None, **more: Any) -> dict[str, Any]:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+
+from tests.support.http_server import serving
 
 Query = dict[str, list[str]]
 Change = Callable[[Query, dict[str, Any]], None]
@@ -71,17 +72,6 @@ def fhir_proxy(upstream: str) -> Iterator[Proxy]:
             self.end_headers()
             self.wfile.write(body)
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        block_on_close = False
-
-    server = Server(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    proxy.url = f"http://127.0.0.1:{server.server_address[1]}/fhir"
-    try:
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+        proxy.url = f"http://127.0.0.1:{port}/fhir"
         yield proxy
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

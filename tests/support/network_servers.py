@@ -13,19 +13,7 @@ from urllib.parse import urlsplit
 
 import trustme
 
-
-@contextmanager
-def running(server: ThreadingHTTPServer) -> Iterator[int]:
-    """Run a server from a thread, and give its port."""
-    server.daemon_threads, server.block_on_close = True, False
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+from tests.support.http_server import serving
 
 
 @contextmanager
@@ -51,7 +39,7 @@ def tls_before(upstream: str, certificate: trustme.LeafCert) -> Iterator[int]:
             with suppress(OSError), context.wrap_socket(request, server_side=True) as secured:
                 self.RequestHandlerClass(secured, client_address, self)
 
-    with running(Server(("127.0.0.1", 0), Handler)) as port:
+    with serving(Server(("127.0.0.1", 0), Handler)) as port:
         yield port
 
 
@@ -112,7 +100,7 @@ def forward_proxy(names: dict[str, int], *, status: int = 0, credentials: str = 
         def log_message(self, format: str, *args: Any) -> None:
             return None
 
-    with running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as proxy.port:
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as proxy.port:
         yield proxy
 
 

@@ -13,15 +13,15 @@ from opensrp_dhis2_sandbox.fhir.store import FhirStore
 from opensrp_dhis2_sandbox.server import running
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from opensrp_dhis2.extract import Extraction, TypeResult, extract
 from opensrp_dhis2.extract.export_file import FirstLoad
 from opensrp_dhis2.extract.first_load import first_load
 from opensrp_dhis2.fhir.client import FhirClient
-from opensrp_dhis2.warehouse import state
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.clock import START
+from tests.support.clock import START
+from tests.support.sql import rows
+from tests.support.watched import Watched
 
 HOUR_MS = 3_600_000
 HOW = Extraction(lag_seconds=600, overlap_seconds=3600, threads=2, validate_share=0)
@@ -68,26 +68,20 @@ class Site:
         """Count the requests of a path."""
         return sum(one.partition("?")[0] == f"{method} {path}" for one in self.asked)
 
+    def see(self, request: Request) -> Response | None:
+        """Note a request that has to do with an export, and let the test answer it."""
+        if not request.url.path.startswith((KICK_OFF, FILE)):
+            return None
+        query = f"?{request.url.query}" if request.url.query else ""
+        self.asked.append(f"{request.method} {request.url.path}{query}")
+        self.tokens.append(request.headers.get("Authorization"))
+        return self.watch(request)
+
     def file(self, request: Request) -> bytes:
         """Give the content of the file that is asked for."""
         found = self.exports.file(request.url.path.rpartition("/")[2], self.clock())
         assert found is not None
         return found[1]
-
-
-class _Watched:
-    def __init__(self, site: Site, app: ASGIApp) -> None:
-        self._site, self._app = site, app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer: Response | None = None
-        if scope["type"] == "http" and scope["path"].startswith((KICK_OFF, FILE)):
-            request = Request(scope)
-            query = f"?{request.url.query}" if request.url.query else ""
-            self._site.asked.append(f"{request.method} {request.url.path}{query}")
-            self._site.tokens.append(request.headers.get("Authorization"))
-            answer = self._site.watch(request)
-        await (answer or self._app)(scope, receive, send)
 
 
 @contextmanager
@@ -97,7 +91,7 @@ def export_site(
     """Run an empty sandbox that exports."""
     site = Site(Exports(job_seconds=job_seconds, lines_per_file=lines_per_file, **more))
     site.store = FhirStore(site.clock)
-    with running(_Watched(site, create_app(site.store, auth=auth, exports=site.exports))) as url:
+    with running(Watched(create_app(site.store, auth=auth, exports=site.exports), site.see)) as url:
         site.url = f"{url}/fhir"
         yield site
 
@@ -112,31 +106,8 @@ def search(site: Site, warehouse: Warehouse, of_type: str = "Flag") -> TypeResul
         return extract(client, warehouse, of_type, HOW)
 
 
-def rows(warehouse: Warehouse, query: str) -> list[Any]:
-    with warehouse.connect() as connection:
-        return connection.execute(query).fetchall()
-
-
-def landed(warehouse: Warehouse, table: str = "flag") -> dict[str, int]:
-    return dict(rows(warehouse, f"select id, version_id from raw.{table} where not is_deleted"))
-
-
-def left(warehouse: Warehouse) -> int:
-    """Count the slices that are left to the search."""
-    return states(warehouse).count("planned")
-
-
-def states(warehouse: Warehouse) -> list[str]:
-    return [one for (one,) in rows(warehouse, "select state from raw.slice order by slice_id")]
-
-
 def jobs(warehouse: Warehouse) -> list[str]:
     return [one for (one,) in rows(warehouse, "select state from raw.export_job order by export_job_id")]
-
-
-def read_to(site: Site, warehouse: Warehouse, of_type: str = "Flag") -> datetime | None:
-    with warehouse.connect() as connection:
-        return state.read_to(connection, site.url, of_type)
 
 
 def on(path: str, number: int, answer: Response | None, act: Any = None) -> Any:
