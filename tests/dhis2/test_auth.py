@@ -110,14 +110,6 @@ def test_a_token_that_is_no_longer_accepted_is_renewed_once_and_the_body_goes_ag
     assert [one.raw for one in sent] == [b'{"dataValues":[]}'] * 2
 
 
-def test_a_token_that_is_never_accepted_ends_in_an_error_and_not_in_a_loop(server: CannedDhis2) -> None:
-    server.on("POST", "/idp", *itertools.islice(tokens(), 9))
-    server.on("GET", "/api/me", Answer(401, b"{}"))
-    with open_client(server, "client_credentials") as client, pytest.raises(Dhis2AuthenticationError):
-        client.me()
-    assert len(server.asked) == 4
-
-
 def test_a_new_refresh_token_is_used_and_told_so_that_it_can_be_kept(server: CannedDhis2) -> None:
     kept: list[str] = []
     now = [0.0]
@@ -222,26 +214,6 @@ def test_a_token_endpoint_that_is_down_is_asked_again_and_then_transient(server:
     ):
         client.me()
     assert pauses == [7.0] * 3
-
-
-def test_a_token_of_a_minute_serves_for_half_of_it(server: CannedDhis2) -> None:
-    now = [0.0]
-    server.on("POST", "/idp", *itertools.islice(tokens(expires_in=60), 3))
-    server.on("GET", "/api/me", said({"id": "x"}))
-    with open_client(server, "client_credentials", clock=lambda: now[0]) as client:
-        for now[0] in (0.0, 15.0, 29.0, 31.0):
-            client.me()
-    shown = [one.headers["authorization"] for one in server.asked if one.path == "/api/me"]
-    assert shown == ["Bearer access-1"] * 3 + ["Bearer access-2"]
-
-
-@pytest.mark.parametrize("expires_in", [None, 0, "60", "NaN"])
-def test_a_life_that_is_not_told_or_is_odd_is_no_matter(server: CannedDhis2, expires_in: object) -> None:
-    server.on("POST", "/idp", said({"access_token": "access-1", "expires_in": expires_in}))
-    server.on("GET", "/api/me", only_with("access-1"))
-    with open_client(server, "client_credentials") as client:
-        assert [client.me().user_id, client.me().user_id] == ["x", "x"]
-    assert [one.path for one in server.asked] == ["/idp", "/api/me", "/api/me"]
 
 
 @pytest.mark.parametrize("body", [b'{"access_token":"a","expires_in":"soon"}', b'{"access_token":7}', b"[" * 100_000])
