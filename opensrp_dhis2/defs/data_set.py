@@ -17,10 +17,9 @@ from opensrp_dhis2.audit.discrepancy import HARMLESS, Reconciliation
 from opensrp_dhis2.audit.forecast import Forecast, forecast_period
 from opensrp_dhis2.audit.reconcile import count_discrepancies, reconcile_period
 from opensrp_dhis2.defs.failures import dagster_failures
-from opensrp_dhis2.defs.partitions import partitions_for, periods_of_run
+from opensrp_dhis2.defs.partitions import partitions_for, periods_of_run, played_at, report_hour
 from opensrp_dhis2.defs.relations import relation_key
 from opensrp_dhis2.defs.resources import read_settings
-from opensrp_dhis2.defs.schedules import played_at, report_hour
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.periods import Period
 from opensrp_dhis2.errors import OpenSrpDhis2Error

@@ -11,8 +11,8 @@ from psycopg.rows import class_row
 from opensrp_dhis2.dhis2.periods import Period, parse_period, period_of
 from opensrp_dhis2.messages.codes import retry_rules
 from opensrp_dhis2.views.catalog import Catalog
+from opensrp_dhis2.views.changed_periods import touched_periods
 from opensrp_dhis2.views.data_sets import DataSet
-from opensrp_dhis2.views.touched import touched_periods
 from opensrp_dhis2.warehouse.database import Connection
 
 

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from opensrp_dhis2.views.catalog import Catalog
+from opensrp_dhis2.views.changed_periods import touch_periods
+from opensrp_dhis2.views.incremental_refresh import definitions, high_water, keep_up, make_tables, swap_tables
 from opensrp_dhis2.views.relation import read_relations
 from opensrp_dhis2.views.totals import create_indicators, definition, drop_orphans, inputs_digest, refresh, take_down
-from opensrp_dhis2.views.touched import touch_periods
-from opensrp_dhis2.views.upkeep import definitions, high_water, keep_up, make_tables, swap_tables
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 
 

@@ -16,14 +16,12 @@ from opensrp_dhis2.views.relation import (
     digest,
     forget,
     functions_digest,
-    read_relations,
-    record,
-    scalar,
-)
-from opensrp_dhis2.views.relation_sql import (
     left_out_view,
     member_view,
+    read_relations,
+    record,
     relation,
+    scalar,
     totals_index,
     totals_query,
     totals_view,

@@ -4,9 +4,8 @@ import pytest
 
 from opensrp_dhis2.errors import ConfigurationError, CyclicViewError, FrontMatterError, UnknownRelationError, ViewError
 from opensrp_dhis2.project import Project
-from opensrp_dhis2.views.catalog import load_catalog, read_catalog
+from opensrp_dhis2.views.catalog import graph_mermaid, graph_text, load_catalog, read_catalog
 from opensrp_dhis2.views.contract import check
-from opensrp_dhis2.views.drawing import graph_mermaid, graph_text
 from tests.views.conftest import INDICATOR, MEMBER, STAGING, Write
 
 

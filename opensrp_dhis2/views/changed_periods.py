@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.event_date import event_origins
-from opensrp_dhis2.views.relation_sql import relation
+from opensrp_dhis2.views.relation import relation
 from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse.database import Connection
 from opensrp_dhis2.warehouse.queries import query

@@ -10,17 +10,22 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from opensrp_dhis2.views.catalog import Catalog
+from opensrp_dhis2.views.changed_periods import begin_keeping, keep_periods
 from opensrp_dhis2.views.contract import describe, refusal
-from opensrp_dhis2.views.relation import Relation, content_digest, digest, functions_digest, record, scalar
-from opensrp_dhis2.views.relation_sql import (
+from opensrp_dhis2.views.relation import (
+    Relation,
     changed_ids,
+    content_digest,
     delete_rows,
+    digest,
+    functions_digest,
     insert_rows,
+    record,
     relation,
+    scalar,
     staging_indexes,
     staging_table,
 )
-from opensrp_dhis2.views.touched import begin_keeping, keep_periods
 from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 
