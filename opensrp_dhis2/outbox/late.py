@@ -79,7 +79,7 @@ def changed_periods(
     with connection.cursor(row_factory=class_row(ChangedPeriod)) as cursor:
         return cursor.execute(
             "select * from outbox.changed_periods(%s, %s, %s, %s, %s, %s)",
-            (target, code, data_set.zeros, data_set.vanished, *(never or (None, None))),
+            (target, code, data_set.zeros, data_set.removed_totals, *(never or (None, None))),
         ).fetchall()
 
 
