@@ -310,7 +310,7 @@ def test_a_second_forecast_replaces_the_first(dhis2: Dhis2Site, set_totals: SetT
     made(dhis2, "run-1")
     dhis2.reporter("run-1").deliver(SEPTEMBER)
     made(dhis2, "run-2")
-    assert rows(dhis2.warehouse, "select outcome, run_id from outbox.forecast") == [("same", "run-2")]
+    assert rows(dhis2.warehouse, "select predicted_outcome, run_id from outbox.forecast") == [("same", "run-2")]
 
 
 def test_a_forecast_that_cannot_read_dhis2_leaves_the_last_one_as_it_was(
