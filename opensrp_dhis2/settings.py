@@ -42,7 +42,7 @@ def _counts(value: object) -> object:
     if not isinstance(words, list):
         return value
     found = [re.fullmatch(r"([A-Z][A-Za-z]+)=(\d{1,12})", word) for word in words]
-    counts = {one[1]: int(one[2]) for one in found if one}
+    counts = {match[1]: int(match[2]) for match in found if match}
     if len(counts) < len(words):
         raise ValueError("must name each type once with a number: write Patient=48210,Encounter=120000")
     return counts

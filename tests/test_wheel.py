@@ -32,6 +32,7 @@ assert files("opensrp_dhis2").joinpath("py.typed").is_file()
 about = metadata("opensrp_dhis2")
 assert (about["License-Expression"], about["License-File"]) == ("Apache-2.0", "LICENSE")
 assert files("opensrp_dhis2.report").joinpath("page.html").is_file()
+assert {{"en.toml", "fr.toml", "pt.toml", "codes.toml"}} <= {{f.name for f in files("opensrp_dhis2.messages").iterdir()}}
 assert "extract" in [job.name for job in defs().jobs]
 try:
     start_embedded_postgres(Path("nowhere"))

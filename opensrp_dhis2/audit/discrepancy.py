@@ -65,14 +65,14 @@ class Reconciliation:
     @property
     def counts(self) -> dict[str, int]:
         """Values found now by kind, every kind named, whatever was done about them."""
-        found = [one for one in self.findings if one.resolution != "gone"]
-        return {kind: sum(one.value_count for one in found if one.kind == kind) for kind in KINDS}
+        found = [finding for finding in self.findings if finding.resolution != "gone"]
+        return {kind: sum(finding.value_count for finding in found if finding.kind == kind) for kind in KINDS}
 
     @property
     def resolutions(self) -> dict[str, int]:
         """Values by what was done about them or has become of them, each named; `standing`: nothing."""
         return {
-            name or "standing": sum(one.value_count for one in self.findings if one.resolution == name)
+            name or "standing": sum(finding.value_count for finding in self.findings if finding.resolution == name)
             for name in (None, *RESOLUTIONS)
         }
 
@@ -87,10 +87,10 @@ class Reconciliation:
 
     def _drawn_kinds(self, words: Catalogue) -> str:
         rows = []
-        for one in self.findings:
-            said = explain_kind(one.kind, words.language)
-            todo = words(f"resolution.{one.resolution}") if one.resolution else said.remedy
-            rows.append((f"{one.kind}: {said.sentence}", words.number(one.value_count), said.owner_label, todo))
+        for finding in self.findings:
+            said = explain_kind(finding.kind, words.language)
+            todo = words(f"resolution.{finding.resolution}") if finding.resolution else said.remedy
+            rows.append((f"{finding.kind}: {said.sentence}", words.number(finding.value_count), said.owner_label, todo))
         return markdown_table(words.columns("finding", "values", "who", "what_to_do"), rows, numbers=(1,))
 
     def _drawn_rows(self, words: Catalogue) -> list[str]:

@@ -23,7 +23,13 @@ ROWS_SHOWN = 100
 
 
 def reconcile(
-    warehouse: Warehouse, client: Dhis2Client, of: DataSetPeriod, *, foreign_edits: str, system: SystemInfo, run_id: str
+    warehouse: Warehouse,
+    client: Dhis2Client,
+    of: DataSetPeriod,
+    *,
+    external_edits: str,
+    system: SystemInfo,
+    run_id: str,
 ) -> Reconciliation:
     """Find where DHIS2 holds something else than the ledger of a slice says, keep it, and act as the policy says.
 
@@ -39,19 +45,19 @@ def reconcile(
         with lease.connect() as connection:
             units, elements = _readable_units(connection, of, window), list(window.data_element_ids)
             stored = client.read_data_values(of.data_set_id, of.period, units, include_deleted=True)
-            findings = _compare(connection, (*of, units, elements), stored, foreign_edits, run_id)
+            findings = _compare(connection, (*of, units, elements), stored, external_edits, run_id)
             compared, unread = _count_comparable(connection, (*of, units, elements))
             return Reconciliation(of, compared, unread, findings, open_discrepancies(connection, of))
 
 
 def reconcile_period(
-    warehouse: Warehouse, client: Dhis2Client, code: str, period_id: str, *, foreign_edits: str, run_id: str
+    warehouse: Warehouse, client: Dhis2Client, code: str, period_id: str, *, external_edits: str, run_id: str
 ) -> Reconciliation:
     """Reconcile one period of a data set, by its code. Raises: as `reconcile`."""
     with warehouse.connect() as connection:
         of = data_set_period(connection, client.base_url, code, period_id)
     system = client.system_info()
-    return reconcile(warehouse, client, of, foreign_edits=foreign_edits, system=system, run_id=run_id)
+    return reconcile(warehouse, client, of, external_edits=external_edits, system=system, run_id=run_id)
 
 
 def accept_unknown_values(
@@ -90,12 +96,12 @@ def _readable_units(connection: Connection, of: DataSetPeriod, window: DataEntry
 
 
 def _compare(
-    connection: Connection, scope: tuple[object, ...], stored: Iterable[DataValue], foreign_edits: str, run_id: str
+    connection: Connection, scope: tuple[object, ...], stored: Iterable[DataValue], external_edits: str, run_id: str
 ) -> tuple[Finding, ...]:
     with connection.cursor(row_factory=class_row(Finding)) as cursor:
         found = cursor.execute(
             "select * from outbox.reconcile(%s, %s, %s, %s, %s, %s, %s, %s)",
-            (*scope, as_json(stored), foreign_edits, run_id),
+            (*scope, as_json(stored), external_edits, run_id),
         ).fetchall()
     return tuple(sorted(found, key=lambda finding: (finding.resolution or "", KINDS.index(finding.kind))))
 

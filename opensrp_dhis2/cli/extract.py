@@ -52,12 +52,12 @@ def extract_status(resource_types: tuple[str, ...], as_json: bool) -> None:
     settings = read_settings()
     with opened_warehouse() as warehouse, open_fhir(settings) as client, warehouse.connect() as connection:
         source = open_source(settings, warehouse, client).name
-        files = [one for name in resource_types or settings.all_resource_types
-                 for one in loaded_file.certificates(connection, source, name)]  # fmt: skip
+        files = [file for name in resource_types or settings.all_resource_types
+                 for file in loaded_file.certificates(connection, source, name)]  # fmt: skip
         rows = state.status(connection, source, resource_types)
         types = dict.fromkeys(row["resource_type"] for row in rows)
         incomplete = [{"resource_type": t, **row} for t in types for row in state.incomplete(connection, source, t)]
-        refused = [(t, *one) for t in types for one in state.outstanding(connection, t)]
+        refused = [(t, *rejected) for t in types for rejected in state.outstanding(connection, t)]
     if as_json:
         print_json([*(dict(row) | {"seconds_left": seconds_left(row)} for row in rows), *files])
         return
@@ -65,9 +65,9 @@ def extract_status(resource_types: tuple[str, ...], as_json: bool) -> None:
         print_table(_files(files))
     if rows or not files:
         print_table(_progress_table(rows))
-    for one in incomplete:
-        ids = "".join(f" {each}" for each in one["missing_ids"])
-        say(f"{one['resource_type']} {one['window_from']} to {one['window_to']}: {one['missing_count']} missing{ids}")
+    for row in incomplete:
+        ids = "".join(f" {each}" for each in row["missing_ids"])
+        say(f"{row['resource_type']} {row['window_from']} to {row['window_to']}: {row['missing_count']} missing{ids}")
     for resource_type, resource_id, reason in refused:
         say(f"{resource_type} {resource_id} was not given whole: {reason}")
     if not rows and not files:
@@ -85,13 +85,13 @@ def extract_verify(resource_types: tuple[str, ...], as_json: bool) -> None:
             with progress_console.status(f"comparing {resource_type}"):
                 found.append(verify(client, warehouse, resource_type))
     if as_json:
-        print_json([asdict(one) | {"is_complete": one.is_complete} for one in found])
+        print_json([asdict(row) | {"is_complete": row.is_complete} for row in found])
     else:
-        print_table(_counts([asdict(one) for one in found], ("source_count", *FINDINGS)))
-        for one in found:
-            for finding, ids in one.ids.items():
-                say(f"{one.resource_type} {finding}: {' '.join(ids)}")
-    if not all(one.is_complete for one in found):
+        print_table(_counts([asdict(row) for row in found], ("source_count", *FINDINGS)))
+        for row in found:
+            for finding, ids in row.ids.items():
+                say(f"{row.resource_type} {finding}: {' '.join(ids)}")
+    if not all(row.is_complete for row in found):
         sys.exit(1)
 
 
@@ -109,10 +109,10 @@ def extract_reread(resource_types: tuple[str, ...], days: float, as_json: bool) 
             found.append(resweep(client, warehouse, resource_type, how, days, _shown(progress, task)))
             progress.update(task, visible=False)
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_json([asdict(row) for row in found])
     else:
-        print_table(_counts([asdict(one) for one in found], RESULTS))
-    if any(one.incomplete for one in found):
+        print_table(_counts([asdict(row) for row in found], RESULTS))
+    if any(row.incomplete for row in found):
         sys.exit(1)
 
 
@@ -129,11 +129,11 @@ def extract_probe(resource_types: tuple[str, ...], as_json: bool) -> None:
         types = resource_types or settings.all_resource_types
         said, found = probe(client, types, settings.fhir_expected_counts, tokens)
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_json([asdict(row) for row in found])
     else:
         say(said)
         print_table(_probed(found))
-    if any(one.is_refused for one in found):
+    if any(row.is_refused for row in found):
         sys.exit(1)
 
 
@@ -185,19 +185,19 @@ def _files(files: Sequence[Row]) -> Table:
     table = PlainTable(
         "file", "state", "loaded at", *(f"{name}s" if name == "line" else name for name in names), box=box.SIMPLE
     )
-    for one in files:
-        counts = ("" if one[f"{name}_count"] is None else f"{one[f'{name}_count']:,}" for name in names)
-        state = f"{one['state']}: {one['reason']}" if one["reason"] else one["state"]
-        table.add_row(one["file_name"], state, f"{one['loaded_at']:%Y-%m-%d %H:%M:%S}", *counts)
+    for row in files:
+        counts = ("" if row[f"{name}_count"] is None else f"{row[f'{name}_count']:,}" for name in names)
+        state = f"{row['state']}: {row['reason']}" if row["reason"] else row["state"]
+        table.add_row(row["file_name"], state, f"{row['loaded_at']:%Y-%m-%d %H:%M:%S}", *counts)
     return table
 
 
 def _probed(found: Sequence[TypeProbe]) -> Table:
     table = PlainTable("type", "may read", "counted", "expected", "history", "$export", "what to do", box=box.SIMPLE)
-    for one in found:
-        counted, expected = ("" if number is None else f"{number:,}" for number in (one.counted, one.expected))
+    for row in found:
+        counted, expected = ("" if number is None else f"{number:,}" for number in (row.counted, row.expected))
         table.add_row(
-            one.resource_type, one.may_read, counted, expected, one.history, one.export, one.what_to_do
+            row.resource_type, row.may_read, counted, expected, row.history, row.export, row.what_to_do
         )  # fmt: skip
     return table
 

@@ -47,7 +47,7 @@ def _document(
     ]
     return {
         "data_set": data_set, "period": made.of.period, "values": made.counts, "edited": made.edited,
-        "drifted": made.drifted, "stopped": stopped, "examples": [asdict(one) for one in shown],
+        "drifted": made.drifted, "stopped": stopped, "examples": [asdict(example) for example in shown],
     }  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def outbox_reconcile(
 ) -> None:
     """Read DATA_SET back from DHIS2 for each PERIOD (such as 202401) and compare it with the ledger.
 
-    Nothing is sent; what differs is handled as `foreign_edits` in data_sets.yaml says.
+    Nothing is sent; what differs is handled as `external_edits` in data_sets.yaml says.
     """
     if org_unit and not accept_strangers:
         raise click.UsageError("--org-unit says where to accept: give --accept-strangers with it")
@@ -49,7 +49,7 @@ def outbox_reconcile(
             if accept_strangers:
                 accepted = accept(warehouse, client.base_url, data_set, each, org_unit=org_unit, run_id=who)
                 say(words()("reconcile.let_stand", data_set=data_set, period=each, count=accepted), err=True)
-            made = reconcile_period(warehouse, client, data_set, each, foreign_edits=policy.foreign_edits, run_id=who)
+            made = reconcile_period(warehouse, client, data_set, each, external_edits=policy.external_edits, run_id=who)
             if as_json:
                 say(json_line(_document(data_set, made)))
             elif as_markdown:

@@ -42,6 +42,9 @@ def run(
         )  # fmt: skip
     who = "DHIS2 itself" if reply.is_from_dhis2 else "the upstream"
     say(f"{who} answered {reply.status} {reply.headers.get('content-type', '')}".rstrip(), err=True)
-    click.echo(reply.body, nl=False)
+    if sys.stdout.isatty():  # an upstream's control characters reach no terminal; a file or a pipe gets the bytes
+        say(reply.body.decode(errors="replace"))
+    else:
+        click.echo(reply.body, nl=False)
     if reply.status >= 400 or reply.is_from_dhis2:
         sys.exit(1)

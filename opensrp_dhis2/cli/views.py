@@ -10,9 +10,8 @@ from opensrp_dhis2.outbox.late import touched_by_last_run
 from opensrp_dhis2.plain_text import json_line
 from opensrp_dhis2.views import contract
 from opensrp_dhis2.views.build import build_all
-from opensrp_dhis2.views.catalog import load_catalog, read_catalog
+from opensrp_dhis2.views.catalog import graph_mermaid, graph_text, load_catalog, read_catalog
 from opensrp_dhis2.views.data_tests import run_tests
-from opensrp_dhis2.views.drawing import graph_mermaid, graph_text
 
 
 @click.group()

@@ -48,7 +48,7 @@ def _complete(resource_type: str) -> dg.AssetChecksDefinition:
                 files = loaded_file.certificates(connection, source, resource_type)
                 refused = state.outstanding(connection, resource_type)
         unfinished = sum(row["unfinished_count"] for row in progress)
-        broken = [one for one in files if one["state"] == "broken"]
+        broken = [file for file in files if file["state"] == "broken"]
         return dg.AssetCheckResult(
             passed=not (incomplete or unfinished or broken or refused),
             severity=SEVERITY.ERROR if incomplete or unfinished or broken else SEVERITY.WARN,
@@ -69,13 +69,13 @@ def _complete(resource_type: str) -> dg.AssetChecksDefinition:
 def shown(incomplete: Sequence[Mapping[str, Any]]) -> str:
     """Write slices that stayed incomplete as a list; their ids stay in the warehouse, for `extract status`."""
     return "\n".join(
-        f"- {one['window_from']} to {one['window_to']}: {one['missing_count']} missing"
+        f"- {piece['window_from']} to {piece['window_to']}: {piece['missing_count']} missing"
         + (
-            f"; {one['unlisted_count']} counted and not listed, from {one['unlisted_from']}"
-            if one["unlisted_count"]
+            f"; {piece['unlisted_count']} counted and not listed, from {piece['unlisted_from']}"
+            if piece["unlisted_count"]
             else ""
         )
-        for one in incomplete
+        for piece in incomplete
     )
 
 
@@ -88,9 +88,9 @@ def shown_reasons(refused: Sequence[tuple[str, str]]) -> str:
 def shown_files(files: Sequence[Mapping[str, Any]], broken: Sequence[Mapping[str, Any]]) -> str:
     """Write what became of all lines of the files of a type, and why files could not be read, at most 20 of them."""
     names = ("line", "inserted", "updated", "unchanged", "rejected")
-    sums = {name: sum(one[f"{name}_count"] or 0 for one in files) for name in names}
+    sums = {name: sum(file[f"{name}_count"] or 0 for file in files) for name in names}
     told = [f"{len(files) - len(broken)} files loaded: " + ", ".join(f"{count} {name}" for name, count in sums.items())]
-    return "\n".join(f"- {one_line(one)}" for one in [*told, *(one["reason"] for one in broken[:SHOWN_FILES])])
+    return "\n".join(f"- {one_line(line)}" for line in [*told, *(file["reason"] for file in broken[:SHOWN_FILES])])
 
 
 @dg.op(

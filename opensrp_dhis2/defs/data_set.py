@@ -17,10 +17,9 @@ from opensrp_dhis2.audit.discrepancy import HARMLESS, Reconciliation
 from opensrp_dhis2.audit.forecast import Forecast, forecast_period
 from opensrp_dhis2.audit.reconcile import count_discrepancies, reconcile_period
 from opensrp_dhis2.defs.failures import dagster_failures
-from opensrp_dhis2.defs.partitions import partitions_for, periods_of_run
+from opensrp_dhis2.defs.partitions import partitions_for, periods_of_run, played_at, report_hour
 from opensrp_dhis2.defs.relations import relation_key
 from opensrp_dhis2.defs.resources import read_settings
-from opensrp_dhis2.defs.schedules import played_at, report_hour
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.periods import Period
 from opensrp_dhis2.errors import OpenSrpDhis2Error
@@ -184,7 +183,7 @@ class DataSetReport:
 
     def _reconcile(self) -> dg.AssetsDefinition:
         said = f"Where DHIS2 holds something else than the ledger of data set {self.code} says; nothing is sent."
-        edits = self.data_set.foreign_edits
+        edits = self.data_set.external_edits
 
         @self._asset("reconcile", [self._key("dhis2")], {"postgres", "dhis2"}, said)
         def reconcile(context: Context, warehouse: WarehouseParam, dhis2: Dhis2Param) -> dg.MaterializeResult[None]:
@@ -192,7 +191,7 @@ class DataSetReport:
             with dagster_failures(context.retry_number):
                 for period in periods_of_run(context, self.data_set.period_type):
                     made.append(
-                        reconcile_period(warehouse, dhis2, self.code, period.id, foreign_edits=edits, run_id=run_id)
+                        reconcile_period(warehouse, dhis2, self.code, period.id, external_edits=edits, run_id=run_id)
                     )
                     counts = made[-1].counts | made[-1].resolutions | {"compared": made[-1].compared}
                     context.add_asset_metadata(counts, partition_key=_partition(period))

@@ -25,5 +25,5 @@ def raise_together(failed: Mapping[str, OpenSrpDhis2Error]) -> None:
     """Raise the errors of several types as one that names each type; transient when each of them is. None: go on."""
     if failed:
         error = OpenSrpDhis2Error("\n".join(f"{resource_type}: {one}" for resource_type, one in failed.items()))
-        error.is_transient = all(one.is_transient for one in failed.values())
+        error.is_transient = all(each.is_transient for each in failed.values())
         raise error

@@ -9,8 +9,10 @@ from typing import Any
 import dagster as dg
 
 from opensrp_dhis2.clock import machine_clock
+from opensrp_dhis2.defs.resources import read_settings
 from opensrp_dhis2.dhis2.periods import Period, PeriodType, period_of
 from opensrp_dhis2.errors import ConfigurationError
+from opensrp_dhis2.outbox.submission_hours import SubmissionHours
 from opensrp_dhis2.settings import Settings
 
 KEY_FORMAT = "%Y-%m-%d"
@@ -100,3 +102,17 @@ def period_of_key(key: str, period_type: str) -> Period:
             f"Partition key {key} is not the first day of a {period_type} period: {period.id} starts on {period.start_on}"
         )
     return period
+
+
+REPORT_HOUR = 5  # after the night's extract
+
+
+def report_hour(settings: Settings) -> int:
+    """Return the hour at which reports are sent: five, or when DHIS2_SUBMISSION_HOURS begin where five is outside."""
+    return SubmissionHours.parse(settings.dhis2_submission_hours, settings.zone).nearest(REPORT_HOUR)
+
+
+def played_at(context: dg.ScheduleEvaluationContext) -> datetime:
+    """Return the instant of a tick, in the country's zone: the schedule's own, unless REPORT_NOW rehearses another."""
+    settings = read_settings()
+    return (settings.report_now or context.scheduled_execution_time).astimezone(settings.zone)

@@ -44,12 +44,14 @@ def late_data_sensor(catalog: Catalog, jobs: dict[str, Any]) -> dg.SensorDefinit
             with warehouse.connect() as connection:
                 due = due_periods(connection, settings.dhis2_base_url, code, data_set, **scope)
             running, fresh = _in_progress(context, job.name) if due else [], list[dg.RunRequest]()
-            for one in due:
-                key = one.period.start_on.isoformat()
-                if why := _obstacle(one, data_set, settings):
-                    passed_over.append(f"{code} {one.period.id} ({one.value_count} values) is not asked for: {why}")
-                elif one.mark not in asked and not any(first <= key <= last for first, last in running):
-                    fresh.append(_request(job.name, key, one))
+            for due_period in due:
+                key = due_period.period.start_on.isoformat()
+                if why := _obstacle(due_period, data_set, settings):
+                    passed_over.append(
+                        f"{code} {due_period.period.id} ({due_period.value_count} values) is not asked for: {why}"
+                    )
+                elif due_period.mark not in asked and not any(first <= key <= last for first, last in running):
+                    fresh.append(_request(job.name, key, due_period))
             due_by_job.append(fresh)
         requests = in_turn(due_by_job)[:MOST_REQUESTS]
         for line in passed_over:

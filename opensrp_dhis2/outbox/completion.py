@@ -28,7 +28,7 @@ from opensrp_dhis2.outbox.ledger import DataSetPeriod, as_json
 from opensrp_dhis2.plain_text import markdown_table
 from opensrp_dhis2.warehouse.database import Connection
 
-Policy = Literal["never", "when_complete", "in_step"]
+Policy = Literal["never", "when_complete", "mirror"]
 OPEN_STATES = ("waiting", "wanted", "to_delete", "refused", "withheld")
 ROUNDS = 2  # an answer that never came is looked for at once, and asked for once more
 
@@ -100,7 +100,7 @@ class Completed:
 def complete_units(
     lease: Lease, client: Dhis2Client, of: DataSetPeriod, *, policy: Policy, is_period_open: bool, run_id: str
 ) -> Completed:
-    """Register what is complete by the ledger and, `in_step`, delete what no longer is; after the values.
+    """Register what is complete by the ledger and, `mirror`, delete what no longer is; after the values.
 
     A registration that somebody else made is left alone. What DHIS2 refuses is not asked again before the unit's
     values, the data set or the org unit change. A unit of which DHIS2 lacks a value is withheld: one that reconcile has
@@ -113,10 +113,10 @@ def complete_units(
     with lease.connect() as connection:
         connection.execute(
             "select outbox.plan_completion(%s, %s, %s, %s, %s, %s, %s)",
-            (*of, policy == "in_step", is_period_open, filled, run_id),
+            (*of, policy == "mirror", is_period_open, filled, run_id),
         )
     done: Counter[str] = Counter()
-    registrar = _Registrar(lease, client, of, run_id, is_in_step=policy == "in_step", done=done)
+    registrar = _Registrar(lease, client, of, run_id, is_mirrored=policy == "mirror", done=done)
     for is_last in (*[False] * (ROUNDS - 1), True):
         try:
             registrar.sync_registrations()
@@ -146,7 +146,7 @@ def _filled(lease: Lease, client: Dhis2Client, of: DataSetPeriod) -> list[dict[s
     ]
 
 
-def decide(unit: DueUnit, stored_by: str | None, username: str, *, is_in_step: bool) -> RegistrationState | None:
+def decide(unit: DueUnit, stored_by: str | None, username: str, *, is_mirrored: bool) -> RegistrationState | None:
     """Settle a unit by what stands in DHIS2 already; None: it is to be asked. Pure.
 
     Args: `stored_by` who registered it, None when nobody did; `username` our own.
@@ -156,7 +156,7 @@ def decide(unit: DueUnit, stored_by: str | None, username: str, *, is_in_step: b
         return None if unit.is_wanted else RegistrationState(*key, "deleted", is_ours=False)
     if not unit.is_ours or stored_by != username:
         return RegistrationState(*key, "registered_by_other", is_ours=False)
-    return RegistrationState(*key, "registered", is_ours=True) if unit.is_wanted or not is_in_step else None
+    return RegistrationState(*key, "registered", is_ours=True) if unit.is_wanted or not is_mirrored else None
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class _Registrar:
     client: Dhis2Client
     of: DataSetPeriod
     run_id: str
-    is_in_step: bool
+    is_mirrored: bool
     done: Counter[str]
 
     def sync_registrations(self) -> None:
@@ -178,7 +178,7 @@ class _Registrar:
         username = self.client.me().username if any(unit.is_ours for unit in due) else ""
         known, asked = [], []
         for unit in due:
-            found = decide(unit, stored.get(self._completion(unit)), username, is_in_step=self.is_in_step)
+            found = decide(unit, stored.get(self._completion(unit)), username, is_mirrored=self.is_mirrored)
             asked += [] if found else [unit]
             known += [found] if found else []
         self._settle(known)

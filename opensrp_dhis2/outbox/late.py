@@ -11,8 +11,8 @@ from psycopg.rows import class_row
 from opensrp_dhis2.dhis2.periods import Period, parse_period, period_of
 from opensrp_dhis2.messages.codes import retry_rules
 from opensrp_dhis2.views.catalog import Catalog
+from opensrp_dhis2.views.changed_periods import touched_periods
 from opensrp_dhis2.views.data_sets import DataSet
-from opensrp_dhis2.views.touched import touched_periods
 from opensrp_dhis2.warehouse.database import Connection
 
 
@@ -79,7 +79,7 @@ def changed_periods(
     with connection.cursor(row_factory=class_row(ChangedPeriod)) as cursor:
         return cursor.execute(
             "select * from outbox.changed_periods(%s, %s, %s, %s, %s, %s)",
-            (target, code, data_set.zeros, data_set.vanished, *(never or (None, None))),
+            (target, code, data_set.zeros, data_set.removed_totals, *(never or (None, None))),
         ).fetchall()
 
 

@@ -67,7 +67,7 @@ class SentRow:
 
 
 @dataclass(frozen=True)
-class ValueVerdict:
+class RecordedVerdict:
     """What became of one value: `verdict` as `outbox.settle` reads it, with DHIS2's code and what it named."""
 
     row_index: int
@@ -83,7 +83,7 @@ def plan(
     zeros: str,
     is_period_open: bool,
     run_id: str,
-    vanished: str = "delete",
+    removed_totals: str = "delete",
     is_beyond: bool = False,
     lock_exception_unit_ids: Iterable[str] = (),
 ) -> States:
@@ -95,7 +95,7 @@ def plan(
     _keep_lock_exceptions(connection, of, lock_exception_unit_ids)
     planned = connection.execute(
         "select * from outbox.plan(%s, %s, %s, %s, %s, %s, %s, %s)",
-        (*of, zeros, vanished, is_period_open, is_beyond, run_id),
+        (*of, zeros, removed_totals, is_period_open, is_beyond, run_id),
     )
     return dict(planned.fetchall())
 
@@ -160,7 +160,7 @@ def combos_with(connection: Connection, option_ids: Iterable[str]) -> set[str]:
 def settle(
     connection: Connection,
     batch: Batch,
-    verdicts: Iterable[ValueVerdict],
+    verdicts: Iterable[RecordedVerdict],
     *,
     http_status: int | None,
     note: str,

@@ -98,7 +98,7 @@ class Reporter:
                     connection,
                     of,
                     zeros=self._policy.zeros,
-                    vanished=self._policy.vanished,
+                    removed_totals=self._policy.removed_totals,
                     is_period_open=is_open,
                     is_beyond=is_beyond,
                     lock_exception_unit_ids=lock_exception_unit_ids,

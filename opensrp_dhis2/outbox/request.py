@@ -16,7 +16,7 @@ from opensrp_dhis2.http.retry import was_not_read
 from opensrp_dhis2.messages.codes import Level, Reason, level_of
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.lease import Lease
-from opensrp_dhis2.outbox.ledger import Batch, SentRow, ValueVerdict
+from opensrp_dhis2.outbox.ledger import Batch, RecordedVerdict, SentRow
 from opensrp_dhis2.outbox.pacing import RequestOutcome
 from opensrp_dhis2.outbox.read_back import read_back
 from opensrp_dhis2.outbox.settle import compare, settle_by_reading
@@ -158,15 +158,15 @@ class Sender:
 
     def _verdicts(
         self, batch: Batch, rows: list[SentRow], reply: Reply, read: Interpretation, *, is_about_all: bool
-    ) -> list[ValueVerdict]:
+    ) -> list[RecordedVerdict]:
         """Return a verdict for each row, from the reply where it speaks, from what DHIS2 holds where it does not."""
         named = self._named_places(read, rows)
         if named:
             return [_judged_by_place(row, read, named) for row in rows]
         if is_about_all:
-            return [ValueVerdict(row.row_index, Verdict.BLOCKED.value, read.cause) for row in rows]
+            return [RecordedVerdict(row.row_index, Verdict.BLOCKED.value, read.cause) for row in rows]
         verdicts = [
-            ValueVerdict(row.row_index, reported.verdict.value, reported.code)
+            RecordedVerdict(row.row_index, reported.verdict.value, reported.code)
             for row, reported in zip(rows, read.rows, strict=True)
         ]
         if Verdict.UNKNOWN in read.tally():
@@ -181,13 +181,13 @@ class Sender:
         return verdicts
 
 
-def _judged_by_place(row: SentRow, read: Interpretation, named: set[tuple[str, ...]]) -> ValueVerdict:
+def _judged_by_place(row: SentRow, read: Interpretation, named: set[tuple[str, ...]]) -> RecordedVerdict:
     is_named = _PLACE[str(read.cause)](row) in named
-    return ValueVerdict(row.row_index, (Verdict.REFUSED if is_named else Verdict.BLOCKED).value, read.cause)
+    return RecordedVerdict(row.row_index, (Verdict.REFUSED if is_named else Verdict.BLOCKED).value, read.cause)
 
 
-def _refused(verdict: ValueVerdict, row: SentRow) -> ValueVerdict:
-    return ValueVerdict(
+def _refused(verdict: RecordedVerdict, row: SentRow) -> RecordedVerdict:
+    return RecordedVerdict(
         verdict.row_index, Verdict.REFUSED.value, verdict.code, f"sent {row.attempt} times, never stored"
     )
 

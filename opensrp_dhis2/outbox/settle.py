@@ -17,7 +17,7 @@ from opensrp_dhis2.errors import Dhis2Error
 from opensrp_dhis2.messages.codes import Reason
 from opensrp_dhis2.outbox import ledger
 from opensrp_dhis2.outbox.lease import Lease
-from opensrp_dhis2.outbox.ledger import Batch, DataSetPeriod, SentRow, ValueVerdict
+from opensrp_dhis2.outbox.ledger import Batch, DataSetPeriod, RecordedVerdict, SentRow
 from opensrp_dhis2.outbox.read_back import StoredValues, cell, read_back
 
 DEAD_AFTER_SECONDS = 86_400.0  # of a job
@@ -62,7 +62,7 @@ def settle_by_reading(
     pause: Callable[[float], None] = time.sleep,
     say: Callable[[str], None] = lambda _: None,
     note: str = "no answer",
-) -> list[ValueVerdict]:
+) -> list[RecordedVerdict]:
     """Settle one batch by what DHIS2 holds, and return the verdicts; what is not there yet is waited for so long.
 
     What is not there in the end may come all the same: it is kept as a late write, and read once more (prove).
@@ -96,22 +96,22 @@ def _pauses(seconds: float) -> Iterator[float]:
         seconds, pause = seconds - pause, min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
-def compare(rows: list[SentRow], stored: StoredValues, version: ServerVersion) -> list[ValueVerdict]:
+def compare(rows: list[SentRow], stored: StoredValues, version: ServerVersion) -> list[RecordedVerdict]:
     """Judge each value by what DHIS2 holds: pure."""
     return [_judged(row, stored, row.is_dropped_by(version)) for row in rows]
 
 
-def _judged(row: SentRow, stored: StoredValues, is_droppable: bool) -> ValueVerdict:
+def _judged(row: SentRow, stored: StoredValues, is_droppable: bool) -> RecordedVerdict:
     held, code = stored.stored.get(cell(row)), stored.unread.get(cell(row))
     if code is not None:
-        return ValueVerdict(
+        return RecordedVerdict(
             row.row_index, "blocked", code, "it cannot be read back; the next plan looks whether it may go"
         )
     if row.wanted == held:
-        return ValueVerdict(row.row_index, "deleted" if row.wanted is None else "stored")
+        return RecordedVerdict(row.row_index, "deleted" if row.wanted is None else "stored")
     if held is None and is_droppable:
-        return ValueVerdict(row.row_index, "dropped")
-    return ValueVerdict(row.row_index, "lost", Reason.WRITE_LOST, "not stored; it will be sent again")
+        return RecordedVerdict(row.row_index, "dropped")
+    return RecordedVerdict(row.row_index, "lost", Reason.WRITE_LOST, "not stored; it will be sent again")
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ Phrase = tuple[str, ...]
 
 
 @dataclass(frozen=True, order=True)
-class Finding:
+class Leak:
     """One private word at one place; `digest` begins its sha256, too short to guess the word from."""
 
     place: str
@@ -126,7 +126,7 @@ class Needles:
 class Scan:
     """What a search found, how much it read, and the files that it could not read."""
 
-    findings: Counter[Finding] = field(default_factory=Counter)
+    findings: Counter[Leak] = field(default_factory=Counter)
     text_count: int = 0
     places: Counter[str] = field(default_factory=Counter)
     unread: list[str] = field(default_factory=list)
@@ -138,7 +138,7 @@ class Scan:
     def look(self, needles: Needles, place: str, column: str, text: str, harmless: Collection[str] = ()) -> None:
         self.text_count += 1
         found = needles.found_in(text)
-        self.findings.update(Finding(place, column, kind, digest) for kind, digest in found if kind not in harmless)
+        self.findings.update(Leak(place, column, kind, digest) for kind, digest in found if kind not in harmless)
 
 
 def read_needles(warehouse: Warehouse, secrets: Mapping[str, str], program: Iterable[Path]) -> Needles:

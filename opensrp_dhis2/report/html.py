@@ -119,7 +119,7 @@ def segments(counts: Standings) -> list[Segment]:
 
 def columns(run: RunSummary, name: str, words: Catalogue) -> list[Column]:
     """Draw one number of the last runs as columns, the highest as high as there is room."""
-    numbers = [int(getattr(one, name)) for one in run.trend]
+    numbers = [int(getattr(past, name)) for past in run.trend]
     highest = max([1, *numbers])
     heights = [round(max(1.0 if number else 0.0, TREND_HEIGHT * number / highest), 1) for number in numbers]
     return [

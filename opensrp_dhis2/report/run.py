@@ -140,7 +140,7 @@ def read_run(connection: Connection, run_id: str, target: str) -> RunSummary:
     """Read what one run left behind, as the ledger stands now."""
     of = (run_id, target)
     periods = _read(connection, RunPeriod, "outbox.run_period(%s, %s)", of)
-    standings = {(one.data_set_id, one.period): Standings() for one in periods}
+    standings = {(period.data_set_id, period.period): Standings() for period in periods}
     for data_set_id, period, standing, count in connection.execute("select * from outbox.run_verdict(%s, %s)", of):
         standings[data_set_id, period][standing] = count
     return RunSummary(

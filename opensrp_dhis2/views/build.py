@@ -9,10 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from opensrp_dhis2.views.catalog import Catalog
+from opensrp_dhis2.views.changed_periods import touch_periods
+from opensrp_dhis2.views.incremental_refresh import definitions, high_water, make_tables, refresh_staging, swap_tables
 from opensrp_dhis2.views.relation import read_relations
-from opensrp_dhis2.views.totals import create_indicators, definition, drop_orphans, inputs_digest, refresh, take_down
-from opensrp_dhis2.views.touched import touch_periods
-from opensrp_dhis2.views.upkeep import definitions, high_water, keep_up, make_tables, swap_tables
+from opensrp_dhis2.views.totals import (
+    create_indicators,
+    definition,
+    drop_dependents,
+    drop_orphans,
+    inputs_digest,
+    refresh,
+)
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 
 
@@ -55,12 +62,12 @@ def build_staging(warehouse: Warehouse, catalog: Catalog, name: str) -> BuildRes
         if due and name in _due(connection, catalog, name, zone):
             views = [catalog.by_name[each] for each in due]
             make_tables(connection, views)
-            take_down(connection, catalog, due)
+            drop_dependents(connection, catalog, due)
             swap_tables(connection, views, marks, definitions(connection, catalog, zone))
             create_indicators(connection, catalog)
             rows = read_relations(connection)[name].row_count
             return BuildResult(name, rows, rows, time.monotonic() - started, None)
-        done = keep_up(connection, catalog, catalog.by_name[name], built[name], marks[name])
+        done = refresh_staging(connection, catalog, catalog.by_name[name], built[name], marks[name])
     return BuildResult(name, done.rows, done.changed, time.monotonic() - started, done.periods)
 
 

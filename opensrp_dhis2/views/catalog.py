@@ -15,8 +15,7 @@ from opensrp_dhis2.project import Project
 from opensrp_dhis2.views.data_sets import DataSets, read_data_sets
 from opensrp_dhis2.views.front_matter import FrontMatter, read_front_matter
 from opensrp_dhis2.views.graph import build_order, refuse_unknown
-from opensrp_dhis2.views.query import parse_query
-from opensrp_dhis2.views.resource_types import RAW_TABLES
+from opensrp_dhis2.views.query import RAW_TABLES, parse_query
 from opensrp_dhis2.views.view import View
 
 _CREATED = re.compile(r"^create (?:table|or replace view) (\w+\.\w+)", re.MULTILINE)
@@ -144,3 +143,28 @@ def _fits_kind(front_matter: FrontMatter, kind: str, path: str) -> None:
 
 def _shown(file: Path) -> str:
     return file.relative_to(Path.cwd()).as_posix() if file.is_relative_to(Path.cwd()) else str(file)
+
+
+def graph_text(catalog: Catalog) -> str:
+    """Draw what each view reads, as lines of text."""
+    return "\n".join(_text_lines(catalog))
+
+
+def _text_lines(catalog: Catalog) -> Iterator[str]:
+    for view in catalog.in_order():
+        yield view.name if view.kind == "staging" else f"{view.name} ({', '.join(view.front_matter.data_set_codes)})"
+        reads = sorted(view.depends_on)
+        for name in reads:
+            yield f"{'`-' if name == reads[-1] else '|-'} {name}"
+    for view in catalog.inactive:
+        yield f"{view.name} is inactive: data_sets.yaml has none of {', '.join(view.front_matter.data_set_codes)}"
+
+
+def graph_mermaid(catalog: Catalog) -> str:
+    """Draw the views as a Mermaid flow chart, data flowing from left to right."""
+    lines = ["flowchart LR"]
+    for view in catalog.in_order():
+        lines += [f"  {name} --> {view.provides}" for name in sorted(view.depends_on)]
+        if view.kind == "indicator":
+            lines.append(f"  {view.provides} --> {view.name}")
+    return "\n".join(lines)

@@ -9,7 +9,7 @@ import psycopg
 
 from opensrp_dhis2.errors import ViewContractError, ViewError
 from opensrp_dhis2.views.catalog import Catalog
-from opensrp_dhis2.views.resource_types import RAW_TABLES
+from opensrp_dhis2.views.query import RAW_TABLES
 from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse.database import Connection
 

@@ -3,15 +3,20 @@
 It knows codes and rules of reporting; what DHIS2 itself says of a data set stands in lookup.data_set.
 """
 
+import logging
 from collections.abc import ItemsView
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
 from opensrp_dhis2.dhis2.periods import PeriodType
 from opensrp_dhis2.errors import ConfigurationError, ViewError
 from opensrp_dhis2.views.yaml_document import read_yaml
+
+OLD_KEYS = {"vanished": "removed_totals", "foreign_edits": "external_edits"}
+OLD_VALUES = {("completion", "in_step"): "mirror", ("zeros", "reported"): "reporting_units"}
+_log = logging.getLogger(__name__)
 
 
 class DataSet(BaseModel):
@@ -23,25 +28,40 @@ class DataSet(BaseModel):
     open_periods: Annotated[int, Field(ge=0)] = Field(
         3, description="how many past periods late data may still change; a later change is kept and shown, not sent"
     )
-    completion: Literal["never", "when_complete", "in_step"] = Field(
+    completion: Literal["never", "when_complete", "mirror"] = Field(
         "never",
-        description="`when_complete`: a unit is registered as complete once DHIS2 has every value of it; `in_step`: and "
+        description="`when_complete`: a unit is registered as complete once DHIS2 has every value of it; `mirror`: and "
         "taken back when that is no longer so (only what we registered ourselves)",
     )
-    zeros: Literal["none", "reported", "assigned"] = Field(
+    zeros: Literal["none", "reporting_units", "assigned"] = Field(
         "none",
-        description="`none`: a total of 0 is not sent; `reported`: 0 for every cell of a unit that reported anything in the "
-        "period; `assigned`: 0 for every cell of every unit that the data set is assigned to",
+        description="`none`: a total of 0 is not sent; `reporting_units`: 0 for every cell of a unit that reported anything "
+        "in the period; `assigned`: 0 for every cell of every unit that the data set is assigned to",
     )
-    vanished: Literal["delete", "zero"] = Field(
+    removed_totals: Literal["delete", "zero"] = Field(
         "delete", description="what becomes of a delivered value that is no longer counted"
     )
-    foreign_edits: Literal["report", "overwrite", "accept"] = Field(
+    external_edits: Literal["report", "overwrite", "accept"] = Field(
         "report", description="what reconcile does with a value that somebody else changed in DHIS2"
     )
     attribute_options: dict[str, str] = Field(
         {}, description="category code: option code, when the data set has an attribute category combo"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_old_names(cls, given: Any) -> Any:
+        """Take the names of before, for one release, and say in the log what is written now."""
+        if not isinstance(given, dict):
+            return given
+        for old in given.keys() & OLD_KEYS.keys():
+            _log.warning("data_sets.yaml: `%s` is now called `%s`", old, OLD_KEYS[old])
+        renamed = {OLD_KEYS.get(str(key), key): value for key, value in given.items()}
+        for key, value in renamed.items():
+            if new := OLD_VALUES.get((str(key), str(value))):
+                _log.warning("data_sets.yaml: `%s: %s` is now written `%s: %s`", key, value, key, new)
+                renamed[key] = new
+        return renamed
 
 
 class DataSets(RootModel[dict[str, DataSet]]):

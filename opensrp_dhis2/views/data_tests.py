@@ -11,8 +11,7 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from opensrp_dhis2.errors import UnknownRelationError
 from opensrp_dhis2.views.catalog import Catalog
-from opensrp_dhis2.views.relation import read_relations, scalar
-from opensrp_dhis2.views.relation_sql import relation
+from opensrp_dhis2.views.relation import read_relations, relation, scalar
 from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse.database import Warehouse
 

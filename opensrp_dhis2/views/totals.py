@@ -16,14 +16,12 @@ from opensrp_dhis2.views.relation import (
     digest,
     forget,
     functions_digest,
-    read_relations,
-    record,
-    scalar,
-)
-from opensrp_dhis2.views.relation_sql import (
     left_out_view,
     member_view,
+    read_relations,
+    record,
     relation,
+    scalar,
     totals_index,
     totals_query,
     totals_view,
@@ -65,7 +63,7 @@ def inputs_digest(connection: Connection, catalog: Catalog, view: View) -> str:
     return digest(*parts)
 
 
-def take_down(connection: Connection, catalog: Catalog, names: Collection[str]) -> None:
+def drop_dependents(connection: Connection, catalog: Catalog, names: Collection[str]) -> None:
     """Drop the lists and totals that stand on these relations, or are them.
 
     From the top down, in the order in which a reader locks them: the other way round, both would wait for each other.
@@ -83,7 +81,7 @@ def take_down(connection: Connection, catalog: Catalog, names: Collection[str]) 
 def create_indicators(connection: Connection, catalog: Catalog, names: Collection[str] = ()) -> None:
     """Make indicators anew, and with them every one that was built and stood on what is gone now."""
     known = {name for (name,) in connection.execute("select name from warehouse.relation where kind = 'indicator'")}
-    take_down(connection, catalog, names)
+    drop_dependents(connection, catalog, names)
     there = read_relations(connection)
     for view in catalog.indicators:
         if view.name in names or (view.name in known and view.name not in there):

@@ -19,7 +19,6 @@ from opensrp_dhis2.cli.console import PlainTable
 from opensrp_dhis2.connections import open_warehouse
 from opensrp_dhis2.defs.data_set import report_job_name
 from opensrp_dhis2.defs.jobs import EXTRACT
-from opensrp_dhis2.defs.lost_runs import end_lost_runs
 from opensrp_dhis2.defs.partitions import partitions_for
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.plain_text import plain_lines
@@ -27,6 +26,7 @@ from opensrp_dhis2.settings import Settings
 from opensrp_dhis2.views.catalog import load_catalog
 from opensrp_dhis2.warehouse.database import Connection
 from opensrp_dhis2.warehouse.load import table_name
+from opensrp_dhis2_sandbox.lost_runs import end_lost_runs
 from opensrp_dhis2_sandbox.runs import Run, open_instance, run_job
 from opensrp_dhis2_sandbox.server import running
 from opensrp_dhis2_sandbox.start import dhis2_app, fhir_app, metadata_file

@@ -14,7 +14,7 @@ from dagster_shared.error import SerializableErrorInfo
 
 from opensrp_dhis2 import errors
 from opensrp_dhis2.definitions import defs
-from opensrp_dhis2.defs.lost_runs import PID_TAG
+from opensrp_dhis2_sandbox.lost_runs import PID_TAG
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 

@@ -109,7 +109,7 @@ $$;
 -- Bring completions up to the values: what is complete is wanted, and what is complete no longer is to be deleted where
 -- completions are kept in step. A unit of which DHIS2 lacks a value is withheld, and judged afresh each time. A closed
 -- period is not completed; what was refused waits until something changes. `filled`: as in compulsory_gap.
-create or replace function outbox.plan_completion(to_target text, of_data_set text, of_period text, is_in_step boolean,
+create or replace function outbox.plan_completion(to_target text, of_data_set text, of_period text, is_mirrored boolean,
   is_period_open boolean, filled jsonb, by_run text)
 returns void language sql set enable_nestloop = off as $$  -- statistics may lag
   with unit as materialized (
@@ -122,7 +122,7 @@ returns void language sql set enable_nestloop = off as $$  -- statistics may lag
       and not n.is_delivered and not c.is_ours and c.state in ('wanted', 'refused', 'withheld')
   ), next as (
     select n.org_unit_id, n.attribute_option_combo_id, n.basis,
-      outbox.next_completion(o.state, o.is_ours, n.is_complete, n.is_delivered, o.basis <> n.basis, is_in_step) as state,
+      outbox.next_completion(o.state, o.is_ours, n.is_complete, n.is_delivered, o.basis <> n.basis, is_mirrored) as state,
       case when n.is_delivered then n.code end as code, case when n.is_delivered then n.reason end as reason
     from outbox.completion o
     join unit n using (org_unit_id, attribute_option_combo_id)
@@ -154,14 +154,14 @@ $$;
 
 -- Where a completion goes from where it stands; null: it stays. `is_ours`: a registration of ours may stand in DHIS2.
 create or replace function outbox.next_completion(state text, is_ours boolean, is_complete boolean, is_delivered boolean,
-  is_changed boolean, is_in_step boolean)
+  is_changed boolean, is_mirrored boolean)
 returns text language sql immutable parallel safe as $$
   select case
     when is_complete and state in ('wanted', 'to_delete', 'deleted', 'withheld') then 'wanted'
     when is_complete and state = 'refused' and (is_ours or is_changed) then 'wanted'
     when is_complete then null
     when is_ours and state in ('wanted', 'to_delete') then 'to_delete'
-    when is_ours and is_in_step and (state = 'registered' or (state = 'refused' and is_changed)) then 'to_delete'
+    when is_ours and is_mirrored and (state = 'registered' or (state = 'refused' and is_changed)) then 'to_delete'
     when is_delivered and not is_ours and state in ('wanted', 'refused', 'deleted', 'withheld') then 'withheld'
   end
 $$;
@@ -260,7 +260,7 @@ $$;
 -- Periods that a report must look at for their completions alone: DHIS2 did not answer when it was asked, a person put a
 -- refusal back, reconcile found a value missing or found it again, or a compulsory field may have been filled since.
 create or replace function outbox.unsettled_completion(of_target text, of_data_set_code text, open_from date,
-  is_in_step boolean)
+  is_mirrored boolean)
 returns table (period text) language sql stable as $$
   select distinct c.period
   from outbox.completion c
@@ -273,7 +273,7 @@ returns table (period text) language sql stable as $$
   where c.target = of_target and s.code = of_data_set_code
     and case c.state
       when 'refused' then c.basis = ''
-      when 'registered' then is_in_step and c.is_ours and m.is_missing is true
+      when 'registered' then is_mirrored and c.is_ours and m.is_missing is true
       when 'withheld' then c.code = 'E7605' or m.is_missing is null
       else c.state in ('wanted', 'to_delete')
     end

@@ -26,7 +26,7 @@ end $$;
 -- Late data: periods of which a plan would change what is wanted. Looked at are those that were planned, those that were
 -- reported when nothing was counted, and those that never were, as far as open_from and ended_before say.
 -- `changed_at`: when a value of the period changed last in the ledger; null: it has none.
-create or replace function outbox.changed_periods(of_target text, of_data_set_code text, zeros text, vanished text, open_from date,
+create or replace function outbox.changed_periods(of_target text, of_data_set_code text, zeros text, removed_totals text, open_from date,
   ended_before date)
 returns table (period text, value_count bigint, digest text, changed_at timestamptz)
 language sql stable as $$
@@ -48,7 +48,7 @@ language sql stable as $$
     select u.data_set_id, u.period
     from outbox.unreported_periods(of_target, of_data_set_code, open_from, ended_before) u
   ) known
-  cross join lateral outbox.difference(of_target, known.data_set_id, known.period, zeros, vanished) c
+  cross join lateral outbox.difference(of_target, known.data_set_id, known.period, zeros, removed_totals) c
   group by known.data_set_id, known.period
 $$;
 
@@ -80,7 +80,7 @@ language sql stable as $$
     group by held.period
     union all
     select u.period, 0
-    from outbox.unsettled_completion(of_target, of_data_set_code, open_from, completion = 'in_step') u
+    from outbox.unsettled_completion(of_target, of_data_set_code, open_from, completion = 'mirror') u
     where completion <> 'never'
     union all
     select lost.period, count(*)

@@ -98,7 +98,7 @@ language sql stable as $$
       and v.disaggregation = t.disaggregation and v.period_type = t.period_type
     where t.data_set_id = of_data_set and v.period = of_period
   ), unit as (
-    select m.org_unit_id from measured m where zeros = 'reported'
+    select m.org_unit_id from measured m where zeros = 'reporting_units'
     union
     select a.org_unit_id from lookup.data_set_org_unit a left join lookup.org_unit u using (org_unit_id)
     where zeros = 'assigned' and a.data_set_id = of_data_set
@@ -128,7 +128,7 @@ $$;
 -- The cells whose wanted value differs from what the indicators say now. A delivered value that is counted no longer is
 -- wanted no more (null), or to be zero where the policy says so and a zero can stand; once zeroed it stays as it is.
 -- `acknowledged`: what DHIS2 holds; of a zero that it dropped it holds nothing.
-create or replace function outbox.difference(to_target text, of_data_set text, of_period text, zeros text, vanished text)
+create or replace function outbox.difference(to_target text, of_data_set text, of_period text, zeros text, removed_totals text)
 returns table (value_id bigint, org_unit_id text, data_element_id text, category_option_combo_id text,
   attribute_option_combo_id text, wanted text, acknowledged text)
 language plpgsql stable set work_mem = '128MB' set enable_nestloop = off set jit = off as $$  -- statistics may lag
@@ -141,7 +141,7 @@ begin
     select v.value_id, org_unit_id, data_element_id, category_option_combo_id, attribute_option_combo_id,
       case
         when d.value is not null then d.value
-        when vanished = 'zero' and v.acknowledged is not null
+        when removed_totals = 'zero' and v.acknowledged is not null
           then (select outbox.zero_of(e.value_type, e.option_codes) from lookup.data_element e
             where e.data_element_id = v.element_id)
       end as wanted,
@@ -168,12 +168,12 @@ end $$;
 -- Write the cells whose wanted value differs: changed ones, and new ones. What DHIS2 never had and is wanted no more needs
 -- no request. No zero goes into a cell that moved to another data set: that would overwrite its value.
 create or replace function outbox.write_difference(to_target text, of_data_set text, of_period text, zeros text,
-  vanished text, by_run text)
+  removed_totals text, by_run text)
 returns void language sql as $$
   with difference as materialized (
     select d.value_id, d.org_unit_id, d.data_element_id, d.category_option_combo_id, d.attribute_option_combo_id,
       d.acknowledged, case
-        when vanished = 'zero' and d.wanted is not null and d.acknowledged is not null
+        when removed_totals = 'zero' and d.wanted is not null and d.acknowledged is not null
           and outbox.is_wanted_by(o.others, to_target, of_period, d.data_element_id, d.org_unit_id,
             d.category_option_combo_id, d.attribute_option_combo_id)
           and not exists (
@@ -183,7 +183,7 @@ returns void language sql as $$
               and t.attribute_option_combo_id = d.attribute_option_combo_id) then null
         else d.wanted
       end as wanted
-    from outbox.difference(to_target, of_data_set, of_period, zeros, vanished) d
+    from outbox.difference(to_target, of_data_set, of_period, zeros, removed_totals) d
     cross join (select outbox.other_data_sets(to_target, of_data_set) as others) o
   ), changed as (
     update outbox.value v
@@ -205,13 +205,13 @@ $$;
 
 -- Bring the ledger of one data set and period up to what the indicators say now; returns how many values stand in which
 -- state. What is wanted unchanged is not touched; what another data set wants in the same cell needs no request.
-create or replace function outbox.plan(to_target text, of_data_set text, of_period text, zeros text, vanished text,
+create or replace function outbox.plan(to_target text, of_data_set text, of_period text, zeros text, removed_totals text,
   is_period_open boolean, is_beyond boolean, by_run text)
 returns table (state text, value_count bigint)
 language plpgsql as $$
 begin
   perform outbox.refuse_unsettled(to_target);
-  perform outbox.write_difference(to_target, of_data_set, of_period, zeros, vanished, by_run);
+  perform outbox.write_difference(to_target, of_data_set, of_period, zeros, removed_totals, by_run);
   if is_period_open and not is_beyond then
     perform outbox.offer_dropped(to_target, of_data_set, of_period, by_run);
   end if;

@@ -175,18 +175,18 @@ language sql stable as $$
   where c.stored is not null or c.acknowledged is not null
 $$;
 
--- What the policy does about a discrepancy; null: it stands. `foreign_edits`: report changes nothing but
+-- What the policy does about a discrepancy; null: it stands. `external_edits`: report changes nothing but
 -- outbox.discrepancy; overwrite puts values back to pending, but for those refused or withheld, which cannot be sent;
 -- accept takes what people changed or deleted there for acknowledged, so that a value goes again when what is wanted
 -- changes, and still shows what was lost without a trace. Both settle what the ledger did not know, and neither touches
 -- what we never sent, nor what people typed where we had withdrawn ours.
-create or replace function outbox.resolution(foreign_edits text, kind text, value_id bigint, state text, is_deleted boolean)
+create or replace function outbox.resolution(external_edits text, kind text, value_id bigint, state text, is_deleted boolean)
 returns text language sql immutable parallel safe as $$
   select case
-    when foreign_edits = 'report' or value_id is null then null
+    when external_edits = 'report' or value_id is null then null
     when kind = 'ledger_outdated' then 'settled'
     when kind in ('default_combo', 'unknown_value') then null
-    when foreign_edits = 'accept' then
+    when external_edits = 'accept' then
       case when kind = 'foreign_edit' or (kind = 'missing_in_dhis2' and is_deleted) then 'accepted' end
     when state not in ('refused', 'withheld') then 'overwritten'
   end
@@ -194,11 +194,11 @@ $$;
 
 -- The discrepancies of a data set and period, but for the unknown values that a person has accepted just as they are.
 create or replace function outbox.find_discrepancies(to_target text, of_data_set text, of_period text, units text[],
-  elements text[], stored_values jsonb, foreign_edits text)
+  elements text[], stored_values jsonb, external_edits text)
 returns setof outbox.finding language sql stable set enable_nestloop = off as $$  -- statistics may lag
   select j.data_element_id, j.org_unit_id, j.category_option_combo_id, j.attribute_option_combo_id, j.value_id, j.wanted,
     j.acknowledged, j.stored, j.is_deleted, j.kind,
-    outbox.resolution(foreign_edits, j.kind, j.value_id, j.state, j.is_deleted)
+    outbox.resolution(external_edits, j.kind, j.value_id, j.state, j.is_deleted)
   from outbox.judged_cell(to_target, of_data_set, of_period, units, elements, stored_values) j
   where j.kind is not null and (j.kind <> 'unknown_value' or not exists (
     select from outbox.discrepancy a
@@ -265,7 +265,7 @@ $$;
 -- `stored_values`: what DHIS2 holds in these units and elements, deleted values too (outbox.stored_value).
 -- Returns what was found, with what was done about it (null: it stands), and what was found before and is gone.
 create or replace function outbox.reconcile(to_target text, of_data_set text, of_period text, units text[],
-  elements text[], stored_values jsonb, foreign_edits text, by_run text)
+  elements text[], stored_values jsonb, external_edits text, by_run text)
 returns table (kind text, resolution text, value_count bigint)
 language plpgsql as $$
 declare
@@ -273,7 +273,7 @@ declare
 begin
   perform outbox.refuse_unsettled(to_target);
   findings := array(select f from outbox.find_discrepancies(to_target, of_data_set, of_period, units, elements,
-    stored_values, foreign_edits) f);
+    stored_values, external_edits) f);
   perform outbox.keep_discrepancies(to_target, of_data_set, of_period, units, elements, findings, by_run);
   perform outbox.apply_resolutions(findings, by_run);
 

@@ -7,5 +7,5 @@ select
 from pg_attribute
 where attrelid = %(table)s::regclass and attnum > 0 and not attisdropped;
 
--- name: begin_keeping
+-- name: track_changes
 create temporary table moved (digest bigint, days date[], is_old boolean) on commit drop;

@@ -29,7 +29,7 @@ class Run:
     dhis2_url: str
     periods: tuple[str, ...]
     batch_size: int
-    zeros: Literal["none", "reported"]
+    zeros: Literal["none", "reporting_units"]
 
 
 def report(run: Run) -> None:

@@ -23,7 +23,7 @@ class Script:
 
     periods: tuple[str, ...]
     batch_size: int
-    zeros: Literal["none", "reported"]
+    zeros: Literal["none", "reporting_units"]
     totals: tuple[Totals, ...]
     unassigned: frozenset[str]  # from the second generation on
     kills: tuple[Kill, ...]
@@ -41,7 +41,7 @@ def write_script(random: Random) -> Script:
     return Script(
         periods,
         random.choice((4, 7, 15, 40)),
-        random.choice(("none", "reported")),
+        random.choice(("none", "reporting_units")),
         tuple(totals),
         frozenset(random.sample(UNITS, 1)) if random.random() < 0.4 else frozenset(),
         tuple(_kill(random) for _ in range(random.choice((1, 1, 2, 3)))),

@@ -9,9 +9,8 @@ import dagster as dg
 import pytest
 from dagster._core.events import EngineEventData
 from dagster._core.test_utils import create_run_for_test
+from opensrp_dhis2_sandbox.lost_runs import LOST, PID_TAG, end_lost_runs
 from opensrp_dhis2_sandbox.runs import open_instance
-
-from opensrp_dhis2.defs.lost_runs import LOST, PID_TAG, end_lost_runs
 
 STARTED, FAILURE = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE
 

@@ -63,10 +63,10 @@ def test_a_deletion_that_dhis2_does_not_allow_keeps_no_unit_from_being_complete(
     undeletable: dict[str, State | str] = dict.fromkeys((ONE, TWO), ("withheld", "E8020"))
     dhis2.values(undeletable, element="DeSigned001", wanted=None)
     dhis2.values({ONE: "delivered"})
-    done = dhis2.complete("in_step")
+    done = dhis2.complete("mirror")
     assert (done.registered, done.waiting, dhis2.units()) == (1, 0, [ONE])
     dhis2.values({ONE: ("pending", None), TWO: ("pending", None)})
-    done = dhis2.complete("in_step")
+    done = dhis2.complete("mirror")
     assert (done.deleted, dhis2.units()) == (1, [])
     assert "| waiting | values are not all delivered yet | 2 |" in done.markdown()
 
@@ -81,13 +81,13 @@ def test_each_attribute_option_combo_is_complete_by_itself(dhis2: CompletionSite
     )
     dhis2.values({ONE: "delivered"})
     dhis2.values({ONE: "pending"}, combo=FUNDED)
-    dhis2.complete("in_step")
+    dhis2.complete("mirror")
     assert list(dhis2.there()) == [(ONE, DEFAULT)]
     dhis2.values({ONE: "delivered"}, combo=FUNDED)
-    dhis2.complete("in_step")
+    dhis2.complete("mirror")
     assert set(dhis2.there()) == {(ONE, DEFAULT), (ONE, FUNDED)}
     dhis2.values({ONE: "refused"}, combo=FUNDED)
-    assert dhis2.complete("in_step").deleted == 1
+    assert dhis2.complete("mirror").deleted == 1
     assert list(dhis2.there()) == [(ONE, DEFAULT)]
 
 
@@ -95,19 +95,19 @@ def test_what_somebody_else_registered_is_neither_overwritten_nor_taken_back(dhi
     dhis2.register_by_hand(ONE)
     dhis2.register_by_hand(ONE)
     dhis2.values({ONE: "delivered", TWO: "delivered"})
-    done = dhis2.complete("in_step")
+    done = dhis2.complete("mirror")
     assert (done.registered, done.registered_by_other) == (1, 1)
     dhis2.values({ONE: "refused", TWO: "refused"})
-    assert dhis2.complete("in_step").deleted == 1
+    assert dhis2.complete("mirror").deleted == 1
     assert dhis2.there() == {(ONE, DEFAULT): "admin"}
 
 
 def test_a_completion_that_somebody_made_his_own_is_not_taken_back(dhis2: CompletionSite) -> None:
     dhis2.values({ONE: "delivered"})
-    dhis2.complete("in_step")
+    dhis2.complete("mirror")
     dhis2.register_by_hand(ONE)
     dhis2.values({ONE: "refused"})
-    done = dhis2.complete("in_step")
+    done = dhis2.complete("mirror")
     assert (done.deleted, done.registered_by_other) == (0, 1)
     assert dhis2.there() == {(ONE, DEFAULT): "admin"}
 
@@ -123,15 +123,15 @@ def test_without_in_step_nothing_is_taken_back(dhis2: CompletionSite) -> None:
 def test_in_step_follows_the_values_there_and_back(dhis2: CompletionSite) -> None:
     for state, units, count in (("delivered", [ONE], 1), ("pending", [], 1), ("delivered", [ONE], 1)):
         dhis2.values({ONE: state})
-        done = dhis2.complete("in_step")
+        done = dhis2.complete("mirror")
         assert (dhis2.units(), done.registered + done.deleted) == (units, count)
 
 
 def test_a_unit_of_which_nothing_is_left_is_taken_back_in_step(dhis2: CompletionSite) -> None:
     dhis2.values({ONE: "delivered"})
-    dhis2.complete("in_step")
+    dhis2.complete("mirror")
     dhis2.values({ONE: "withdrawn"})
-    assert dhis2.complete("in_step") == Completed(deleted=1)
+    assert dhis2.complete("mirror") == Completed(deleted=1)
     assert dhis2.units() == []
 
 
@@ -181,16 +181,16 @@ def test_a_locked_data_set_keeps_its_completion_and_is_not_forced(
     members = {"expiryDays": 10} if lock == "expired" else {"workflow": {"id": "WfMonthly01"}}
     with completion_site(warehouse, version, **members) as dhis2:
         dhis2.values({ONE: "delivered"})
-        dhis2.complete("in_step")
+        dhis2.complete("mirror")
         if lock == "approved":
             dhis2.approve(ONE)
         dhis2.values({ONE: ("refused", "E8032")})
-        done = dhis2.complete("in_step")
+        done = dhis2.complete("mirror")
         assert (done.deleted, done.refused, dhis2.units()) == (0, 1, [ONE])
         assert "Locked Data set(s)" in done.markdown()
-        assert dhis2.asked_by(lambda: dhis2.complete("in_step")) == []
+        assert dhis2.asked_by(lambda: dhis2.complete("mirror")) == []
         dhis2.values({ONE: "delivered"})
-        assert dhis2.asked_by(lambda: dhis2.complete("in_step")) == ["GET"]
+        assert dhis2.asked_by(lambda: dhis2.complete("mirror")) == ["GET"]
         assert dhis2.ledger() == {ONE: ("registered", None)}
 
 
@@ -216,7 +216,7 @@ def test_a_server_that_stays_away_leaves_completions_to_the_next_run(dhis2: Comp
     assert dhis2.units() == [ONE]
 
 
-@pytest.mark.parametrize("policy", ["in_step", "when_complete"])
+@pytest.mark.parametrize("policy", ["mirror", "when_complete"])
 def test_a_registration_of_which_we_never_heard_is_known_as_ours(dhis2: CompletionSite, policy: Policy) -> None:
     """The answer is lost, the run ends, and the unit is complete no longer when the next run looks."""
     dhis2.values({TWO: "delivered"})
@@ -229,28 +229,28 @@ def test_a_registration_of_which_we_never_heard_is_known_as_ours(dhis2: Completi
     assert dhis2.units() == [ONE, TWO]
     dhis2.door.lost, dhis2.door.lose_after = {}, None
     dhis2.values({ONE: "refused"})
-    assert dhis2.complete(policy).deleted == (1 if policy == "in_step" else 0)
-    assert dhis2.units() == ([TWO] if policy == "in_step" else [ONE, TWO])
-    assert dhis2.ledger()[ONE][0] == ("deleted" if policy == "in_step" else "registered")
+    assert dhis2.complete(policy).deleted == (1 if policy == "mirror" else 0)
+    assert dhis2.units() == ([TWO] if policy == "mirror" else [ONE, TWO])
+    assert dhis2.ledger()[ONE][0] == ("deleted" if policy == "mirror" else "registered")
 
 
 def test_a_deletion_of_which_we_never_heard_is_made_good_when_the_unit_is_complete_again(dhis2: CompletionSite) -> None:
     dhis2.values({ONE: "delivered"})
-    dhis2.complete("in_step")
+    dhis2.complete("mirror")
     dhis2.values({ONE: "pending"})
     dhis2.door.lost = {"DELETE": True}
     dhis2.door.lose_after = ("DELETE", "GET")
     with pytest.raises(Dhis2UnavailableError):
-        dhis2.complete("in_step")
+        dhis2.complete("mirror")
     assert dhis2.units() == []
     dhis2.door.lost, dhis2.door.lose_after = {}, None
     dhis2.values({ONE: "delivered"})
-    assert dhis2.complete("in_step").registered == 1
+    assert dhis2.complete("mirror").registered == 1
     assert dhis2.units() == [ONE]
 
 
 @pytest.mark.parametrize(
-    ("is_wanted", "is_ours", "stored_by", "is_in_step", "state"),
+    ("is_wanted", "is_ours", "stored_by", "is_mirrored", "state"),
     [
         (True, False, None, False, None),
         (True, True, None, True, None),
@@ -265,7 +265,7 @@ def test_a_deletion_of_which_we_never_heard_is_made_good_when_the_unit_is_comple
     ],
 )
 def test_what_stands_in_dhis2_decides_whether_it_is_asked(
-    is_wanted: bool, is_ours: bool, stored_by: str | None, is_in_step: bool, state: str | None
+    is_wanted: bool, is_ours: bool, stored_by: str | None, is_mirrored: bool, state: str | None
 ) -> None:
-    settled = decide(DueUnit(ONE, DEFAULT, is_wanted, is_ours), stored_by, "pusher", is_in_step=is_in_step)
+    settled = decide(DueUnit(ONE, DEFAULT, is_wanted, is_ours), stored_by, "pusher", is_mirrored=is_mirrored)
     assert settled == (None if state is None else RegistrationState(ONE, DEFAULT, state, is_ours=state == "registered"))

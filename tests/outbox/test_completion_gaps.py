@@ -40,7 +40,7 @@ class Site:
 
     def reconcile(self, policy: str = "report") -> dict[str, int]:
         made = reconcile_period(
-            self.dhis2.warehouse, self.reporting.client, "DS_M", "202509", foreign_edits=policy, run_id="look"
+            self.dhis2.warehouse, self.reporting.client, "DS_M", "202509", external_edits=policy, run_id="look"
         )
         return made.counts
 
@@ -70,7 +70,7 @@ def dhis2(version: str, warehouse: Warehouse, set_totals: SetTotals) -> Iterator
 
 
 def test_a_unit_whose_value_reconcile_did_not_find_is_taken_back_and_comes_again(dhis2: CompletionSite) -> None:
-    here = Site(dhis2, "in_step")
+    here = Site(dhis2, "mirror")
     assert here.report().completed == Completed(registered=2)
     here.lose(ONE)
     assert here.reconcile()["missing_in_dhis2"] == 1
@@ -110,7 +110,7 @@ def test_without_in_step_a_registration_stands_whatever_reconcile_finds(dhis2: C
 
 
 def test_a_value_that_was_sent_again_since_is_missing_no_longer(dhis2: CompletionSite, set_totals: SetTotals) -> None:
-    here = Site(dhis2, "in_step")
+    here = Site(dhis2, "mirror")
     here.report()
     here.lose(ONE)
     here.reconcile()
@@ -122,7 +122,7 @@ def test_a_value_that_was_sent_again_since_is_missing_no_longer(dhis2: Completio
 
 def test_a_value_that_went_back_and_forth_unsent_is_missing_still(dhis2: CompletionSite, set_totals: SetTotals) -> None:
     """The ledger calls it delivered again, and no request carried it since it was found missing."""
-    here = Site(dhis2, "in_step")
+    here = Site(dhis2, "mirror")
     here.report()
     here.lose(ONE)
     here.reconcile()
@@ -135,7 +135,7 @@ def test_a_value_that_went_back_and_forth_unsent_is_missing_still(dhis2: Complet
 
 def test_what_somebody_changed_or_entered_besides_is_no_gap(dhis2: CompletionSite) -> None:
     """DHIS2 holds a value in each cell: whose number is right is for people to say."""
-    here = Site(dhis2, "in_step")
+    here = Site(dhis2, "mirror")
     here.report()
     here.write(ONE, "77")
     here.write(TWO, "1", SIGNED)
@@ -155,7 +155,7 @@ def test_a_unit_without_a_compulsory_value_is_not_complete_whoever_should_enter_
 ) -> None:
     set_totals(BOTH | {("signed", TWO): 3})
     with completion_site(warehouse, version, compulsoryDataElementOperands=[operand(SIGNED, combo)]) as dhis2:
-        here = Site(dhis2, "in_step")
+        here = Site(dhis2, "mirror")
         report = here.report()
         assert (report.completed.registered, report.completed.waiting, dhis2.units()) == (1, 1, [TWO])
         assert dhis2.ledger()[ONE] == ("withheld", "E7605")
@@ -174,7 +174,7 @@ def test_a_zero_that_dhis2_drops_fills_no_compulsory_field(
 ) -> None:
     set_totals({("visits", ONE): 0, ("signed", ONE): 3, ("visits", TWO): 1})
     with completion_site(warehouse, version, compulsoryDataElementOperands=[operand(VISITS)]) as dhis2:
-        Site(dhis2, "when_complete").report(zeros="reported")
+        Site(dhis2, "when_complete").report(zeros="reporting_units")
         assert dhis2.units() == ([TWO] if version == "2.41" else [ONE, TWO])
 
 
@@ -183,7 +183,7 @@ def test_a_compulsory_field_that_reconcile_finds_empty_is_named_as_missing(
 ) -> None:
     set_totals(BOTH)
     with completion_site(warehouse, version, compulsoryDataElementOperands=[operand(VISITS)]) as dhis2:
-        here = Site(dhis2, "in_step")
+        here = Site(dhis2, "mirror")
         assert here.report().completed == Completed(registered=2)
         here.lose(ONE)
         here.reconcile()

@@ -346,7 +346,7 @@ def environment(mixed: Dhis2Site, database_url: str, tmp_path: Path, monkeypatch
     """The command line's settings for the mixed slice: a country's folder that reports DS_M alone."""
     folder = tmp_path / "dbt_like_views"
     folder.mkdir()
-    (folder / "data_sets.yaml").write_text("DS_M: {period_type: Monthly, zeros: reported, open_periods: 36}\n")
+    (folder / "data_sets.yaml").write_text("DS_M: {period_type: Monthly, zeros: reporting_units, open_periods: 36}\n")
     settings = {
         "PROJECT_DIR": str(tmp_path), "WAREHOUSE_URL": database_url, "REPORT_TIMEZONE": "Africa/Kampala",
         "DHIS2_BASE_URL": mixed.client.base_url, "DHIS2_USERNAME": "pusher", "DHIS2_PASSWORD": "secret",

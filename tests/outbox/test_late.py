@@ -98,7 +98,7 @@ def overwrite_what_another_wrote(dhis2: Dhis2Site, set_totals: SetTotals) -> Non
     foreign = Foreign(dhis2)
     foreign.put(("DeVisits001", "OuFacility1", "HllvX50cXC0"), "9", period="202509")
     foreign.done()
-    reconcile_period(dhis2.warehouse, dhis2.client, "DS_M", "202509", foreign_edits="overwrite", run_id="reconcile")
+    reconcile_period(dhis2.warehouse, dhis2.client, "DS_M", "202509", external_edits="overwrite", run_id="reconcile")
 
 
 def requeue_what_was_refused(dhis2: Dhis2Site, set_totals: SetTotals) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from opensrp_dhis2.errors import WarehouseError
 from opensrp_dhis2.outbox import ledger
-from opensrp_dhis2.outbox.ledger import DataSetPeriod, ValueVerdict
+from opensrp_dhis2.outbox.ledger import DataSetPeriod, RecordedVerdict
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.dhis2_site import ledger_rows
 from tests.support.sql import execute, rows
@@ -20,13 +20,19 @@ def plan(
     zeros: str = "none",
     is_open: bool = True,
     *,
-    vanished: str = "delete",
+    removed_totals: str = "delete",
     is_beyond: bool = False,
     run_id: str = "run-1",
 ) -> dict[str, int]:
     with warehouse.connect() as connection:
         return ledger.plan(
-            connection, OF, zeros=zeros, vanished=vanished, is_period_open=is_open, is_beyond=is_beyond, run_id=run_id
+            connection,
+            OF,
+            zeros=zeros,
+            removed_totals=removed_totals,
+            is_period_open=is_open,
+            is_beyond=is_beyond,
+            run_id=run_id,
         )
 
 
@@ -48,7 +54,7 @@ def send(warehouse: Warehouse, verdict: str, code: str | None = None) -> list[di
         batch = ledger.cut_batch(connection, OF, 1000, "run-1")
         assert batch is not None
         carried = json.loads(ledger.payload(connection, batch))["dataValues"]
-        verdicts = [ValueVerdict(row.row_index, verdict, code) for row in ledger.sent_rows(connection, batch)]
+        verdicts = [RecordedVerdict(row.row_index, verdict, code) for row in ledger.sent_rows(connection, batch)]
         ledger.settle(connection, batch, verdicts, http_status=200, note="", run_id="run-1")
     return list(carried)
 
@@ -82,7 +88,7 @@ def test_a_value_that_vanished_is_deleted_where_dhis2_has_it(warehouse: Warehous
         batch = ledger.cut_batch(connection, OF, 1000, "run-2")
         assert batch is not None
         assert batch.import_strategy == "DELETE"
-        ledger.settle(connection, batch, [ValueVerdict(0, "deleted")], http_status=200, note="", run_id="run-1")
+        ledger.settle(connection, batch, [RecordedVerdict(0, "deleted")], http_status=200, note="", run_id="run-1")
     assert plan(warehouse) == {"withdrawn": 1}
 
 
@@ -132,7 +138,7 @@ def test_a_closed_period_withholds_what_changed_and_leaves_what_is_there(
 
 
 @pytest.mark.parametrize(
-    ("zeros", "expected"), [("none", 1), ("reported", 2), ("assigned", 4)]
+    ("zeros", "expected"), [("none", 1), ("reporting_units", 2), ("assigned", 4)]
 )  # 2 assigned units x 2 measures; OuFacility4 is closed
 def test_zeros_are_filled_as_the_policy_says(
     warehouse: Warehouse, set_totals: SetTotals, zeros: str, expected: int
@@ -189,14 +195,14 @@ def test_a_dropped_zero_that_was_changed_and_came_back_is_sent_again(
 ) -> None:
     """DHIS2 holds nothing of it: called delivered, it would never reach a server that stores zeros."""
     set_totals({("visits", "OuFacility1"): 0})
-    plan(warehouse, "reported")
+    plan(warehouse, "reporting_units")
     send(warehouse, "dropped")
     assert ledger_rows(warehouse)[1] == ("OuFacility1", "0", "0", "dropped", None)
     set_totals({("visits", "OuFacility1"): 5})
-    plan(warehouse, "reported")
+    plan(warehouse, "reporting_units")
     assert ledger_rows(warehouse)[1] == ("OuFacility1", "5", None, "pending", None)
     set_totals({("visits", "OuFacility1"): 0})
-    plan(warehouse, "reported")
+    plan(warehouse, "reporting_units")
     assert ledger_rows(warehouse)[1] == ("OuFacility1", "0", None, "pending", None)
 
 
@@ -222,11 +228,11 @@ def test_a_vanished_value_is_zeroed_only_where_a_zero_can_stand(
     warehouse: Warehouse, set_totals: SetTotals, value_type: str, zero: str | None
 ) -> None:
     set_totals({("visits", "OuFacility1"): 1})
-    plan(warehouse, vanished="zero")
+    plan(warehouse, removed_totals="zero")
     send(warehouse, "stored")
     execute(warehouse, "update lookup.data_element set value_type = %s", value_type)
     set_totals({})
-    assert plan(warehouse, vanished="zero") == {"pending": 1}
+    assert plan(warehouse, removed_totals="zero") == {"pending": 1}
     assert ledger_rows(warehouse)[0][1] == zero
 
 
@@ -243,7 +249,7 @@ def test_a_boolean_is_spelled_as_dhis2_stores_it(warehouse: Warehouse, set_total
     """Recorded as 10-boolean-1: DHIS2 takes 1 and holds true, which would not compare equal when read back."""
     set_totals({("visits", "OuFacility1"): 1, ("visits", "OuFacility2"): 0, ("signed", "OuFacility2"): 3})
     execute(warehouse, "update lookup.data_element set value_type = 'BOOLEAN'")
-    assert plan(warehouse, "reported") == {"pending": 3, "withheld": 1}
+    assert plan(warehouse, "reporting_units") == {"pending": 3, "withheld": 1}
     assert [row[1] for row in ledger_rows(warehouse)] == ["false", "3", "true", "false"]
 
 

@@ -20,7 +20,7 @@ from tests.support.surroundings import SetTotals
 
 
 def reconcile(here: Country, policy: str = "report", run_id: str = "look-1") -> Reconciliation:
-    return reconcile_period(here.warehouse, here.client, "PERF", MARCH.id, foreign_edits=policy, run_id=run_id)
+    return reconcile_period(here.warehouse, here.client, "PERF", MARCH.id, external_edits=policy, run_id=run_id)
 
 
 def found(here: Country, condition: str = "resolved_at is null") -> dict[Cell, str]:
@@ -220,14 +220,14 @@ def test_dhis2_that_does_not_answer_leaves_no_trace(here: Country) -> None:
 
 def test_a_data_set_that_was_never_read_is_named(here: Country) -> None:
     with pytest.raises(MetadataNotFoundError, match="NONE is not in lookup"):
-        reconcile_period(here.warehouse, here.client, "NONE", MARCH.id, foreign_edits="report", run_id="1")
+        reconcile_period(here.warehouse, here.client, "NONE", MARCH.id, external_edits="report", run_id="1")
 
 
-ZEROS = DataSet(period_type="Monthly", zeros="reported")
+ZEROS = DataSet(period_type="Monthly", zeros="reporting_units")
 
 
 def look(here: Dhis2Site) -> Reconciliation:
-    return reconcile_period(here.warehouse, here.client, "DS_M", "202509", foreign_edits="report", run_id="look")
+    return reconcile_period(here.warehouse, here.client, "DS_M", "202509", external_edits="report", run_id="look")
 
 
 def test_a_zero_that_an_old_server_drops_is_no_discrepancy_also_after_its_upgrade(

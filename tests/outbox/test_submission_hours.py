@@ -37,7 +37,7 @@ def test_hours_that_are_none_say_how_to_write_them(text: str) -> None:
         SubmissionHours.parse(text, UTC)
 
 
-@pytest.mark.parametrize("policy", ["when_complete", "in_step"])
+@pytest.mark.parametrize("policy", ["when_complete", "mirror"])
 def test_completions_wait_with_the_values(
     warehouse: Warehouse, set_totals: SetTotals, version: str, policy: str
 ) -> None:

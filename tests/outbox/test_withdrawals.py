@@ -45,7 +45,7 @@ def test_a_deletion_that_dhis2_would_refuse_is_withheld_and_shown(
 def test_a_vanished_value_is_zeroed_where_the_data_set_says_so(
     dhis2: Dhis2Site, warehouse: Warehouse, set_totals: SetTotals, version: str
 ) -> None:
-    zeroed = DataSet(period_type="Monthly", open_periods=36, vanished="zero")
+    zeroed = DataSet(period_type="Monthly", open_periods=36, removed_totals="zero")
     set_totals({("visits", "OuFacility1"): 5, ("signed", "OuFacility1"): 6})
     dhis2.report(policy=zeroed)
     set_totals({})
@@ -101,9 +101,9 @@ def two_sets(version: str, warehouse: Warehouse, set_totals: SetTotals) -> Itera
         yield opened
 
 
-def reporter_of(here: Dhis2Site, code: str, vanished: str = "delete") -> Reporter:
-    policy = DataSet(period_type="Monthly", open_periods=36, vanished=vanished)
-    return Reporter(here.warehouse, here.client, code, policy, run_id=f"{code} {vanished}", batch_size=100)
+def reporter_of(here: Dhis2Site, code: str, removed_totals: str = "delete") -> Reporter:
+    policy = DataSet(period_type="Monthly", open_periods=36, removed_totals=removed_totals)
+    return Reporter(here.warehouse, here.client, code, policy, run_id=f"{code} {removed_totals}", batch_size=100)
 
 
 def by_data_set(here: Dhis2Site) -> dict[str, tuple[str | None, str | None, str]]:
@@ -111,25 +111,27 @@ def by_data_set(here: Dhis2Site) -> dict[str, tuple[str | None, str | None, str]
     return {data_set_id: (wanted, acknowledged, state) for data_set_id, wanted, acknowledged, state in found}
 
 
-@pytest.mark.parametrize("vanished", ["delete", "zero"])
+@pytest.mark.parametrize("removed_totals", ["delete", "zero"])
 @pytest.mark.parametrize("first", ["DS_M", "DS_N"])
 def test_what_another_data_set_wants_in_the_same_cell_is_neither_deleted_nor_zeroed(
-    two_sets: Dhis2Site, first: str, vanished: str
+    two_sets: Dhis2Site, first: str, removed_totals: str
 ) -> None:
     second = {"DS_M": "DS_N", "DS_N": "DS_M"}[first]
     for code in ("DS_N", "DS_M"):
-        reporter_of(two_sets, code, vanished).plan(SEPTEMBER)
-    requests = [reporter_of(two_sets, code, vanished).deliver(SEPTEMBER).request_count for code in (first, second)]
+        reporter_of(two_sets, code, removed_totals).plan(SEPTEMBER)
+    requests = [
+        reporter_of(two_sets, code, removed_totals).deliver(SEPTEMBER).request_count for code in (first, second)
+    ]
     assert dict(zip((first, second), requests, strict=True)) == {"DS_N": 1, "DS_M": 0}
     assert two_sets.stored() == {("DeVisits001", "OuFacility1"): "6"}
     assert by_data_set(two_sets) == {"DsMonthly01": (None, None, "withdrawn"), "DsMonthly02": ("6", "6", "delivered")}
-    again = [reporter_of(two_sets, code, vanished) for code in (first, second)]
+    again = [reporter_of(two_sets, code, removed_totals) for code in (first, second)]
     assert [one.plan(SEPTEMBER) for one in again] == [
         {"DS_N": {"delivered": 1}, "DS_M": {"withdrawn": 1}}[code] for code in (first, second)
     ]
     for code in ("DS_M", "DS_N"):
         seen = reconcile_period(
-            two_sets.warehouse, two_sets.client, code, "202509", foreign_edits="overwrite", run_id="look"
+            two_sets.warehouse, two_sets.client, code, "202509", external_edits="overwrite", run_id="look"
         )
         assert set(seen.counts.values()) == {0}
 

@@ -15,7 +15,7 @@ from tests.support.dhis2_site import REPORTED, SEPTEMBER, VERSIONS, Dhis2Site, s
 from tests.support.sql import execute
 from tests.support.surroundings import SetTotals
 
-POLICIES = ("none", "reported", "assigned")
+POLICIES = ("none", "reporting_units", "assigned")
 AGGREGATIONS = ("SUM", "AVERAGE", "AVERAGE_SUM_ORG_UNIT")
 PAGE = ROOT / "docs" / "zeros.md"
 SILENT, TOTAL_OF_0 = "nothing counted, the unit reported nothing", "a total of 0"
@@ -139,7 +139,7 @@ def test_a_dropped_zero_goes_once_more_only_where_it_would_be_stored(
     document["stages"][1]["dataSets"][0]["expiryDays"] = expiry_days
     document["stages"][1]["dataElements"][0]["zeroIsSignificant"] = is_significant
     with site(warehouse, version, document, store=store, port=old.port) as now:
-        policy = DataSet(period_type="Monthly", zeros="reported", open_periods=open_periods)
+        policy = DataSet(period_type="Monthly", zeros="reporting_units", open_periods=open_periods)
         reporter = now.reporter("run-2", policy)
         reporter.plan(SEPTEMBER)
         counts = forecast_period(warehouse, now.client, "DS_M", "202509", run_id="run-2").counts
@@ -181,7 +181,7 @@ def test_a_total_that_falls_to_a_zero_that_cannot_stand_is_deleted(
 ) -> None:
     document = metadata()
     document["stages"][1]["dataElements"][0]["valueType"] = value_type
-    policy = DataSet(period_type="Monthly", open_periods=36, zeros="reported", completion="when_complete")
+    policy = DataSet(period_type="Monthly", open_periods=36, zeros="reporting_units", completion="when_complete")
     with site(warehouse, version, document) as here:
         set_totals({("visits", "OuFacility1"): 1, ("signed", "OuFacility1"): 1})
         assert here.report("run-1", policy).accepted == 2

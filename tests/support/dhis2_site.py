@@ -29,7 +29,7 @@ NIGHT = SubmissionHours(20, 6, UTC)  # over at NOW
 SEPTEMBER = parse_period("202509")
 MONTHLY = DataSet(period_type="Monthly", open_periods=36)
 NARROW = DataSet(period_type="Monthly", open_periods=3)
-REPORTED = DataSet(period_type="Monthly", open_periods=36, zeros="reported")
+REPORTED = DataSet(period_type="Monthly", open_periods=36, zeros="reporting_units")
 DEFAULT = "HllvX50cXC0"
 ADMIN = ("admin", "district")
 AWAY = [{"kind": "status", "status": 503, "method": "GET"}] * 4  # as often as a read is tried

@@ -4,9 +4,10 @@ import pytest
 
 from opensrp_dhis2.errors import ConfigurationError, CyclicViewError, FrontMatterError, UnknownRelationError, ViewError
 from opensrp_dhis2.project import Project
-from opensrp_dhis2.views.catalog import load_catalog, read_catalog
+from opensrp_dhis2.views.catalog import graph_mermaid, graph_text, load_catalog, read_catalog
 from opensrp_dhis2.views.contract import check
-from opensrp_dhis2.views.drawing import graph_mermaid, graph_text
+from opensrp_dhis2.views.data_sets import DataSets
+from opensrp_dhis2.views.yaml_document import read_yaml
 from tests.views.conftest import INDICATOR, MEMBER, STAGING, Write
 
 
@@ -118,3 +119,13 @@ def test_the_graph_shows_what_flows_where() -> None:
     assert "staging.patient --> member.population\n" in graph_mermaid(catalog)
     assert "member.population --> indicator.population" in graph_mermaid(catalog)
     assert "indicator.population (CHW_Q)\n|- lookup.period\n" in graph_text(catalog)
+
+
+def test_old_names_of_data_sets_yaml_are_taken_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    old = "A: {period_type: Monthly, vanished: zero, foreign_edits: accept, completion: in_step, zeros: reported}"
+    new = "A: {period_type: Monthly, removed_totals: zero, external_edits: accept, completion: mirror, "
+    new += "zeros: reporting_units}"
+    assert read_yaml(DataSets, new, path="data_sets.yaml") == read_yaml(DataSets, old, path="data_sets.yaml")
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 4
+    assert "data_sets.yaml: `zeros: reported` is now written `zeros: reporting_units`" in said

@@ -21,8 +21,8 @@ from opensrp_dhis2_sandbox.district.write import write_district
 from opensrp_dhis2.project import Project
 from opensrp_dhis2.views.build import build_staging
 from opensrp_dhis2.views.catalog import load_catalog
-from opensrp_dhis2.views.relation_sql import relation
-from opensrp_dhis2.views.resource_types import RAW_TABLES
+from opensrp_dhis2.views.query import RAW_TABLES
+from opensrp_dhis2.views.relation import relation
 from opensrp_dhis2.warehouse import state
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.conftest import REPORT_TIMEZONE, ROOT

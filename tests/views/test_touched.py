@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from opensrp_dhis2.cli import main
 from opensrp_dhis2.views.build import BuildResult, build_all, build_staging
 from opensrp_dhis2.views.catalog import Catalog, load_catalog
-from opensrp_dhis2.views.touched import touched_periods
+from opensrp_dhis2.views.changed_periods import touched_periods
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.sql import execute
 from tests.views.conftest import INDICATOR, Write, delete, load

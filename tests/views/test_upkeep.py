@@ -7,7 +7,7 @@ from typing import Any
 from opensrp_dhis2.project import Project
 from opensrp_dhis2.views.build import build_staging
 from opensrp_dhis2.views.catalog import Catalog, load_catalog
-from opensrp_dhis2.views.relation_sql import relation
+from opensrp_dhis2.views.relation import relation
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 from tests.views.conftest import STAGING, Write, delete, load
 

@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from opensrp_dhis2.views.catalog import Catalog
 from opensrp_dhis2.views.event_date import event_origins
-from opensrp_dhis2.views.relation_sql import relation
+from opensrp_dhis2.views.relation import relation
 from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse.database import Connection
 from opensrp_dhis2.warehouse.queries import query
@@ -31,7 +31,7 @@ class Reader:
 
 
 @dataclass(frozen=True)
-class Keeping:
+class ChangeTracking:
     """What upkeep returns of each row that goes or comes, and for whom."""
 
     returned: Composed
@@ -39,7 +39,7 @@ class Keeping:
 
 
 @dataclass(frozen=True)
-class TouchedPeriod:
+class PastPeriod:
     """A past period that the last run touched.
 
     old_count, new_count: staging rows of its days that went, and that came. is_changed: a total moved.
@@ -52,7 +52,7 @@ class TouchedPeriod:
     is_changed: bool
 
 
-def begin_keeping(connection: Connection, catalog: Catalog, staging: View) -> Keeping | None:
+def track_changes(connection: Connection, catalog: Catalog, staging: View) -> ChangeTracking | None:
     """Make the temporary table `moved` for one upkeep of a staging table; None where nobody takes a date from it."""
     table = relation(staging.name)
     of = {"table": table.as_string(connection)}
@@ -60,11 +60,11 @@ def begin_keeping(connection: Connection, catalog: Catalog, staging: View) -> Ke
     readers = [each for each in _readers(catalog, staging) if all(types.get(name) == "date" for name in each.columns)]
     if not readers:
         return None
-    connection.execute(query("touched_period", "begin_keeping"))
+    connection.execute(query("touched_period", "track_changes"))
     content = [_hashable(name, kind) for name, kind in types.items() if name != WRITTEN_AT]
     days = [SQL("coalesce({})").format(_COMMA.join(map(Identifier, columns))) for columns in _days(readers)]
     returned = SQL("hash_record_extended(row({}), 0) as digest, array[{}] as days")
-    return Keeping(returned.format(_COMMA.join(content), _COMMA.join(days)), readers)
+    return ChangeTracking(returned.format(_COMMA.join(content), _COMMA.join(days)), readers)
 
 
 def keep_periods(connection: Connection, staging: View, readers: Sequence[Reader]) -> tuple[str, ...]:
@@ -88,9 +88,9 @@ def touch_periods(connection: Connection, indicator: str) -> tuple[str, ...]:
     return tuple(each.period for each in touched_periods(connection, [indicator]))
 
 
-def touched_periods(connection: Connection, indicators: Collection[str]) -> list[TouchedPeriod]:
+def touched_periods(connection: Connection, indicators: Collection[str]) -> list[PastPeriod]:
     """List the past periods that the last run touched for some indicators, oldest first."""
-    with connection.cursor(row_factory=class_row(TouchedPeriod)) as cursor:
+    with connection.cursor(row_factory=class_row(PastPeriod)) as cursor:
         return cursor.execute("select * from warehouse.touched_past(%s)", (list(indicators),)).fetchall()
 
 

@@ -10,17 +10,22 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from opensrp_dhis2.views.catalog import Catalog
+from opensrp_dhis2.views.changed_periods import keep_periods, track_changes
 from opensrp_dhis2.views.contract import describe, refusal
-from opensrp_dhis2.views.relation import Relation, content_digest, digest, functions_digest, record, scalar
-from opensrp_dhis2.views.relation_sql import (
+from opensrp_dhis2.views.relation import (
+    Relation,
     changed_ids,
+    content_digest,
     delete_rows,
+    digest,
+    functions_digest,
     insert_rows,
+    record,
     relation,
+    scalar,
     staging_indexes,
     staging_table,
 )
-from opensrp_dhis2.views.touched import begin_keeping, keep_periods
 from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 
@@ -28,7 +33,7 @@ FULL_SHARE = 0.2  # above this share of changed rows, all rows are cheaper than 
 
 
 @dataclass(frozen=True)
-class Upkeep:
+class RefreshResult:
     """What one upkeep did: the table's rows, the resources that had changed, the past periods of the rows that moved."""
 
     rows: int
@@ -80,15 +85,15 @@ def swap_tables(
         record(connection, Relation(view.name, view.kind, checksums[view.name], marks[view.name], None, rows))
 
 
-def keep_up(connection: Connection, catalog: Catalog, view: View, built: Relation, mark: int) -> Upkeep:
+def refresh_staging(connection: Connection, catalog: Catalog, view: View, built: Relation, mark: int) -> RefreshResult:
     """Bring a staging table up to the load number `mark`."""
     since = built.load_id or 0
     ids = changed_ids(view, since if mark >= since else -1)
     changed = int(str(scalar(connection, SQL("select count(*) from ({}) as c").format(ids).as_string(connection))))
     if not changed and mark == since:
-        return Upkeep(built.row_count, 0)
+        return RefreshResult(built.row_count, 0)
     is_full = changed > FULL_SHARE * _estimate(connection, view.raw_table) or mark < since
-    keys, kept = None if is_full else ids, begin_keeping(connection, catalog, view)
+    keys, kept = None if is_full else ids, track_changes(connection, catalog, view)
     returned = kept.returned if kept else None
     deleted = connection.execute(delete_rows(view, keys, returned)).rowcount
     inserted = _run(connection, view, insert_rows(view, keys, returned).as_string(connection))
@@ -96,7 +101,7 @@ def keep_up(connection: Connection, catalog: Catalog, view: View, built: Relatio
         connection.execute(SQL("analyze {}").format(relation(view.name)))
     rows = built.row_count - deleted + inserted
     record(connection, Relation(view.name, view.kind, built.checksum, mark, None, rows))
-    return Upkeep(rows, changed, keep_periods(connection, view, kept.readers) if kept else ())
+    return RefreshResult(rows, changed, keep_periods(connection, view, kept.readers) if kept else ())
 
 
 def _new(view: View) -> str:
