@@ -9,7 +9,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
-import httpx
 import pytest
 from opensrp_dhis2_sandbox.dhis2.app import create_app as create_dhis2
 from opensrp_dhis2_sandbox.district.faults import OWN_ADDRESS
@@ -26,6 +25,7 @@ from opensrp_dhis2.dhis2.periods import period_of
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.conftest import REPORT_TIMEZONE
 from tests.support.clock import START, TickingClock
+from tests.support.dhis2_site import as_admin
 
 NOW, ZONE = START, ZoneInfo(REPORT_TIMEZONE)
 TODAY = NOW.astimezone(ZONE).date()
@@ -98,7 +98,7 @@ class Chain:
 
     def stored(self) -> list[list[Any]]:
         """Give what the sandbox DHIS2 holds: element, period, unit, combos, value, comment, followup, deleted."""
-        response = httpx.get(f"{self.dhis2_url}/sandbox/state", auth=("admin", "district"))
+        response = as_admin("GET", f"{self.dhis2_url}/sandbox/state")
         return [row for row in response.json() if not row[8]]
 
 

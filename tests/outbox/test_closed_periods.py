@@ -2,10 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-import httpx
-
 from opensrp_dhis2.warehouse.database import Warehouse
-from tests.support.dhis2_site import ADMIN, expired, site, totals_of
+from tests.support.dhis2_site import as_admin, expired, site, totals_of
 from tests.support.surroundings import SetTotals
 
 REOPENED, CLOSED = "OuFacility1", "OuFacility2"
@@ -20,11 +18,11 @@ def test_15b_15c_a_lock_exception_lets_its_unit_in_and_no_other(
         assert here.states() == dict.fromkeys([REOPENED, CLOSED], ("withheld", "E8030"))
         exception = {"ou": REOPENED, "pe": "202509", "ds": "DsMonthly01"}
         door = f"{here.url}/api/lockExceptions"
-        httpx.post(door, params=exception, auth=ADMIN).raise_for_status()
+        as_admin("POST", door, params=exception)
         assert here.report("run-2").accepted == 1
         assert here.states() == {REOPENED: ("delivered", None), CLOSED: ("withheld", "E8030")}
         assert here.stored() == {("DeVisits001", REOPENED): "1"}
-        httpx.delete(door, params=exception, auth=ADMIN).raise_for_status()
+        as_admin("DELETE", door, params=exception)
         set_totals({("visits", REOPENED): 7})
         assert here.report("run-3").sent == 0
         assert here.states()[REOPENED] == ("withheld", "E8030")

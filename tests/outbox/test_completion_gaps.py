@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-import httpx
 import pytest
 
 from opensrp_dhis2.audit.reconcile import reconcile_period
@@ -15,7 +14,7 @@ from opensrp_dhis2.outbox.reporter import Report, completions_markdown
 from opensrp_dhis2.views.data_sets import DataSet
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.completions import DEFAULT, CompletionSite, completion_site
-from tests.support.dhis2_site import SEPTEMBER, Dhis2Site
+from tests.support.dhis2_site import SEPTEMBER, Dhis2Site, as_admin
 from tests.support.sql import execute, rows
 from tests.support.surroundings import SetTotals
 
@@ -50,7 +49,7 @@ class Site:
                 "categoryOptionCombo": DEFAULT, "attributeOptionCombo": DEFAULT}  # fmt: skip
         body = {"dataSet": "DsMonthly01", "dataValues": [cell]}
         url, params = f"{self.dhis2.url}/api/dataValueSets", {"importStrategy": strategy}
-        httpx.post(url, json=body, params=params, auth=("admin", "district")).raise_for_status()
+        as_admin("POST", url, json=body, params=params)
 
     def lose(self, unit: str, element: str = VISITS) -> None:
         self.write(unit, "0", element, "DELETE")

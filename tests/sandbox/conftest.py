@@ -78,5 +78,5 @@ def fhir() -> Iterator[FhirSandbox]:
     clock = MovingClock()
     store = FhirStore(clock)
     app = create_app(store)
-    with running(app) as url, httpx.Client(base_url=url) as client:
+    with running(app) as url, httpx.Client(base_url=url, verify=False) as client:
         yield FhirSandbox(clock, store, client, app)

@@ -47,7 +47,7 @@ def client(clock: MovingClock, exports: Exports) -> Iterator[httpx.Client]:
     store.put({"resourceType": "Patient", "id": "p"})
     clock.move(60)
     app = create_app(store, exports=exports, server_address=SERVER_ADDRESS)
-    with running(app) as url, httpx.Client(base_url=url) as opened:
+    with running(app) as url, httpx.Client(base_url=url, verify=False) as opened:
         yield opened
 
 
@@ -81,7 +81,7 @@ def test_a_request_answers_as_recorded(client: httpx.Client, shared: Path, name:
 
 def test_15s_a_server_without_export_does_not_know_the_operation(shared: Path) -> None:
     recording = read_recording(shared, "15s-export-not-enabled")
-    with running(create_app(FhirStore())) as url, httpx.Client(base_url=url) as client:
+    with running(create_app(FhirStore())) as url, httpx.Client(base_url=url, verify=False) as client:
         assert_same(recording, recording.replay(client))
         assert "operation" not in client.get("/fhir/metadata").json()["rest"][0]
         assert client.get("/fhir/$export-poll-status").status_code == 400

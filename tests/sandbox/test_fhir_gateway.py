@@ -43,7 +43,10 @@ def behind() -> Iterator[Behind]:
         tag = [{"system": TEAM, "code": "1" if number < 2 else "2"}]
         store.put({"resourceType": "Flag", "id": f"f{number}", "meta": {"tag": tag}})
     gateway = Gateway(ClientCredentials("pipeline", "right", token_seconds=60), sync_tag=f"{TEAM}|1")
-    with running(create_gateway(store, gateway, clock=clock)) as url, httpx.Client(base_url=url) as client:
+    with (
+        running(create_gateway(store, gateway, clock=clock)) as url,
+        httpx.Client(base_url=url, verify=False) as client,
+    ):
         yield Behind(gateway, clock, client)
 
 

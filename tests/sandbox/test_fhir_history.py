@@ -49,7 +49,10 @@ def test_histories_answer_as_recorded(shared: Path) -> None:
     store = FhirStore(clock)
     write_versions(store, clock, recorded)
     assert updated["resource"]["code"]["text"] == "v2"
-    with running(create_app(store, server_address=SERVER_ADDRESS)) as url, httpx.Client(base_url=url) as client:
+    with (
+        running(create_app(store, server_address=SERVER_ADDRESS)) as url,
+        httpx.Client(base_url=url, verify=False) as client,
+    ):
         newest = read_recording(shared, "10a-history-type-since")
         assert_same(newest, newest.replay(client))
         clock.move(1.507)

@@ -65,7 +65,7 @@ def client(shared: Path) -> Iterator[httpx.Client]:
             if version.last_updated_ms < RECORDED_AT and version.body:
                 store.keep(resource_type, version.id, version.version_id, version.last_updated_ms, version.body)
     app = create_app(store, server_address=SERVER_ADDRESS)
-    with running(app) as url, httpx.Client(base_url=url) as opened:
+    with running(app) as url, httpx.Client(base_url=url, verify=False) as opened:
         yield opened
 
 
@@ -153,7 +153,10 @@ def test_an_unknown_operation(client: httpx.Client, shared: Path) -> None:
 def test_deletes_and_versions_answer_as_recorded(shared: Path) -> None:
     store = FhirStore(lambda: datetime(2026, 11, 21, 2, 20, 37, tzinfo=UTC))
     store.put(read_recording(shared, "11d-vread-deleted-old-version").response["body"])
-    with running(create_app(store, server_address=SERVER_ADDRESS)) as url, httpx.Client(base_url=url) as client:
+    with (
+        running(create_app(store, server_address=SERVER_ADDRESS)) as url,
+        httpx.Client(base_url=url, verify=False) as client,
+    ):
         for name in WRITES.split():
             recording = read_recording(shared, name)
             assert_same(recording, recording.replay(client), is_stamped_now=True)

@@ -40,13 +40,13 @@ def drop(bundle: dict[str, Any], ids: set[str]) -> None:
 class Proxy:
     """`change` may alter each Bundle before it is passed on; `clock_ahead` moves the Date that is shown."""
 
-    upstream: str
+    upstream: httpx.Client  # one for all: a new one a request costs more than the request
     url: str = ""
     change: Change = lambda query, bundle: None
     clock_ahead: timedelta = timedelta()
 
     def answer(self, path: str) -> tuple[int, bytes, str]:
-        answer = httpx.get(self.upstream + path, headers={"Cache-Control": "no-cache"})
+        answer = self.upstream.get(path, headers={"Cache-Control": "no-cache"})
         body: dict[str, Any] = answer.json()
         query = parse_qs(urlsplit(path).query)
         if body["resourceType"] == "Bundle":
@@ -58,7 +58,8 @@ class Proxy:
 @contextmanager
 def fhir_proxy(upstream: str) -> Iterator[Proxy]:
     """Run a proxy before the server at `upstream`, a URL that ends in /fhir."""
-    proxy = Proxy(upstream.removesuffix("/fhir"))
+    client = httpx.Client(base_url=upstream.removesuffix("/fhir"), verify=False)
+    proxy = Proxy(client)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -72,6 +73,6 @@ def fhir_proxy(upstream: str) -> Iterator[Proxy]:
             self.end_headers()
             self.wfile.write(body)
 
-    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+    with client, serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
         proxy.url = f"http://127.0.0.1:{port}/fhir"
         yield proxy

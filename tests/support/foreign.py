@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-import httpx
-
 from opensrp_dhis2.audit.discrepancy import KINDS
 from tests.support.country import COMBOS, DATA_SET, ELEMENTS, MARCH, UNITS, Cell, Country
-from tests.support.dhis2_site import ADMIN, DEFAULT, Dhis2Site, state
+from tests.support.dhis2_site import DEFAULT, Dhis2Site, as_admin, state
 
 OURS, THEIRS = UNITS[:20], UNITS[20:30]  # facilities that report through us, and those that do not
 NOT_OURS = ELEMENTS[-1]  # no indicator has this element
@@ -37,7 +35,7 @@ class Foreign:
         del self.rows[cell[0], period, cell[1], cell[2], DEFAULT]
 
     def done(self) -> None:
-        httpx.post(f"{self.here.url}/sandbox/state", json=list(self.rows.values()), auth=ADMIN).raise_for_status()
+        as_admin("POST", f"{self.here.url}/sandbox/state", json=list(self.rows.values()))
 
 
 def post(here: Country, cells: dict[Cell, str], *, is_delete: bool = False, has_combo: bool = True) -> None:

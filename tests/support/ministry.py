@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 from opensrp_dhis2_sandbox.dhis2.app import create_app
 from opensrp_dhis2_sandbox.server import running
 
@@ -18,7 +17,7 @@ from opensrp_dhis2.outbox.late import due_periods
 from opensrp_dhis2.outbox.reporter import Report, Reporter
 from opensrp_dhis2.warehouse.database import Warehouse
 from tests.support.dhis2_metadata import metadata
-from tests.support.dhis2_site import ADMIN, MONTHLY, NOW, SEPTEMBER, open_client, state, strike
+from tests.support.dhis2_site import MONTHLY, NOW, SEPTEMBER, as_admin, open_client, state, strike
 from tests.support.sql import rows
 
 
@@ -63,7 +62,7 @@ class Ministry:
         """Ask DHIS2 something as its administrator."""
         with self.open() as client:
             url = f"{client.base_url}/api/{path}"
-            httpx.request(method, url, params=params, auth=ADMIN).raise_for_status()
+            as_admin(method, url, params=params)
 
     def stored(self) -> int:
         """Count the values that DHIS2 holds, by its administrator's door."""
