@@ -8,13 +8,12 @@ from datetime import date
 from typing import Any
 
 from bench.load import fresh_warehouse
-from opensrp_dhis2.lookup.calendar import fill_periods
+from opensrp_dhis2.lookup.metadata import fill_periods
 from opensrp_dhis2.project import Project
 from opensrp_dhis2.views.build import build_staging
-from opensrp_dhis2.views.catalog import Catalog, load_catalog
+from opensrp_dhis2.views.catalog import Catalog, View, load_catalog
 from opensrp_dhis2.views.incremental_refresh import high_water
 from opensrp_dhis2.views.relation import forget, totals_query
-from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse.database import Warehouse
 
 COUNT = 1_000_000

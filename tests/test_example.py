@@ -17,8 +17,7 @@ from opensrp_dhis2.connections import open_dhis2
 from opensrp_dhis2.dhis2.metadata import read_metadata
 from opensrp_dhis2.extract import Extraction, load_folder
 from opensrp_dhis2.fhir.ndjson import NdjsonFolder
-from opensrp_dhis2.lookup.calendar import fill_periods
-from opensrp_dhis2.lookup.metadata import replace_metadata
+from opensrp_dhis2.lookup.metadata import fill_periods, replace_metadata
 from opensrp_dhis2.lookup.place import read_mapping, resolve_places
 from opensrp_dhis2.lookup.target import refresh_targets
 from opensrp_dhis2.project import Project

@@ -168,7 +168,7 @@ def test_a_second_database_of_the_cluster_finds_the_role_there(managed: Warehous
 
 def allow(warehouse: Warehouse) -> bool:
     with warehouse.connect() as connection:
-        return bool(scalar(connection, "select warehouse.allow_reporting()"))
+        return bool(scalar(connection, sql.SQL("select warehouse.allow_reporting()")))
 
 
 def may_read(connection: Connection, role: str) -> tuple[bool, bool]:

@@ -16,9 +16,8 @@ from opensrp_dhis2.dhis2.token_expiry import read_token_expiry
 from opensrp_dhis2.fhir.client import FhirClient
 from opensrp_dhis2.lookup.place import unmapped_places as find_unmapped
 from opensrp_dhis2.settings import Settings
-from opensrp_dhis2.views.catalog import Catalog
+from opensrp_dhis2.views.catalog import Catalog, View
 from opensrp_dhis2.views.data_tests import run_tests
-from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse import loaded_file, state
 from opensrp_dhis2.warehouse.database import Warehouse
 
@@ -28,7 +27,7 @@ WARN = dg.AssetCheckSeverity.WARN
 
 def asset_checks(catalog: Catalog, settings: Settings) -> list[dg.AssetChecksDefinition]:
     """Make every check of the code location."""
-    tested = [view for view in catalog.in_order() if view.front_matter.tests]
+    tested = [view for view in catalog.views if view.front_matter.tests]
     return [
         *(_data_tests(catalog, view) for view in tested),
         *(_left_out(view) for view in catalog.indicators),

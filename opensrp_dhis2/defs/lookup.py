@@ -7,8 +7,7 @@ from opensrp_dhis2.defs.partitions import report_start
 from opensrp_dhis2.defs.resources import read_settings
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.metadata import read_metadata
-from opensrp_dhis2.lookup.calendar import fill_periods
-from opensrp_dhis2.lookup.metadata import TABLES, replace_metadata
+from opensrp_dhis2.lookup.metadata import TABLES, fill_periods, replace_metadata
 from opensrp_dhis2.lookup.place import read_mapping, resolve_places
 from opensrp_dhis2.lookup.target import refresh_targets
 from opensrp_dhis2.views.catalog import Catalog

@@ -7,8 +7,7 @@ import dagster as dg
 
 from opensrp_dhis2.defs.failures import dagster_failures
 from opensrp_dhis2.views.build import BuildResult, build_indicator, build_staging
-from opensrp_dhis2.views.catalog import Catalog
-from opensrp_dhis2.views.view import View
+from opensrp_dhis2.views.catalog import Catalog, View
 from opensrp_dhis2.warehouse.database import Warehouse
 
 MOST_LISTED = 12
@@ -17,7 +16,7 @@ MOST_LISTED = 12
 def relation_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
     """Make the asset of every active view."""
     return [_indicator_asset(catalog, view) if view.kind == "indicator" else _staging_asset(catalog, view)
-            for view in catalog.in_order()]  # fmt: skip
+            for view in catalog.views]  # fmt: skip
 
 
 def relation_key(name: str) -> dg.AssetKey:

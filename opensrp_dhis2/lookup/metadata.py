@@ -1,12 +1,14 @@
-"""DHIS2's metadata in Postgres: the lookup tables that one reading of the server fills, replaced whole.
+"""The lookup tables that are replaced whole: DHIS2's metadata by one reading of the server, and the calendar of periods.
 
-It knows tables; how the server is asked stands in dhis2/metadata.py.
+It knows tables; how the server is asked stands in dhis2/metadata.py, what a period is in dhis2/periods.py.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
 
 from opensrp_dhis2.dhis2.client import Me
 from opensrp_dhis2.dhis2.metadata import DataSetState, Metadata
+from opensrp_dhis2.dhis2.periods import periods_between
 from opensrp_dhis2.errors import ConfigurationError
 from opensrp_dhis2.warehouse.database import Connection
 from opensrp_dhis2.warehouse.queries import query
@@ -23,10 +25,11 @@ TABLES = (
     "compulsory_operand",
 )
 ISO_CALENDARS = {"iso8601", "gregorian"}
+AHEAD = timedelta(days=366)
 
 
 def replace_metadata(connection: Connection, metadata: Metadata, target: str) -> dict[str, int]:
-    """Replace every metadata table in the caller's transaction; give the number of rows by table.
+    """Replace every metadata table in the caller's transaction; return the number of rows by table.
 
     Raises: ConfigurationError (terminal) when the server counts its periods in another calendar.
     """
@@ -54,6 +57,16 @@ def keep_data_set_state(connection: Connection, state: DataSetState) -> None:
     """Keep a newer digest of a data set."""
     row = {"data_set_id": state.data_set_id, "digest": state.digest}
     connection.execute(query("lookup", "keep_data_set_state"), row)
+
+
+def fill_periods(connection: Connection, period_types: Iterable[str], start_on: date, today: date) -> int:
+    """Replace the calendar by every period of these types from the start to a year ahead; return its number of rows."""
+    periods = (
+        (period.period_type, period.id, period.start_on, period.end_on)
+        for period_type in sorted(set(period_types))
+        for period in periods_between(period_type, start_on, today + AHEAD)
+    )
+    return _replace(connection, "period", periods)
 
 
 def _replace(connection: Connection, table: str, rows: Iterable[Sequence[object]]) -> int:

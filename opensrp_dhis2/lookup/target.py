@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import product
 
 from opensrp_dhis2.errors import MetadataNotFoundError, OpenSrpDhis2Error, ViewContractError
+from opensrp_dhis2.views.catalog import View
 from opensrp_dhis2.views.data_sets import DataSet, DataSets
 from opensrp_dhis2.views.front_matter import Disaggregation
-from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse.database import Connection
 from opensrp_dhis2.warehouse.queries import query
 

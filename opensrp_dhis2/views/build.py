@@ -44,7 +44,7 @@ def build_all(warehouse: Warehouse, catalog: Catalog) -> list[BuildResult]:
         build_staging(warehouse, catalog, view.name)
         if view.kind == "staging"
         else build_indicator(warehouse, catalog, view.name)
-        for view in catalog.in_order()
+        for view in catalog.views
     ]
 
 
@@ -80,11 +80,12 @@ def build_indicator(warehouse: Warehouse, catalog: Catalog, name: str) -> BuildR
     with _building(warehouse) as connection:
         drop_orphans(connection, catalog)
         built = read_relations(connection).get(name)
+        inputs = inputs_digest(connection, catalog, view)
         changed = 1
         if built is None or built.checksum != definition(catalog, view):
             create_indicators(connection, catalog, [name])
-        elif built.inputs != inputs_digest(connection, catalog, view):
-            refresh(connection, catalog, view)
+        elif built.inputs != inputs:
+            refresh(connection, catalog, view, inputs)
         else:
             changed = 0
         touched = touch_periods(connection, name)

@@ -1,25 +1,65 @@
-"""Every view of the project: its file, front matter, query and what it reads, in an order that builds.
+"""Every view of the project: its file, front matter, query and what it reads, in an order that builds, as text or chart.
 
 It knows files; it refuses to know the database. A file of the country's folder stands in for ours of the same path.
 """
 
+import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import Literal
 
 from opensrp_dhis2.dhis2.periods import PeriodType
-from opensrp_dhis2.errors import ConfigurationError, FrontMatterError, ViewError
+from opensrp_dhis2.errors import (
+    ConfigurationError,
+    CyclicViewError,
+    FrontMatterError,
+    UnknownRelationError,
+    ViewError,
+)
 from opensrp_dhis2.project import Project
 from opensrp_dhis2.views.data_sets import DataSets, read_data_sets
 from opensrp_dhis2.views.front_matter import FrontMatter, read_front_matter
-from opensrp_dhis2.views.graph import build_order, refuse_unknown
 from opensrp_dhis2.views.query import RAW_TABLES, parse_query
-from opensrp_dhis2.views.view import View
 
 _CREATED = re.compile(r"^create (?:table|or replace view) (\w+\.\w+)", re.MULTILINE)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+Kind = Literal["staging", "indicator"]
+
+
+@dataclass(frozen=True)
+class View:
+    """One file of dbt_like_views/."""
+
+    name: str  # staging.patient, indicator.anc_visits
+    kind: Kind
+    path: str  # as a person finds it
+    sql: str
+    front_matter: FrontMatter
+    reads: dict[str, int]  # relation -> line
+    columns: tuple[str, ...] | None
+
+    @property
+    def path_stem(self) -> str:
+        return self.name.split(".")[1]
+
+    @property
+    def provides(self) -> str:
+        """The relation that others may read: the table itself, or the indicator's list."""
+        return self.name if self.kind == "staging" else f"member.{self.path_stem}"
+
+    @property
+    def depends_on(self) -> frozenset[str]:
+        return frozenset(self.reads)
+
+    @property
+    def raw_table(self) -> str:
+        """The one raw table of a staging view (contract.py holds it to one)."""
+        return next(iter(self.reads))
 
 
 @dataclass(frozen=True)
@@ -29,9 +69,6 @@ class Catalog:
     data_sets: DataSets
     views: tuple[View, ...]
     inactive: tuple[View, ...] = ()
-
-    def in_order(self) -> Iterator[View]:
-        return iter(self.views)
 
     @cached_property
     def by_name(self) -> dict[str, View]:
@@ -145,13 +182,52 @@ def _shown(file: Path) -> str:
     return file.relative_to(Path.cwd()).as_posix() if file.is_relative_to(Path.cwd()) else str(file)
 
 
+def build_order(views: Collection[View]) -> list[View]:
+    """Put every view after those it reads; what is independent stands by name, staging first.
+
+    Raises: CyclicViewError with the file and line of the reference that closes the circle.
+    """
+    providers = {view.provides: view for view in views}
+    ordered = sorted(views, key=lambda view: (view.kind == "indicator", view.name))
+    sorter = TopologicalSorter({view.provides: sorted(view.depends_on & providers.keys()) for view in ordered})
+    try:
+        names = list(sorter.static_order())
+    except CycleError as problem:
+        circle = list(reversed(problem.args[1]))
+        reader = providers[circle[0]]
+        raise CyclicViewError(
+            f"views read each other in a circle: {' -> '.join(circle)}. Take one of these references out",
+            path=reader.path,
+            line=reader.reads[circle[1]],
+        ) from None
+    return [providers[name] for name in names]
+
+
+def refuse_unknown(views: Collection[View], known: Collection[str]) -> None:
+    """Raise UnknownRelationError for a relation that neither a view, nor raw, nor sql/ provides."""
+    provided = {view.provides for view in views} | set(known)
+    for view in views:
+        for name, line in view.reads.items():
+            if name not in provided:
+                raise UnknownRelationError(_unknown(name, provided), path=view.path, line=line)
+
+
+def _unknown(name: str, provided: Collection[str]) -> str:
+    schema, _, stem = name.partition(".")
+    if schema == "indicator":
+        return f"{name} holds totals, which cannot be counted again: read the list member.{stem}"
+    near = difflib.get_close_matches(name, sorted(provided), n=1)
+    hint = f"did you mean {near[0]}?" if near else f"add the file {schema}/{stem}.sql or correct the name"
+    return f"relation {name} is provided by nothing: {hint}"
+
+
 def graph_text(catalog: Catalog) -> str:
     """Draw what each view reads, as lines of text."""
     return "\n".join(_text_lines(catalog))
 
 
 def _text_lines(catalog: Catalog) -> Iterator[str]:
-    for view in catalog.in_order():
+    for view in catalog.views:
         yield view.name if view.kind == "staging" else f"{view.name} ({', '.join(view.front_matter.data_set_codes)})"
         reads = sorted(view.depends_on)
         for name in reads:
@@ -163,7 +239,7 @@ def _text_lines(catalog: Catalog) -> Iterator[str]:
 def graph_mermaid(catalog: Catalog) -> str:
     """Draw the views as a Mermaid flow chart, data flowing from left to right."""
     lines = ["flowchart LR"]
-    for view in catalog.in_order():
+    for view in catalog.views:
         lines += [f"  {name} --> {view.provides}" for name in sorted(view.depends_on)]
         if view.kind == "indicator":
             lines.append(f"  {view.provides} --> {view.name}")

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from psycopg.rows import class_row
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
-from opensrp_dhis2.views.catalog import Catalog
+from opensrp_dhis2.views.catalog import Catalog, View
 from opensrp_dhis2.views.event_date import event_origins
 from opensrp_dhis2.views.relation import relation
-from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse.database import Connection
 from opensrp_dhis2.warehouse.queries import query
 

@@ -4,13 +4,13 @@ It knows the contract of staging and indicator views; `check` asks the files, `d
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 
 from opensrp_dhis2.errors import ViewContractError, ViewError
-from opensrp_dhis2.views.catalog import Catalog
+from opensrp_dhis2.views.catalog import Catalog, View
 from opensrp_dhis2.views.query import RAW_TABLES
-from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse.database import Connection
 
 MEMBER_COLUMNS = {"org_unit_id": "text", "event_on": "date", "resource_type": "text", "resource_id": "text"}
@@ -19,7 +19,7 @@ SUMMABLE = ("int2", "int4", "int8", "numeric")
 
 def check(catalog: Catalog) -> list[ViewError]:
     """List what can be said against the views without a database."""
-    return [problem for view in catalog.in_order() for problem in _check_view(view)]
+    return [problem for view in catalog.views for problem in _check_view(view)]
 
 
 def _check_view(view: View) -> Iterator[ViewError]:
@@ -65,15 +65,10 @@ def describe(connection: Connection, view: View) -> dict[str, str]:
 
     Raises: ViewContractError with path and line, before anything is made.
     """
-    prefix = "select * from (\n"
-    try:
-        with connection.transaction():
-            found = connection.execute(f"{prefix}{view.sql}\n) as v limit 0").description or []
-            types = {column.name: column.type_display for column in found}
-    except psycopg.OperationalError:
-        raise  # of the server, not of the file
-    except psycopg.Error as problem:
-        raise refusal(problem, view, len(prefix)) from None
+    statement = f"select * from (\n{view.sql}\n) as v limit 0"  # noqa: S608 - the file's own SQL
+    with translated_refusal(view, statement), connection.transaction():
+        found = connection.execute(statement).description or []
+        types = {column.name: column.type_display for column in found}
     for name, reason in needed_columns(view).items():
         if name not in types:
             raise ViewContractError(f"column {name} is missing ({reason}): select it", path=view.path)
@@ -99,12 +94,19 @@ def _wanted_types(view: View, types: dict[str, str]) -> dict[str, tuple[str, ...
     return wanted
 
 
-def refusal(problem: psycopg.Error, view: View, offset: int = 0) -> ViewContractError:
-    """Turn Postgres's refusal of a view into our error, with the line; a message about data is not repeated.
+@contextmanager
+def translated_refusal(view: View, statement: str = "") -> Iterator[None]:
+    """Raise ViewContractError with path and line where Postgres refuses a view; a message about data is not repeated.
 
-    Args: offset of the view's SQL in the statement, in characters.
+    Trouble of the server passes through. Args: the statement that holds the view's SQL, by which the line is found.
     """
-    state, position = problem.diag.sqlstate or "", problem.diag.statement_position
-    said = problem.diag.message_primary if state.startswith("42") else type(problem).__name__
-    line = view.sql.count("\n", 0, max(int(position) - 1 - offset, 0)) + 1 if position else None
-    return ViewContractError(f"Postgres refuses it: {said}. Correct the SQL", path=view.path, line=line)
+    try:
+        yield
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error as problem:
+        state, position = problem.diag.sqlstate or "", problem.diag.statement_position
+        said = problem.diag.message_primary if state.startswith("42") else type(problem).__name__
+        before = max(statement.find(view.sql), 0)
+        line = view.sql.count("\n", 0, max(int(position) - 1 - before, 0)) + 1 if position else None
+        raise ViewContractError(f"Postgres refuses it: {said}. Correct the SQL", path=view.path, line=line) from None

@@ -10,9 +10,8 @@ import psycopg
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from opensrp_dhis2.errors import UnknownRelationError
-from opensrp_dhis2.views.catalog import Catalog
-from opensrp_dhis2.views.relation import read_relations, relation, scalar
-from opensrp_dhis2.views.view import View
+from opensrp_dhis2.views.catalog import Catalog, View
+from opensrp_dhis2.views.relation import bracketed, count_rows, read_relations, relation
 from opensrp_dhis2.warehouse.database import Warehouse
 
 
@@ -34,13 +33,12 @@ def run_tests(warehouse: Warehouse, catalog: Catalog, name: str | None = None) -
     with warehouse.connect() as connection:
         built = read_relations(connection)
         results = list[TestResult]()
-        for view in catalog.in_order():
+        for view in catalog.views:
             if view.name not in built or name not in (None, view.name):
                 continue
             for test, query in _queries(view):
-                count = SQL("select count(*) from ({}) as failing").format(query).as_string(connection)
                 try:
-                    failing = int(str(scalar(connection, count)))
+                    failing = count_rows(connection, bracketed(query))
                 except psycopg.errors.UndefinedTable as error:
                     raise UnknownRelationError(
                         f"test {test} cannot run, {error.diag.message_primary}: build that one first", path=view.path

@@ -10,8 +10,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.optimizer.scope import Scope, build_scope
 
-from opensrp_dhis2.views.catalog import Catalog
-from opensrp_dhis2.views.view import View
+from opensrp_dhis2.views.catalog import Catalog, View
 
 Origin = tuple[str, tuple[str, ...]]  # a staging table; its columns, of which the first that is not null counts
 _VALUES = {exp.Case: ("ifs", "default"), exp.If: ("true", "false"), exp.Filter: ("this",), exp.Window: ("this",)}

@@ -6,16 +6,17 @@ It knows raw's load numbers; it refuses to know what the columns mean.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import psycopg
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Composed, Identifier
 
-from opensrp_dhis2.views.catalog import Catalog
+from opensrp_dhis2.views.catalog import Catalog, View
 from opensrp_dhis2.views.changed_periods import keep_periods, track_changes
-from opensrp_dhis2.views.contract import describe, refusal
+from opensrp_dhis2.views.contract import describe, translated_refusal
 from opensrp_dhis2.views.relation import (
     Relation,
+    bracketed,
     changed_ids,
     content_digest,
+    count_rows,
     delete_rows,
     digest,
     functions_digest,
@@ -26,7 +27,6 @@ from opensrp_dhis2.views.relation import (
     staging_indexes,
     staging_table,
 )
-from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse.database import Connection, Warehouse
 
 FULL_SHARE = 0.2  # above this share of changed rows, all rows are cheaper than single keys
@@ -50,8 +50,8 @@ def high_water(warehouse: Warehouse, view: View) -> int:
         stem = view.raw_table.removeprefix("raw.")
         connection.execute("select raw.ensure_table(%s) where to_regclass(%s) is null", (stem, view.raw_table))
         connection.execute(SQL("lock table {} in share mode").format(relation(view.raw_table)))
-        query = SQL("select coalesce(max(load_id), 0) from {}").format(relation(view.raw_table))
-        return int(str(scalar(connection, query.as_string(connection))))
+        highest = SQL("select coalesce(max(load_id), 0) from {}").format(relation(view.raw_table))
+        return int(str(scalar(connection, highest)))
 
 
 def definitions(connection: Connection, catalog: Catalog, report_timezone: str) -> dict[str, str]:
@@ -68,7 +68,7 @@ def make_tables(connection: Connection, views: Sequence[View]) -> None:
     for view in views:
         describe(connection, view)
         connection.execute(SQL("drop table if exists {}").format(relation(_new(view))))
-        _run(connection, view, staging_table(view, _new(view)).as_string(connection))
+        _run(connection, view, staging_table(view, _new(view)))
 
 
 def swap_tables(
@@ -81,7 +81,7 @@ def swap_tables(
         for index in staging_indexes(view):
             connection.execute(index)
         connection.execute(SQL("analyze {}").format(relation(view.name)))
-        rows = _count(connection, view.name)
+        rows = count_rows(connection, relation(view.name))
         record(connection, Relation(view.name, view.kind, checksums[view.name], marks[view.name], None, rows))
 
 
@@ -89,14 +89,14 @@ def refresh_staging(connection: Connection, catalog: Catalog, view: View, built:
     """Bring a staging table up to the load number `mark`."""
     since = built.load_id or 0
     ids = changed_ids(view, since if mark >= since else -1)
-    changed = int(str(scalar(connection, SQL("select count(*) from ({}) as c").format(ids).as_string(connection))))
+    changed = count_rows(connection, bracketed(ids))
     if not changed and mark == since:
         return RefreshResult(built.row_count, 0)
     is_full = changed > FULL_SHARE * _estimate(connection, view.raw_table) or mark < since
     keys, kept = None if is_full else ids, track_changes(connection, catalog, view)
     returned = kept.returned if kept else None
     deleted = connection.execute(delete_rows(view, keys, returned)).rowcount
-    inserted = _run(connection, view, insert_rows(view, keys, returned).as_string(connection))
+    inserted = _run(connection, view, insert_rows(view, keys, returned))
     if is_full:
         connection.execute(SQL("analyze {}").format(relation(view.name)))
     rows = built.row_count - deleted + inserted
@@ -108,24 +108,14 @@ def _new(view: View) -> str:
     return f"{view.name}__new"
 
 
-def _run(connection: Connection, view: View, statement: str) -> int:
-    """Run a statement that holds a view's SQL; give its rows.
-
-    Raises: ViewContractError naming the file when Postgres refuses; our own trouble with the connection passes through.
-    """
-    try:
-        return connection.execute(statement).rowcount
-    except psycopg.OperationalError:
-        raise
-    except psycopg.Error as problem:
-        raise refusal(problem, view, statement.find(view.sql)) from None
-
-
-def _count(connection: Connection, name: str) -> int:
-    return int(str(scalar(connection, SQL("select count(*) from {}").format(relation(name)).as_string(connection))))
+def _run(connection: Connection, view: View, statement: Composed) -> int:
+    """Run a statement that holds a view's SQL; return its number of rows."""
+    text = statement.as_string(connection)
+    with translated_refusal(view, text):
+        return connection.execute(text).rowcount
 
 
 def _estimate(connection: Connection, table: str) -> int:
     """Return about how many rows a table has: Postgres's own estimate, counted only where there is none yet."""
     row = connection.execute("select reltuples::bigint from pg_class where oid = to_regclass(%s)", (table,)).fetchone()
-    return int(row[0]) if row and row[0] >= 0 else _count(connection, table)
+    return int(row[0]) if row and row[0] >= 0 else count_rows(connection, relation(table))

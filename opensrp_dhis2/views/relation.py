@@ -1,19 +1,23 @@
-"""warehouse.relation: what was built from which definition, and how far it has come.
+"""Relations: what was built from which definition (warehouse.relation), and the SQL that makes and keeps each.
 
-It knows digests and counts; it refuses to know how a relation is made.
+It knows digests, counts and how SQL is composed of a view; it refuses to know when which relation is due.
 """
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from psycopg.rows import class_row
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
+from opensrp_dhis2.views.catalog import View
 from opensrp_dhis2.views.front_matter import TOTAL_KEYS, Measure
-from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse.database import Connection
 from opensrp_dhis2.warehouse.queries import query
+
+_COMMA, _UNION, _TRUE = SQL(", "), SQL("\nunion all\n"), SQL("true")
+_PLACE = re.compile(r"%\((\w+)\)s")
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ def record(connection: Connection, row: Relation) -> None:
 
 
 def forget(connection: Connection, name: str) -> None:
+    """Remove what was noted of a relation."""
     connection.execute("delete from warehouse.relation where name = %s", (name,))
 
 
@@ -50,22 +55,33 @@ def digest(*parts: object) -> str:
 
 def functions_digest(connection: Connection) -> str:
     """Digest the fhir.* functions: what they say is part of every view's definition."""
-    return str(scalar(connection, query("relation", "functions_digest")))
+    return str(scalar(connection, SQL(query("relation", "functions_digest"))))
 
 
 def content_digest(connection: Connection, name: str) -> str:
     """Digest the rows of a small table, whatever their order."""
     rows = SQL("select concat_ws(' ', count(*), sum(hashtextextended(t::text, 0))) from {} as t")
-    return str(scalar(connection, rows.format(relation(name)).as_string(connection)))
+    return str(scalar(connection, rows.format(relation(name))))
 
 
-def scalar(connection: Connection, text: str) -> object:
+def scalar(connection: Connection, statement: SQL | Composed) -> object:
     """Run a query of one row and one column."""
-    row = connection.execute(text).fetchone()
+    row = connection.execute(statement).fetchone()
     return row[0] if row else None
 
 
-_COMMA = SQL(", ")
+def count_rows(connection: Connection, source: Composable) -> int:
+    """Count the rows of a relation, or of a query in brackets."""
+    return int(str(scalar(connection, SQL("select count(*) from {} as counted").format(source))))
+
+
+def bracketed(rows: Composable) -> Composed:
+    return SQL("({})").format(rows)
+
+
+def _template(name: str, **parts: Composable) -> Composed:
+    """Return a template of sql/queries/indicator.sql with SQL in place of each %( )s."""
+    return SQL(_PLACE.sub(r"{\1}", query("indicator", name))).format(**parts)
 
 
 def relation(name: str) -> Identifier:
@@ -140,34 +156,30 @@ def totals_view(view: View, period_types: Sequence[str], *, has_period_type: boo
 def totals_query(
     view: View, period_types: Sequence[str], *, has_period_type: bool, periods: Sequence[str] = ()
 ) -> Composed:
-    """Count an indicator's members by period, org unit and disaggregation.
-
-    The calendar is spread over its days, so that the join is by equality. What has no unit, no date or a value that is
-    no option stays out; `left_out` counts it.
-    """
+    """Count an indicator's members by period, org unit and disaggregation."""
     front = view.front_matter
-    keys: list[Composable] = [SQL("calendar.period_type"), SQL("calendar.period"), SQL("member.org_unit_id")]
+    keys = [
+        Identifier("calendar", "period_type"),
+        Identifier("calendar", "period"),
+        Identifier("member", "org_unit_id"),
+    ]
     keys += [Identifier("member", column) for column in front.disaggregation]
     measures = [SQL("{} as {}").format(_aggregate(m), Identifier(name)) for name, m in front.measures.items()]
-    counted = [
-        SQL(" and {} in ({})").format(Identifier("member", column), _COMMA.join(map(Literal, value.options)))
-        for column, value in front.disaggregation.items()
-    ]
-    return SQL(
-        "select {columns}\nfrom {member} as member\n"
-        "join (select period_type, period, d::date as day_on"
-        " from lookup.period cross join lateral generate_series(start_on, end_on, interval '1 day') as d"
-        " where period_type in ({period_types}){of_periods}) as calendar on calendar.day_on = member.event_on{of_type}\n"
-        "where member.org_unit_id is not null{counted}\ngroup by {keys}"
-    ).format(
-        columns=_COMMA.join([*keys, *measures]),
+    options = [_one_of(Identifier("member", name), value.options) for name, value in front.disaggregation.items()]
+    return _template(
+        "totals",
+        keys=_COMMA.join(keys),
+        measures=_COMMA.join(measures),
         member=relation(view.provides),
         period_types=_COMMA.join(Literal(str(kind)) for kind in period_types),
-        of_periods=SQL(" and period in ({})").format(_COMMA.join(map(Literal, periods))) if periods else SQL(""),
-        of_type=SQL(" and calendar.period_type = member.period_type" if has_period_type else ""),
-        counted=SQL("").join(counted),
-        keys=_COMMA.join(keys),
+        is_wanted=_one_of(Identifier("period"), periods) if periods else _TRUE,
+        is_of_type=SQL("calendar.period_type = member.period_type") if has_period_type else _TRUE,
+        is_option=SQL(" and ").join(options) if options else _TRUE,
     )
+
+
+def _one_of(column: Identifier, values: Iterable[str]) -> Composed:
+    return SQL("{} in ({})").format(column, _COMMA.join(map(Literal, values)))
 
 
 def _aggregate(measure: Measure) -> Composable:
@@ -189,47 +201,41 @@ def totals_index(view: View) -> Composed:
 
 def value_view(views: Sequence[View]) -> Composed:
     """Make indicator.value: every total of every indicator, one row a number."""
-    rows: list[Composable] = [
-        SQL(
-            "select {} as indicator, {} as measure, period_type, period, org_unit_id, array[{}]::text[]"
-            " as disaggregation, {}::numeric as value from {} where {} is not null"
-        ).format(
-            Literal(view.path_stem), Literal(name), _COMMA.join(map(Identifier, view.front_matter.disaggregation)),
-            Identifier(name), relation(view.name), Identifier(name),
+    rows = [
+        _template(
+            "values_of_measure",
+            of_indicator=Literal(view.path_stem),
+            of_measure=Literal(name),
+            disaggregation=_COMMA.join(map(Identifier, view.front_matter.disaggregation)),
+            number=Identifier(name),
+            totals=relation(view.name),
         )
         for view in views
         for name in view.front_matter.measures
-    ]  # fmt: skip
-    empty = SQL(
-        "select null::text as indicator, null::text as measure, null::text as period_type, null::text as period,"
-        " null::text as org_unit_id, null::text[] as disaggregation, null::numeric as value where false"
-    )
-    return SQL("create view indicator.value as\n{}").format(SQL("\nunion all\n").join([empty, *rows]))
+    ]
+    return SQL("create view indicator.value as\n{}").format(_UNION.join([_template("no_value"), *rows]))
 
 
 def left_out_view(views: Sequence[View]) -> Composed:
     """Make indicator.left_out: how many members of each indicator are in no total, and why."""
-    empty: Composable = SQL(
-        "select null::text as indicator, null::text as reason, 0::bigint as member_count where false"
-    )
     rows = [
-        SQL("select {}, reason, count(*) from (select case {} end as reason from {}) as m where reason is not null"
-            " group by reason").format(Literal(view.path_stem), _reasons(view), relation(view.provides))
-        for view in views
-    ]  # fmt: skip
-    return SQL("create view indicator.left_out as\n{}").format(SQL("\nunion all\n").join([empty, *rows]))
-
-
-def _reasons(view: View) -> Composable:
-    reasons: list[Composable] = [
-        SQL("when event_on is null then 'no possible date'"),
-        SQL("when org_unit_id is null then 'no org unit'"),
-    ]
-    for column, value in view.front_matter.disaggregation.items():
-        options = _COMMA.join(map(Literal, value.options))
-        reasons.append(
-            SQL("when {0} is null or {0} not in ({1}) then {2}").format(
-                Identifier(column), options, Literal(f"no option for {column}")
-            )
+        _template(
+            "left_out_of",
+            of_indicator=Literal(view.path_stem),
+            lacking_option=_lacking_option(view),
+            member=relation(view.provides),
         )
-    return SQL(" ").join(reasons)
+        for view in views
+    ]
+    return SQL("create view indicator.left_out as\n{}").format(_UNION.join([_template("none_left_out"), *rows]))
+
+
+def _lacking_option(view: View) -> Composable:
+    """Name the first column of the disaggregation whose value is no option of its category."""
+    reasons = [
+        SQL("when {} is null or not {} then {}").format(
+            Identifier(name), _one_of(Identifier(name), value.options), Literal(f"no option for {name}")
+        )
+        for name, value in view.front_matter.disaggregation.items()
+    ]
+    return SQL("case {} end").format(SQL(" ").join(reasons)) if reasons else SQL("null")

@@ -5,14 +5,14 @@ It knows the order in which views stand on each other; it refuses to know how st
 
 from collections.abc import Collection
 
-import psycopg
 from psycopg.sql import SQL
 
-from opensrp_dhis2.views.catalog import Catalog
-from opensrp_dhis2.views.contract import describe, refusal
+from opensrp_dhis2.views.catalog import Catalog, View
+from opensrp_dhis2.views.contract import describe, translated_refusal
 from opensrp_dhis2.views.relation import (
     Relation,
     content_digest,
+    count_rows,
     digest,
     forget,
     functions_digest,
@@ -27,7 +27,6 @@ from opensrp_dhis2.views.relation import (
     totals_view,
     value_view,
 )
-from opensrp_dhis2.views.view import View
 from opensrp_dhis2.warehouse.database import Connection
 
 VALUE, LEFT_OUT = "indicator.value", "indicator.left_out"
@@ -55,11 +54,11 @@ def inputs_digest(connection: Connection, catalog: Catalog, view: View) -> str:
         if name in built:
             parts += [name, built[name].checksum, built[name].load_id]
         elif name.startswith("raw."):
-            parts += [name, scalar(connection, f"select max(load_id) from {relation(name).as_string(connection)}")]  # noqa: S608
+            parts += [name, scalar(connection, SQL("select max(load_id) from {}").format(relation(name)))]
         elif not name.startswith("member."):
             parts += [name, content_digest(connection, name)]
-    if any("fhir.today" in each.sql for each in catalog.indicators):
-        parts.append(scalar(connection, "select fhir.today()"))
+    if any("fhir.today" in indicator.sql for indicator in catalog.indicators):
+        parts.append(scalar(connection, SQL("select fhir.today()")))
     return digest(*parts)
 
 
@@ -82,49 +81,42 @@ def create_indicators(connection: Connection, catalog: Catalog, names: Collectio
     """Make indicators anew, and with them every one that was built and stood on what is gone now."""
     known = {name for (name,) in connection.execute("select name from warehouse.relation where kind = 'indicator'")}
     drop_dependents(connection, catalog, names)
-    there = read_relations(connection)
+    built = read_relations(connection)
     for view in catalog.indicators:
-        if view.name in names or (view.name in known and view.name not in there):
+        if view.name in names or (view.name in known and view.name not in built):
             _create(connection, catalog, view)
     publish(connection, catalog)
 
 
 def _create(connection: Connection, catalog: Catalog, view: View) -> None:
-    types = describe(connection, view)
-    try:
-        connection.execute(member_view(view))
+    types, inputs = describe(connection, view), inputs_digest(connection, catalog, view)
+    member = member_view(view).as_string(connection)
+    with translated_refusal(view, member):
+        connection.execute(member)
         connection.execute(totals_view(view, catalog.period_types(view), has_period_type="period_type" in types))
-    except psycopg.OperationalError:
-        raise
-    except psycopg.Error as problem:
-        raise refusal(problem, view, member_view(view).as_string(connection).find(view.sql)) from None
     connection.execute(totals_index(view))
-    note(connection, catalog, view)
+    _record(connection, catalog, view, inputs)
 
 
-def refresh(connection: Connection, catalog: Catalog, view: View) -> None:
-    """Count an indicator's totals again."""
-    try:
+def refresh(connection: Connection, catalog: Catalog, view: View, inputs: str) -> None:
+    """Count an indicator's totals again.
+
+    Args: the digest of its inputs, taken before: what changes meanwhile is counted the next time.
+    """
+    with translated_refusal(view):
         connection.execute(SQL("refresh materialized view {}").format(relation(view.name)))
-    except psycopg.OperationalError:
-        raise
-    except psycopg.Error as problem:
-        raise refusal(problem, view) from None
-    note(connection, catalog, view)
+    _record(connection, catalog, view, inputs)
 
 
-def note(connection: Connection, catalog: Catalog, view: View) -> None:
-    """Record an indicator's totals as counted from the present state of its inputs."""
-    query = SQL("select count(*) from {}").format(relation(view.name))
-    rows = int(str(scalar(connection, query.as_string(connection))))
-    inputs = inputs_digest(connection, catalog, view)
+def _record(connection: Connection, catalog: Catalog, view: View, inputs: str) -> None:
+    rows = count_rows(connection, relation(view.name))
     record(connection, Relation(view.name, view.kind, definition(catalog, view), None, inputs, rows))
 
 
 def publish(connection: Connection, catalog: Catalog) -> None:
     """Lay indicator.value and indicator.left_out over every indicator that is built."""
-    there = read_relations(connection)
-    views = [view for view in catalog.indicators if view.name in there]
+    built = read_relations(connection)
+    views = [view for view in catalog.indicators if view.name in built]
     connection.execute(SQL("drop view if exists {}, {}").format(relation(VALUE), relation(LEFT_OUT)))
     connection.execute(value_view(views))
     connection.execute(left_out_view(views))

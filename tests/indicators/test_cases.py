@@ -10,7 +10,7 @@ import yaml
 from opensrp_dhis2.project import Project
 from opensrp_dhis2.views.build import build_all
 from opensrp_dhis2.views.catalog import load_catalog
-from opensrp_dhis2.views.totals import refresh
+from opensrp_dhis2.views.totals import inputs_digest, refresh
 from opensrp_dhis2.warehouse.database import Warehouse
 
 CASES = sorted(Path(__file__).parent.glob("*.yaml"))
@@ -44,7 +44,7 @@ def test_totals_are_those_counted_by_hand(path: Path, warehouse: Warehouse) -> N
                     f"insert into staging.{table} select * from jsonb_populate_record(null::staging.{table}, %s)",
                     (json.dumps(row, default=str),),
                 )
-        refresh(connection, catalog, view)
+        refresh(connection, catalog, view, inputs_digest(connection, catalog, view))
         columns = ["period", "org_unit_id", *view.front_matter.disaggregation, *view.front_matter.measures]
         listed = ", ".join(columns)
         found = connection.execute(f"select {listed} from {view.name}").fetchall()

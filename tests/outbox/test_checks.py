@@ -18,8 +18,7 @@ from opensrp_dhis2_sandbox.server import running
 from opensrp_dhis2.dhis2.client import Dhis2Client
 from opensrp_dhis2.dhis2.metadata import CategoryOption, read_metadata
 from opensrp_dhis2.dhis2.periods import parse_period
-from opensrp_dhis2.lookup.calendar import fill_periods
-from opensrp_dhis2.lookup.metadata import replace_metadata
+from opensrp_dhis2.lookup.metadata import fill_periods, replace_metadata
 from opensrp_dhis2.outbox.data_entry_window import DataEntryWindow
 from opensrp_dhis2.outbox.reporter import Reporter
 from opensrp_dhis2.outbox.request import STRICT
