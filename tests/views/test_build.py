@@ -158,3 +158,29 @@ def test_a_view_without_a_file_is_dropped(warehouse: Warehouse, births: Catalog,
         left = connection.execute("select to_regclass('member.other'), to_regclass('staging.extra')").fetchone()
     assert left == (None, None)
     assert (total(warehouse), total(warehouse, "other")) == (3, None)
+
+
+WAITING = """select l.org_unit_id, date '2024-01-01' as event_on, 'Location' as resource_type, l.location_id as resource_id
+from lookup.place l cross join (select pg_advisory_xact_lock_shared(4711) as taken) as turn"""
+
+
+def test_what_changes_while_totals_are_counted_is_counted_the_next_time(
+    warehouse: Warehouse, write_project: Write
+) -> None:
+    """The count has its own snapshot: a digest of the inputs taken after it would call the change counted."""
+    execute(warehouse, JANUARY)
+    execute(warehouse, "insert into lookup.place values ('a', null, 'UnitA', 'code'), ('b', null, 'UnitB', 'code')")
+    catalog = load_catalog(write_project({"indicator/births.sql": INDICATOR + WAITING}))
+    build_all(warehouse, catalog)
+    execute(warehouse, "insert into lookup.place values ('c', null, 'UnitC', 'code')")
+    with ThreadPoolExecutor() as pool, warehouse.connect() as holding:
+        holding.execute("select pg_advisory_lock(4711)")
+        counting = pool.submit(build_indicator, warehouse, catalog, "indicator.births")
+        while not counting.done() and not rows(warehouse, "select 1 from pg_locks where objid = 4711 and not granted"):
+            pass
+        assert not counting.done()
+        execute(warehouse, "delete from lookup.place where location_id = 'b'")
+        holding.execute("select pg_advisory_unlock(4711)")
+        assert (counting.result().changed, total(warehouse)) == (1, 3)
+    assert (build_indicator(warehouse, catalog, "indicator.births").changed, total(warehouse)) == (1, 2)
+    assert build_indicator(warehouse, catalog, "indicator.births").changed == 0
